@@ -1,4 +1,4 @@
-//! How much of a network is trained.
+//! The depth of a training.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,20 +12,20 @@ use super::BackboneError;
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub enum Depth {
-    /// The softmax layer on frozen bottlenecks.
+    /// Only the head, on cached bottlenecks.
     #[default]
     #[serde(rename = "head")]
     Head,
-    /// The last block too.
+    /// Also the last block.
     #[serde(rename = "last-1")]
     Last1,
-    /// The last three blocks too.
+    /// Also the last three blocks.
     #[serde(rename = "last-3")]
     Last3,
-    /// All blocks that give the resolution of the last feature map too, the one that reduces to it included.
+    /// Also all blocks with the resolution of the last feature map, including the one that reduces to it.
     #[serde(rename = "stage")]
     Stage,
-    /// The stage before the last one too: all blocks of the two smallest resolutions.
+    /// Also the stage before the last: all blocks of the two lowest resolutions.
     #[serde(rename = "two-stages")]
     TwoStages,
     /// The whole network.
@@ -34,7 +34,7 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// All of them, from the shallowest to the deepest.
+    /// All depths, from the shallowest to the deepest.
     pub const ALL: [Self; 6] = [
         Self::Head,
         Self::Last1,
@@ -44,7 +44,7 @@ impl Depth {
         Self::All,
     ];
 
-    /// The word for it in files and on the command line.
+    /// Its name in files and on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Depth {
         }
     }
 
-    /// The title for people.
+    /// Its title for users.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {

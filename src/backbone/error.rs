@@ -1,4 +1,4 @@
-//! What can go wrong between a frame and its bottleneck.
+//! Errors of backbones and bottlenecks.
 
 use std::path::{Path, PathBuf};
 
@@ -12,46 +12,46 @@ use crate::onnx::OnnxError;
 /// An error of the backbone layer.
 #[derive(Debug, thiserror::Error)]
 pub enum BackboneError {
-    /// No such backbone, or not at this resolution.
+    /// The backbone does not exist, or not at this resolution.
     #[error("unknown architecture “{name}”; known are {known}")]
     UnknownArchitecture {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// What there is, for people.
+        /// The known ones, for users.
         known: String,
     },
-    /// No such depth of training.
+    /// The depth does not exist.
     #[error("unknown depth “{name}”; known are {known}")]
     UnknownDepth {
-        /// What was asked for.
+        /// The name.
         name: String,
-        /// What there is, for people.
+        /// The known ones, for users.
         known: String,
     },
-    /// A network in which no blocks can be found.
+    /// A network in which no blocks are found.
     #[error("the network cannot be divided into blocks: {0}; train the head alone")]
     Blocks(String),
-    /// A network that cannot be trained so deep.
+    /// The network cannot be trained to this depth.
     #[error(
         "the network cannot be trained at the depth “{depth}”: {reason}; train the head, or less of it"
     )]
     NotTrainable {
-        /// How deep.
+        /// The depth.
         depth: Depth,
-        /// What is in the way.
+        /// The reason.
         reason: String,
     },
-    /// A shipped model is nowhere to be found.
+    /// The file of a model in the catalogue is missing.
     #[error(
         "the model file “{file}” is missing (looked in {looked_in}); install Salamander again, or set SALAMANDER_MODELS to the folder with its models"
     )]
     MissingModel {
         /// Its name.
         file: String,
-        /// The folders.
+        /// The folders that were searched.
         looked_in: String,
     },
-    /// The network of an architecture that was added to a project is not there.
+    /// The network of an architecture that was added to a project is missing.
     #[error(
         "the network “{}” is missing; put the folder back from a copy of the project, or add the architecture again",
         path.display()
@@ -60,31 +60,31 @@ pub enum BackboneError {
         /// The file.
         path: PathBuf,
     },
-    /// A network that cannot be added to a project.
+    /// The network cannot be added to a project.
     #[error("“{}” cannot be added: {reason}", path.display())]
     Add {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// A network of which something must be said before it can be added.
+    /// The user must state something before the network can be added.
     #[error("“{}” cannot be added yet: {reason}; say it with {option}", path.display())]
     Asked {
         /// The file.
         path: PathBuf,
-        /// What is not known, and why.
+        /// What is unknown, and why.
         reason: String,
-        /// The option of the command line that says it.
+        /// The option of the command line for it.
         option: &'static str,
     },
-    /// An architecture that is none of the project's own.
+    /// The architecture is not one that was added to the project.
     #[error("“{name}” was not added to this project, so it cannot be removed from it")]
     NotOwn {
         /// Its name.
         name: String,
     },
-    /// A model file is not the one that was shipped or added.
+    /// The model file was changed.
     #[error(
         "the model file “{}” is damaged or was changed (its hash is not the one in the catalogue); {}, or put the original file back",
         path.display(),
@@ -93,50 +93,50 @@ pub enum BackboneError {
     AlteredModel {
         /// The file.
         path: PathBuf,
-        /// Whether it came with Salamander.
+        /// Whether it is in the catalogue.
         shipped: bool,
     },
-    /// Weights of a fine-tuned backbone that cannot be used.
+    /// Unusable weights of a fine-tuned backbone.
     #[error("{}{reason}; delete this run, or put back an earlier copy of its folder", fine_tuned(file.as_deref()))]
     FineTuned {
-        /// The file they come from, if any.
+        /// The file they come from, if there is one.
         file: Option<PathBuf>,
-        /// What is wrong with them.
+        /// The reason.
         reason: String,
     },
-    /// The catalogue that is built in cannot be read.
+    /// The built-in catalogue cannot be read.
     #[error("the catalogue of models cannot be read: {0}")]
     Catalogue(String),
-    /// A frame that is no longer what it was when the work began.
+    /// A frame changed during the work.
     #[error("“{}” was changed or replaced in the meantime; start again to use it as it is now", path.display())]
     ChangedFrame {
         /// The file.
         path: PathBuf,
     },
-    /// A frame that was not named.
+    /// The index of a frame is out of range.
     #[error("frame {index} was asked for where there are {count}")]
     NoFrame {
-        /// Which.
+        /// The index.
         index: usize,
-        /// How many there are.
+        /// The number of frames.
         count: usize,
     },
-    /// A network of which no heat map can be made.
+    /// No heat map can be computed for the network.
     #[error("no heat map can be made with this architecture: {reason}")]
     NoFeatureMap {
-        /// What is missing.
+        /// The reason.
         reason: String,
     },
-    /// The cache or an output file.
+    /// An error of the cache or an output file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// ONNX Runtime or a model file.
+    /// An error of ONNX Runtime or a model file.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// A network's graph.
+    /// An error of a network's graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// A frame.
+    /// An error of a frame.
     #[error(transparent)]
     Media(#[from] MediaError),
     /// Cancelled by the user.
@@ -153,7 +153,7 @@ fn fine_tuned(file: Option<&Path>) -> String {
 }
 
 impl BackboneError {
-    /// For `map_err`: an input or output error with the file it happened to.
+    /// For `map_err`: an I/O error with its file.
     pub(crate) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -162,7 +162,7 @@ impl BackboneError {
         move |error| of(error).into()
     }
 
-    /// Whether a file could not be read or written, which is no fault of its contents: another attempt may succeed.
+    /// Whether a file could not be read or written, independent of its contents: another attempt may succeed.
     #[must_use]
     pub fn is_of_a_file(&self) -> bool {
         matches!(self, Self::File(_) | Self::Media(MediaError::Io { .. }))

@@ -1,4 +1,4 @@
-//! Weights of a backbone that a run has trained further, and the backbone with them in place.
+//! Fine-tuned weights of a backbone, and the backbone with these weights.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use crate::onnx::Tensor;
 
 use super::{Architecture, BackboneError};
 
-/// Trained weights of a backbone by their names in its graph (`blocks.6.0.expand.weight`); all others are the
-/// shipped ones.
+/// Fine-tuned weights of a backbone by their names in its graph (`blocks.6.0.expand.weight`); all others are the
+/// original ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FineTunedWeights {
     weights: BTreeMap<String, Tensor>,
@@ -19,13 +19,13 @@ pub struct FineTunedWeights {
 }
 
 impl FineTunedWeights {
-    /// From `f32` tensors by name. Fails when there is none, a name comes twice, or a tensor holds anything
-    /// but as many numbers as its shape says; whether names and shapes fit a backbone, [`Architecture::model_with`] says.
+    /// From named `f32` tensors. An error if there are none, if a name occurs twice, or if the number of elements does
+    /// not match a shape; [`Architecture::model_with`] checks names and shapes against a backbone.
     pub fn new(weights: impl IntoIterator<Item = (String, Tensor)>) -> Result<Self, BackboneError> {
         Self::of(weights, None)
     }
 
-    /// The same, read from `file`, which messages name from then on.
+    /// The same for weights read from `file`, which messages then name.
     pub fn of_file(
         file: &Path,
         weights: impl IntoIterator<Item = (String, Tensor)>,
@@ -69,14 +69,13 @@ impl FineTunedWeights {
         })
     }
 
-    /// BLAKE3 hash, hexadecimal, of names, shapes and values; the order in which they were given and the file
-    /// play no part.
+    /// BLAKE3 hash, hexadecimal, of names, shapes and values, independent of their order and of the file.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.hash
     }
 
-    /// Names and tensors, by name.
+    /// Names and tensors, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         self.weights
             .iter()
@@ -89,7 +88,7 @@ impl FineTunedWeights {
         self.weights.get(name)
     }
 
-    /// Puts them into the graph of the backbone, which `backbone` names in messages.
+    /// Replaces the weights in the graph of the backbone, whose name `backbone` is used in messages.
     fn put_into(&self, graph: &mut Graph, backbone: &str) -> Result<(), BackboneError> {
         for (name, tensor) in &self.weights {
             graph.replace_constant(name, tensor).map_err(|error| {
@@ -107,7 +106,7 @@ impl FineTunedWeights {
     }
 }
 
-/// Lengths stand before what they count, so that no two lists of weights are the same bytes.
+/// Lengths precede the data, so that different lists of weights never give the same bytes.
 fn hash(weights: &BTreeMap<String, Tensor>) -> Result<String, BackboneError> {
     let mut hasher = blake3::Hasher::new();
     let number = |hasher: &mut blake3::Hasher, number: usize| {
@@ -127,8 +126,8 @@ fn hash(weights: &BTreeMap<String, Tensor>) -> Result<String, BackboneError> {
 }
 
 impl Architecture {
-    /// The model file's bytes: as shipped, or with tuned weights in place of the shipped ones of the same names
-    /// (some 20 ms). Fails when a tuned weight has no counterpart of its shape in the backbone.
+    /// The model file's bytes: the original ones, or with fine-tuned weights in place of those with the same names
+    /// (some 20 ms). An error if the backbone has no weight of that name and shape.
     pub fn model_with(
         &self,
         fine_tuned: Option<&FineTunedWeights>,
@@ -156,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// All weights of a graph, whichever way they are stored, as 32-bit floats. The limits of `ReLU6` are none.
+    /// All weights of a graph as 32-bit floats, however they are stored, except the bounds of `ReLU6`.
     fn weights(graph: &Graph) -> Vec<(String, Tensor)> {
         let mut found = Vec::new();
         for constant in graph.constants() {
@@ -194,7 +193,8 @@ mod tests {
             .unwrap()
     }
 
-    /// Every weight of every backbone, in either form: its own values change no bit, and half of them are not lost.
+    /// Every weight of every backbone, stored in either way: replaced by its own values no bit changes, and replaced
+    /// by half of them they take effect.
     #[test]
     fn every_weight_can_be_replaced() {
         for backbone in catalogue().unwrap() {
@@ -224,8 +224,8 @@ mod tests {
         }
     }
 
-    /// A bias and a scale whose effect is known: with the last weights zero the output is the bias, and no bit is lost to
-    /// 16-bit floats.
+    /// A bias and a scale with a known effect: if the last weights are zero, the output is the bias, without rounding
+    /// to fp16.
     #[test]
     fn the_replacement_is_what_computes() {
         let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
@@ -295,7 +295,7 @@ mod tests {
                 "{told}"
             );
         }
-        // Values that are computed are no weights.
+        // Computed values are not weights.
         let graph = shipped(&architecture);
         let computed = graph.nodes().last().unwrap().output().unwrap();
         let computed = graph.name_of(computed).to_owned();

@@ -1,4 +1,4 @@
-//! `MobileNet` v2: its blocks, its normalisation per channel, its padding.
+//! `MobileNet` v2: its blocks, its normalisation for each channel, its padding.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -53,7 +53,7 @@ fn each_channel_is_normalised_by_its_own_mean_and_deviation() {
     let mut planes = vec![0.0; 3 * 96 * 96];
     let image = RgbImage::from_pixel(96, 96, Rgb([255, 128, 0]));
     preprocessing.normalize_into(&image, &mut planes);
-    // As torchvision has it: (value / 255 - mean) / std.
+    // As in torchvision: (value / 255 - mean) / std.
     for (channel, (value, mean, std)) in [
         (1.0, 0.485, 0.229),
         (128.0 / 255.0, 0.456, 0.224),
@@ -66,12 +66,11 @@ fn each_channel_is_normalised_by_its_own_mean_and_deviation() {
         let found = f64::from(planes[channel * 96 * 96]);
         assert!((found - expected).abs() < 1e-6, "{found} {expected}");
     }
-    // Bars have the mean of each channel, rounded.
+    // Bars have the rounded mean of each channel.
     assert_eq!(preprocessing.bar_colour(), [124, 116, 104]);
 }
 
-/// The padding is of the normalised image: what a network with wider borders of zeros around it computes, and not what it
-/// computes when black pixels are normalised too.
+/// The normalised image is padded with zeros, which differs from normalising black pixels.
 #[test]
 fn the_border_is_padded_behind_the_normalisation() {
     let architecture = mobilenet(96);
@@ -92,7 +91,7 @@ fn the_border_is_padded_behind_the_normalisation() {
     let (weight, bias) = (weight.f32().unwrap(), bias.f32().unwrap());
 
     let blocks = Blocks::of(&architecture).unwrap();
-    // The stem alone, computed here in 64 bits with one pixel of zeros on each side, at the four corners.
+    // The stem alone, computed here in 64 bits with one pixel of zero padding, at the four corners.
     let mut graph = Graph::from_onnx(&entry.model().unwrap()).unwrap();
     graph.clear_outputs();
     let stem = graph.find("stem.act").unwrap();
@@ -112,7 +111,7 @@ fn the_border_is_padded_behind_the_normalisation() {
                 (0..3).flat_map(|plane| (0..9).map(move |at| (plane, (at / 3, at % 3))))
             {
                 let (y, x) = (2 * row + dy, 2 * column + dx);
-                // One pixel of padding: places 1..=96 are the image's.
+                // With one pixel of padding, the image has the indices 1..=96.
                 if (1..=96).contains(&y) && (1..=96).contains(&x) {
                     let value = planes[plane * 96 * 96 + (y - 1) * 96 + (x - 1)];
                     let kernel = weight[((channel * 3 + plane) * 3 + dy) * 3 + dx];

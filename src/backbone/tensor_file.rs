@@ -1,12 +1,12 @@
-//! Files of tensors (safetensors) whose bytes depend on their contents alone.
+//! Writes safetensors files whose bytes depend only on their contents.
 
 use std::collections::HashMap;
 
 use safetensors::SafeTensorError;
 use safetensors::tensor::View;
 
-/// Named tensors and texts as safetensors. The library writes the texts in the order of a hash map, which differs from
-/// process to process; here the header is sorted by name.
+/// Named tensors and metadata as safetensors. The library writes the metadata in the order of a hash map, which
+/// differs between processes; here the header is sorted by name.
 pub(crate) fn tensor_file<V: View>(
     tensors: Vec<(&str, V)>,
     texts: HashMap<String, String>,
@@ -22,7 +22,7 @@ fn sort_header(bytes: &mut [u8]) -> Option<()> {
     let header = bytes
         .get_mut(8..)?
         .get_mut(..usize::try_from(length).ok()?)?;
-    // Objects of this type are sorted by name, and as long as before.
+    // Objects of this type are sorted by name; the length stays the same.
     let names: serde_json::Value = serde_json::from_slice(header).ok()?;
     let sorted = serde_json::to_vec(&names).ok()?;
     header.get_mut(..sorted.len())?.copy_from_slice(&sorted);
@@ -50,7 +50,7 @@ mod tests {
             tensor_file(tensors.to_vec(), HashMap::from(texts)).unwrap()
         };
         let first = make(&[7; 12]);
-        // Each hash map has an order of its own.
+        // Each hash map has a random order.
         for _ in 0..20 {
             assert!(make(&[7; 12]) == first);
         }

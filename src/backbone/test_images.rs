@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 
-/// An image of 90 × 120 pixels, another for each number.
+/// An image of 90 × 120 pixels, different for each number.
 pub(super) fn image(number: u8) -> RgbImage {
     RgbImage::from_fn(90, 120, |x, y| {
         Rgb([(x * 2) as u8, (y * 2) as u8, number.wrapping_mul(29)])

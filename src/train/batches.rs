@@ -1,9 +1,9 @@
-//! Where batches come from, and which frames a batch takes: a class first, then a frame of that class, as `retrain.py`
-//! does, so that a small class is seen as often as a large one.
+//! The origin of batches, and which frames are drawn for a batch: first a class, then a frame of that class, as in
+//! `retrain.py`, so that small classes are seen as often as large ones.
 //!
-//! Each step has its own stream of a `ChaCha8` generator, so that the draw depends on the seed and the number of
-//! the step only: a resumed run draws what an uninterrupted one would have drawn. Random bits are converted to
-//! numbers here, because a library may change its conversion from version to version.
+//! Each step has its own stream of a `ChaCha8` generator, so that draws depend only on the seed and the number of the
+//! step: a resumed run draws the same as an uninterrupted one. Random bits are converted to numbers here, because a
+//! library may change its conversion in another version.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -13,46 +13,46 @@ use crate::onnx::{Constant, ElementType, Loop, OnnxError};
 
 use super::TrainError;
 
-/// One image: a frame, by its number in the source of batches, and a view of it (0 is the plain one).
+/// One image: the index of a frame in the source of batches, and a view of it (0 is the plain one).
 pub(super) type ViewOfFrame = (usize, u32);
 
 /// Frames with their classes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LabelledFrames {
-    /// Their numbers in the source of batches.
+    /// Their indices in the source of batches.
     pub frames: Vec<usize>,
-    /// Class of each.
+    /// The class of each frame.
     pub y: Vec<i64>,
 }
 
 impl LabelledFrames {
-    /// The plain view of each.
+    /// The plain view of each frame.
     pub(super) fn rows(&self) -> impl Iterator<Item = ViewOfFrame> {
         self.frames.iter().map(|frame| (*frame, 0))
     }
 }
 
-/// What a session reads images of.
+/// The images that a session reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Batches that are learned from.
+    /// Batches for training.
     Training,
     /// The validation frames.
     Validation,
 }
 
-/// What a session is given to read images from. Its graph [declares](super::problem::Problem::declare) the same.
+/// The inputs from which a session reads images. Its graph [declares](super::problem::Problem::declare) the same.
 pub(super) struct Feed {
-    /// Images that go into the session at once.
+    /// The number of images that the session reads at once.
     pub images: usize,
-    /// Inputs that never change.
+    /// Constant inputs.
     pub constants: Vec<(&'static str, Constant)>,
-    /// Inputs that [`Batches::write`] writes.
+    /// Inputs written by [`Batches::write`].
     pub inputs: Vec<(&'static str, ElementType, Vec<usize>)>,
 }
 
 impl Feed {
-    /// The inputs that are written, as a session binds them.
+    /// The written inputs, in the form for binding.
     pub(super) fn inputs(&self) -> Vec<(&str, ElementType, &[usize])> {
         let inputs = self.inputs.iter();
         inputs
@@ -61,19 +61,20 @@ impl Feed {
     }
 }
 
-/// Where batches come from.
+/// A source of batches.
 pub(super) trait Batches {
-    /// What a session that reads a part binds.
+    /// The inputs of a session that reads a part.
     fn feed(&self, part: Part) -> Result<Feed, OnnxError>;
     /// Computes those of `rows` that are not in memory yet, on all cores.
     fn ensure(&mut self, _rows: &[ViewOfFrame], _work: &Work) -> Result<(), TrainError> {
         Ok(())
     }
-    /// What the head reads of the validation images, `f32[N, D]`, where that is what these batches hold.
+    /// The head's inputs for the validation images, `f32[N, D]`, if these batches contain them.
     fn features(&self) -> Result<Option<&[f32]>, OnnxError> {
         Ok(None)
     }
-    /// Writes images of a part and their classes into a session; the last ones of a part may be fewer than it takes.
+    /// Writes images of a part and their classes to a session; the last ones of a part may be fewer than the session
+    /// reads.
     fn write(
         &mut self,
         part: Part,
@@ -84,20 +85,20 @@ pub(super) trait Batches {
     ) -> Result<(), TrainError>;
 }
 
-/// What a draw is for; draws for different purposes are independent.
+/// The purpose of a draw; draws for different purposes are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// The initial weights.
     Weights,
-    /// The training batch of a step.
+    /// A training batch of the head.
     Batch,
-    /// The validation frames shown after a step.
+    /// The validation frames shown in the curves.
     Validation,
-    /// The training batch of a step deeper than the head.
+    /// A training batch of the fine-tuning.
     FineTuneBatch,
 }
 
-/// Random numbers for one purpose at one step.
+/// Random numbers for one purpose in one step.
 pub(super) struct Draw(ChaCha8Rng);
 
 impl Draw {
@@ -117,7 +118,7 @@ impl Draw {
         Self(generator)
     }
 
-    /// A whole number in `0..end`, each as likely as the next (to one part in 2⁶⁴⁻ᵇ for an end of b bits).
+    /// A uniformly distributed integer in `0..end` (with a bias of at most 2⁻⁽⁶⁴⁻ᵇ⁾ for an end of b bits).
     pub(super) fn below(&mut self, end: usize) -> usize {
         ((u128::from(self.0.next_u64()) * end as u128) >> 64) as usize
     }
@@ -127,13 +128,14 @@ impl Draw {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// A normal number with deviation 1, by the method of Box and Muller.
+    /// A normally distributed number with standard deviation 1, by the Box-Muller method.
     pub(super) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
-    /// A normal number with deviation 1, drawn again when beyond 2 (TensorFlow's `truncated_normal`).
+    /// A normally distributed number with standard deviation 1, redrawn if its magnitude exceeds 2 (TensorFlow's
+    /// `truncated_normal`).
     pub(super) fn truncated_normal(&mut self) -> f64 {
         loop {
             let value = self.normal();
@@ -163,7 +165,7 @@ impl ByClass {
         Self(rows)
     }
 
-    /// Fills `batch` with rows, a class first, then a row of it.
+    /// Fills `batch` with rows: first a class is drawn, then a row of it.
     pub(super) fn draw(&self, draw: &mut Draw, batch: &mut [i64]) {
         for slot in batch {
             let class = draw.below(self.0.len());
@@ -194,7 +196,7 @@ mod tests {
         assert_ne!(first, again);
     }
 
-    /// The numbers themselves, so that an update of a library that changed them would be noticed.
+    /// Expected numbers, so that a change by an update of a library is noticed.
     #[test]
     fn the_sequence_is_for_ever() {
         let mut draw = Draw::new(42, Purpose::Batch, 1);
@@ -226,7 +228,7 @@ mod tests {
         let variance = values.iter().map(|value| value * value).sum::<f64>() / 20_000.0;
         assert!(values.iter().all(|value| value.abs() <= 2.0));
         assert!(mean.abs() < 0.02, "{mean}");
-        // The variance of a normal distribution cut at two deviations is 0.774.
+        // The variance of a normal distribution truncated at two standard deviations is 0.774.
         assert!((variance - 0.774).abs() < 0.02, "{variance}");
     }
 }

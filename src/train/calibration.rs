@@ -1,47 +1,48 @@
-//! Temperature scaling of a run: its logits are divided by one number, so that of the images with a probability of 80 %
-//! about 80 % are right. It is kept in a file of its own, so that no file of the training is changed afterwards.
+//! Temperature scaling of a run: its logits are divided by a temperature, so that about 80 % of the images with a
+//! probability of 80 % are classified correctly. It is stored in a separate file, so that files of the training never
+//! change.
 
 use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::{Head, Run, TrainError};
 
-/// The file's name.
+/// The name of the file.
 pub(super) const FILE: &str = "calibration.json";
 
-/// How a run's probabilities were calibrated (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
+/// The calibration of a run's probabilities (C. Guo et al., "On Calibration of Modern Neural Networks", ICML 2017).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// What logits are divided by, over 0; 1 where that was best.
+    /// The divisor of logits, over 0; 1 if that is best.
     pub temperature: f64,
-    /// Validation frames that it was fitted on.
+    /// The number of validation frames that it was fitted on.
     pub frames: u64,
-    /// Sources that these come from.
+    /// The number of sources of these frames.
     pub sources: u64,
-    /// Mean negative log-likelihood of these frames' classes without and with it, nats.
+    /// Mean negative log-likelihood of these frames' classes, without and with calibration, nats.
     pub nll: [f64; 2],
-    /// Their expected calibration error without and with it, 0..=1.
+    /// Their expected calibration error, without and with calibration, 0..=1.
     pub expected_error: [f64; 2],
-    /// The highest probability below which an image counts as unknown, 0..=1; `None` where none was chosen.
+    /// The threshold for unknown images, 0..=1; `None` if none was chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<UnknownThreshold>,
-    /// Key of the weights that it was fitted for: those of a run that is trained further differ.
+    /// A key of the weights that it was fitted for, which change when the run is extended.
     pub weights: String,
 }
 
-/// The highest probability below which an image is of none of the classes.
+/// The threshold for unknown images: those whose highest probability is below it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct UnknownThreshold {
     /// The probability, 0..=1.
     pub threshold: f64,
-    /// Part of images of the classes that are called unknown, 0..=1.
+    /// The fraction of images of known classes that are rejected as unknown, 0..=1.
     pub false_reject: f64,
-    /// Part of images of classes that were held out, one at a time, that are not called unknown, 0..=1.
+    /// The fraction of images of held-out classes (one at a time) that are not rejected as unknown, 0..=1.
     pub false_accept: f64,
 }
 
 impl Calibration {
-    /// Why these numbers cannot be a calibration, as part of a sentence; `None` when they can.
+    /// Why these numbers cannot be a calibration, as a part of a sentence; `None` if they can.
     fn fault(&self) -> Option<&'static str> {
         let is_part = |value: &f64| (0.0..=1.0).contains(value);
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
@@ -59,10 +60,10 @@ impl Calibration {
 }
 
 impl Run {
-    /// Its calibration; `None` where it has none, or one of other weights.
+    /// The run's calibration; `None` if there is none for the current weights.
     ///
     /// # Errors
-    /// For files that cannot be read, and a file that holds no sensible temperature.
+    /// The file cannot be read, or contains no valid temperature.
     pub fn calibration(&self) -> Result<Option<Calibration>, TrainError> {
         let path = self.dir.join(FILE);
         if !crate::files::exists(&path) {
@@ -75,19 +76,19 @@ impl Run {
         Ok((found.weights == self.weights_now()?).then_some(found))
     }
 
-    /// The highest probability below which an image is of none of its classes, where somebody chose one.
+    /// The threshold for unknown images, if one was chosen.
     ///
     /// # Errors
-    /// As [`Run::calibration`].
+    /// As for [`Run::calibration`].
     pub fn unknown_below(&self) -> Result<Option<f32>, TrainError> {
         let unknown = self.calibration()?.and_then(|found| found.unknown);
         Ok(unknown.map(|unknown| unknown.threshold as f32))
     }
 
-    /// Keeps a calibration of the present weights.
+    /// Stores a calibration of the current weights.
     ///
     /// # Errors
-    /// [`TrainError::File`] when the file cannot be written.
+    /// [`TrainError::File`] if the file cannot be written.
     pub fn set_calibration(&self, calibration: &Calibration) -> Result<(), TrainError> {
         let calibration = Calibration {
             weights: self.weights_now()?,
@@ -96,7 +97,7 @@ impl Run {
         files::write_json(&self.dir.join(FILE), &calibration)
     }
 
-    /// A key of its weights, which differs from that of all others.
+    /// A key that is unique for the run's current weights.
     fn weights_now(&self) -> Result<String, TrainError> {
         let head = self.head()?;
         let mut hasher = blake3::Hasher::new();
@@ -112,12 +113,12 @@ impl Run {
         Ok(hasher.finalize().to_hex().chars().take(32).collect())
     }
 
-    /// The kept head with its calibration in it: weights and biases of the last layer divided by the temperature, so that whoever computes
-    /// with them, in whatever format, gets calibrated probabilities. The order of the probabilities is that of
-    /// [`Run::head`], but for rounding in the last bit: all logits are divided by the same number.
+    /// The kept head including its calibration: weights and biases of the last layer are divided by the temperature,
+    /// so that any computation with them, in any format, gives calibrated probabilities. The ranking of the classes is
+    /// that of [`Run::head`], except for rounding in the last bit, because all logits are divided by the same number.
     ///
     /// # Errors
-    /// As [`Run::head`] and [`Run::calibration`].
+    /// As for [`Run::head`] and [`Run::calibration`].
     pub fn calibrated_head(&self) -> Result<Head, TrainError> {
         let mut head = self.head()?;
         if let Some(calibration) = self.calibration()? {

@@ -1,4 +1,4 @@
-//! The state of a training: what a checkpoint holds, and its files, which are written from time to time and resumed from.
+//! Checkpoints: the state of a training and its files, which are written periodically and resumed from.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,51 +16,51 @@ use super::optimizer::{Optimization, Slot, Weight};
 use super::tensorboard::Events;
 use super::{Curves, Run, Stage, TrainError};
 
-/// The place within a training.
+/// The progress of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Place {
     /// Steps done.
     pub step: u32,
-    /// The step of the last point of the curve; not there in a head's checkpoint of earlier versions, which were made at
-    /// points.
+    /// The step of the last point of the curve; missing in head checkpoints of earlier versions, which were written at
+    /// points only.
     pub pointed: Option<u32>,
     /// The step of the last evaluation.
     pub validated: u32,
-    /// Figures of the batches since the last point of the curve: right ones, cross-entropy, images.
+    /// Sums over the batches since the last point of the curve: correct images, cross-entropy, images.
     #[serde(deserialize_with = "nan_or_numbers")]
     pub since_point: [f64; 3],
-    /// Seconds trained, pauses left out.
+    /// Seconds of training, without pauses.
     pub secs: f64,
     /// The best evaluation so far.
     pub best: Option<BestPoint>,
-    /// What early stopping counts, where it is on.
+    /// The counters of early stopping, if it is on.
     #[serde(skip_serializing_if = "Unimproved::is_new")]
     pub unimproved: Unimproved,
-    /// Norm of the last step's gradient; `None` where it was not measured or is not finite.
+    /// The norm of the last step's gradient; `None` if it was not measured or is not finite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f32>,
 }
 
-/// JSON has no word for the figures of a training that has just diverged.
+/// JSON cannot represent the NaNs of a training that has just diverged.
 fn nan_or_numbers<'de, D: Deserializer<'de>>(from: D) -> Result<[f64; 3], D::Error> {
     let found = <[Option<f64>; 3]>::deserialize(from)?;
     Ok(found.map(|number| number.unwrap_or(f64::NAN)))
 }
 
-/// The state of a training: enough to continue as if it had never stopped.
+/// The state of a training: everything needed to continue it to the same bits.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Checkpoint {
-    /// The place within the training.
+    /// The progress of the training.
     pub place: Place,
     /// Weights and slots, in the order of [`Optimization::state_names`].
     pub state: Vec<Tensor>,
-    /// The weights of the best evaluation, in the order of the problem's.
+    /// The weights of the best evaluation, in the order of the problem's weights.
     pub best: Option<Vec<Tensor>>,
 }
 
 impl Checkpoint {
-    /// The one before the first step.
+    /// The checkpoint before the first step.
     pub(super) fn beginning(optimization: &Optimization, weights: &[Tensor]) -> Self {
         let slots = optimization.slots();
         let of_each = weights.iter().flat_map(|weight| {
@@ -78,36 +78,36 @@ impl Checkpoint {
     }
 }
 
-/// What a file holds.
+/// The contents of a checkpoint file.
 struct Contents {
     place: Place,
-    /// By name.
+    /// The tensors by name.
     tensors: HashMap<String, Tensor>,
-    /// How much of each growing file belongs to it; missing in one of an earlier version.
+    /// The lengths of the growing files at this checkpoint; missing in files of earlier versions.
     grown: Option<Grown>,
 }
 
-/// How much of each growing file belongs to a checkpoint.
+/// The lengths of the growing files at a checkpoint.
 #[derive(Serialize, Deserialize)]
 struct Grown {
     curves: Beginning,
     metrics: Beginning,
 }
 
-/// What a [`Checkpoint`] is made of, where it is.
+/// The data of a [`Checkpoint`] without copying it.
 pub(super) struct Snapshot<'a> {
     pub place: Place,
     /// Weights and slots with their names.
     pub state: Vec<(String, Values<'a>)>,
-    /// The problem's weights, and what they were at the best evaluation.
+    /// The problem's weights, and their values at the best evaluation.
     pub best: Option<(&'a [Weight], &'a [Tensor])>,
 }
 
-/// The texts of a checkpoint's file.
+/// The metadata keys of a checkpoint's file.
 const PLACE: &str = "place";
 const GROWN: &str = "grown";
 
-/// The files of a training: its checkpoint, its curves and the event files of these.
+/// The files of a training: its checkpoint, its curves and their event files.
 pub(super) struct Store {
     checkpoint: PathBuf,
     curves: GrowingFile,
@@ -116,7 +116,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Those of a stage.
+    /// The files of a stage.
     pub(super) fn of(stage: Stage<'_>) -> Self {
         Self {
             checkpoint: stage.checkpoint_path(),
@@ -126,8 +126,8 @@ impl Store {
         }
     }
 
-    /// Keeps a checkpoint, and what was measured since the one before. That comes first: what is beyond the last
-    /// checkpoint is dropped when the run is resumed.
+    /// Writes a checkpoint, and the measurements since the previous one. Those are written first, because anything
+    /// after the last checkpoint is dropped when the run is resumed.
     pub(super) fn save(
         &mut self,
         snapshot: &Snapshot<'_>,
@@ -157,7 +157,7 @@ impl Store {
         self.events.append(new)
     }
 
-    /// The last checkpoint and what was measured up to it; no checkpoint when the run was interrupted before the first.
+    /// The last checkpoint with the measurements up to it; no checkpoint if the run was interrupted before the first.
     pub(super) fn load(
         &mut self,
         weights: &[Weight],
@@ -212,8 +212,8 @@ impl Store {
         Ok((checkpoint, kept))
     }
 
-    /// What was measured up to a step, by a version whose checkpoints do not say what belongs to them, or before the first
-    /// checkpoint. What is beyond is dropped from the files.
+    /// The measurements up to a step, for a version whose checkpoints do not record the lengths of files, or before
+    /// the first checkpoint. Later ones are removed from the files.
     fn history_up_to(&mut self, step: u32) -> Result<History, TrainError> {
         let (curves, lines) = (&mut self.curves, &mut self.metrics);
         let mut points: Curves = files::whole_lines(&files::read_if_there(curves.path())?);
@@ -225,7 +225,7 @@ impl Store {
         Ok(History { points, measured })
     }
 
-    /// Where the last checkpoint stands.
+    /// The progress at the last checkpoint.
     pub(super) fn standing(&self) -> Result<Standing, TrainError> {
         let Some(Contents { place, tensors, .. }) = self.read()? else {
             return Ok(Standing::default());
@@ -260,12 +260,12 @@ impl Store {
     }
 }
 
-/// The name of a weight of the best evaluation.
+/// The name of a tensor with the best value of a weight.
 fn best_name(weight: &Weight) -> String {
     format!("best.{}", weight.name)
 }
 
-/// What a tensor was called in a head's checkpoint of earlier versions.
+/// The name of a tensor in head checkpoints of earlier versions.
 fn earlier_name(name: &str) -> String {
     match name.split_once('.') {
         Some(("first", weight)) => format!("m_{weight}"),
@@ -276,20 +276,21 @@ fn earlier_name(name: &str) -> String {
 }
 
 impl Run {
-    /// Where its last checkpoint stands, in the part that [`TrainSettings::steps`](super::TrainSettings::steps) counts.
+    /// The progress at its last checkpoint, in the part that [`TrainSettings::steps`](super::TrainSettings::steps)
+    /// counts.
     pub(super) fn standing(&self) -> Result<Standing, TrainError> {
         Store::of(self.last_stage()).standing()
     }
 }
 
-/// Where the last checkpoint of a run stands.
+/// The progress of a run at its last checkpoint.
 #[derive(Debug, Default)]
 pub(super) struct Standing {
     /// Steps done.
     pub steps: u32,
     /// The best evaluation so far.
     pub best: Option<BestPoint>,
-    /// Whether any of its numbers is NaN or infinite.
+    /// Whether any weight is NaN or infinite.
     pub diverged: bool,
 }
 
@@ -328,7 +329,7 @@ mod tests {
         (vec![weight("w", &[2, 3]), weight("b", &[2])], optimization)
     }
 
-    /// Tensors of a head, each with numbers of its own.
+    /// Tensors of a head, each with different numbers.
     fn tensors(names: &[&'static str]) -> Vec<(&'static str, Tensor)> {
         let of_name = |(at, name): (usize, &&'static str)| {
             let shape = if name.ends_with('w') {
@@ -342,7 +343,7 @@ mod tests {
         names.iter().enumerate().map(of_name).collect()
     }
 
-    /// The head's tensors had other names, and its checkpoints were made at points.
+    /// The head's tensors had other names, and checkpoints were written at points only.
     #[test]
     fn a_heads_checkpoint_of_earlier_versions_is_read() {
         let dir = tempfile::tempdir().unwrap();

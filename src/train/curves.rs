@@ -1,4 +1,4 @@
-//! Accuracy and cross-entropy over the steps of a run.
+//! Curves: accuracy and cross-entropy over the steps of a run.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,25 +8,25 @@ use super::KeepBy;
 use super::metrics::{Measured, MetricSide};
 use crate::backbone::Depth;
 
-/// One evaluation.
+/// A point of the curves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Steps done.
     pub step: u32,
-    /// Seconds of training since the start of the run, pauses left out.
+    /// Seconds of training since the start of the run, without pauses.
     pub secs: f64,
-    /// Part of the batch that was right, 0..=1.
+    /// Accuracy on the batch, 0..=1.
     pub train_accuracy: f32,
     /// Mean cross-entropy of the batch, nats.
     pub train_cross_entropy: f32,
-    /// Part of the validation frames that was right, 0..=1; `None` without validation frames.
+    /// Accuracy on the validation frames, 0..=1; `None` without validation frames.
     pub validation_accuracy: Option<f32>,
-    /// Mean cross-entropy of the validation frames, nats.
+    /// Mean cross-entropy on the validation frames, nats.
     pub validation_cross_entropy: Option<f32>,
 }
 
 impl CurvePoint {
-    /// Accuracy and cross-entropy on a side's images; `None` where they were not measured, and for the run itself.
+    /// Accuracy and cross-entropy on a side's images; `None` if they were not measured, and for [`MetricSide::Run`].
     #[must_use]
     pub fn figures(&self, side: MetricSide) -> Option<(f32, f32)> {
         match side {
@@ -39,22 +39,22 @@ impl CurvePoint {
     }
 }
 
-/// All evaluations of a run, in order.
+/// All points of a run, in order.
 pub type Curves = Vec<CurvePoint>;
 
-/// The best weights so far.
+/// The evaluation of the best weights so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BestPoint {
-    /// After this step.
+    /// The step of the weights.
     pub step: u32,
-    /// Part of *all* validation frames that was right, 0..=1.
+    /// Accuracy on *all* validation frames, 0..=1.
     pub validation_accuracy: f32,
-    /// Mean cross-entropy of all validation frames, nats.
+    /// Mean cross-entropy on all validation frames, nats.
     pub validation_cross_entropy: f32,
 }
 
 impl BestPoint {
-    /// Whether its weights are kept rather than those of another.
+    /// Whether its weights are kept in preference to those of another evaluation.
     pub(super) fn beats(&self, other: &Self, keep_by: KeepBy) -> bool {
         let by_accuracy = self
             .validation_accuracy
@@ -71,14 +71,14 @@ impl BestPoint {
     }
 }
 
-/// Which part of a training the curves are of.
+/// A part of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
     /// The head alone.
     #[default]
     Head,
-    /// What comes after it.
+    /// The fine-tuning.
     #[serde(rename = "fine-tuning")]
     FineTuning,
 }
@@ -86,31 +86,31 @@ pub enum Part {
 #[derive(Debug, Default)]
 struct Live {
     part: Part,
-    /// That of the part.
+    /// The depth of the part.
     depth: Depth,
     steps: u32,
     points: Curves,
-    /// What else was measured at them.
+    /// The other measurements of the part.
     measured: Vec<Arc<Measured>>,
-    /// The points of the head's part, once the deeper one is under way, and what else was measured at them.
+    /// The points of the head's part during the fine-tuning, and its other measurements.
     head: Curves,
     head_measured: Vec<Arc<Measured>>,
     best: Option<BestPoint>,
     baseline: Option<BestPoint>,
 }
 
-/// The curves of a run in progress: written by the trainer, read by the window; neither waits for the other.
+/// The curves of a run in progress: written by the trainer, read by the window; neither blocks the other.
 #[derive(Debug, Clone, Default)]
 pub struct LiveCurves(Arc<Mutex<Live>>);
 
 impl LiveCurves {
     fn live(&self) -> MutexGuard<'_, Live> {
-        // Plain values, sound even after a panic elsewhere.
+        // Plain values, which are valid even after a panic elsewhere.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The part that is under way, and its points after those that are known: so many of the head's, so many of
-    /// the fine-tuning's.
+    /// The current part, and its points after the first `of_head` of the head or the first `deeper` of the
+    /// fine-tuning.
     #[must_use]
     pub fn since(&self, [of_head, of_fine_tuning]: [usize; 2]) -> (Part, Curves) {
         let live = self.live();
@@ -122,7 +122,7 @@ impl LiveCurves {
         (live.part, new.unwrap_or_default())
     }
 
-    /// The same of what else was measured than the points. Nothing of it is copied.
+    /// The same for the other measurements, which are not copied.
     #[must_use]
     pub fn measured_since(
         &self,
@@ -137,7 +137,7 @@ impl LiveCurves {
         (live.part, new.unwrap_or_default())
     }
 
-    /// What else was measured in the head's part, while the deeper part is under way, as [`LiveCurves::head`].
+    /// The other measurements of the head's part during the fine-tuning, like [`LiveCurves::head`].
     #[must_use]
     pub fn head_measured(&self) -> Vec<Arc<Measured>> {
         self.live().head_measured.clone()
@@ -161,38 +161,38 @@ impl LiveCurves {
         self.live().points.clone()
     }
 
-    /// The best weights so far; `None` before the first evaluation and without validation frames.
+    /// The best evaluation so far; `None` before the first and without validation frames.
     #[must_use]
     pub fn best(&self) -> Option<BestPoint> {
         self.live().best
     }
 
-    /// Steps that the part under way will have in all; 0 while that is not known.
+    /// The total number of steps of the current part; 0 while that is unknown.
     #[must_use]
     pub fn steps(&self) -> u32 {
         self.live().steps
     }
 
-    /// How deep the part under way is trained: [`Depth::Head`] while that is the head.
+    /// The depth of the current part; [`Depth::Head`] for the head.
     #[must_use]
     pub fn depth(&self) -> Depth {
         self.live().depth
     }
 
-    /// What the head alone reached on the validation frames, while a training goes deeper.
+    /// The head's best evaluation, during the fine-tuning.
     #[must_use]
     pub fn baseline(&self) -> Option<BestPoint> {
         self.live().baseline
     }
 
-    /// The points of the head's part, while the deeper part is under way; empty where the run went on from a
-    /// checkpoint of the deeper part.
+    /// The points of the head's part during the fine-tuning; empty if the run was resumed from a checkpoint of the
+    /// fine-tuning.
     #[must_use]
     pub fn head(&self) -> Curves {
         self.live().head.clone()
     }
 
-    /// Starts the deeper part from the points of an earlier time; `baseline` is what the head reached.
+    /// Begins the fine-tuning's part with earlier points; `baseline` is the head's best evaluation.
     pub(super) fn begin_fine_tuning(
         &self,
         depth: Depth,
@@ -220,7 +220,7 @@ impl LiveCurves {
         };
     }
 
-    /// The pace over the last points, `None` until there are two.
+    /// The steps per second over the last points; `None` with fewer than two.
     #[must_use]
     pub fn steps_per_second(&self) -> Option<f64> {
         let live = self.live();
@@ -243,17 +243,17 @@ impl LiveCurves {
         live.best = best;
     }
 
-    /// Adds what else was measured in an earlier part of the run, at the points that it was begun with.
+    /// Sets the other measurements at the initial points.
     pub(super) fn begin_measured(&self, measured: Vec<Arc<Measured>>) {
         self.live().measured = measured;
     }
 
-    /// Corrects what the best weights are, on frames whose labels have changed.
+    /// Replaces the best evaluation after it was repeated on frames whose labels have changed.
     pub(super) fn set_best(&self, best: Option<BestPoint>) {
         self.live().best = best;
     }
 
-    /// Starts from the points of an earlier part of the run.
+    /// Replaces all points by those of an earlier part of the run.
     pub(super) fn replace(&self, steps: u32, points: &[CurvePoint], best: Option<BestPoint>) {
         *self.live() = Live {
             steps,
@@ -282,7 +282,7 @@ mod tests {
         curves.replace(20, &[point(10)], None);
         curves.push(point(20), None, None);
         assert!(curves.head().is_empty());
-        // Told before its data are prepared and again when its steps begin.
+        // Called before its data are prepared and again when its steps begin.
         curves.begin_fine_tuning(Depth::Last1, 0, &[], None, None);
         curves.begin_fine_tuning(Depth::Last1, 70, &[point(10)], None, None);
         curves.push(point(20), None, None);

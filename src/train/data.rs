@@ -1,4 +1,4 @@
-//! The training data of a project: frames, their split, their bottlenecks.
+//! The training data of a project: frames, their sides, their bottlenecks.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,19 +16,19 @@ use super::run::RunClass;
 use super::views::ViewSource;
 use super::{RunFrame, TrainError, TrainSettings};
 
-/// The frames that take part, before their files are read.
+/// The frames of a training, before their files are read.
 pub(super) struct Selection {
     pub classes: Vec<RunClass>,
     pub frames: Vec<RunFrame>,
     pub notes: Vec<String>,
 }
 
-/// Whether the project remembers which side its groups are put on.
+/// Whether the project records the sides of its groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Splitting {
-    /// For a training.
+    /// Recorded: for a training.
     Remembered,
-    /// For an estimate, which must leave no trace.
+    /// Not recorded: for an estimate.
     Tried,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn select(
     })
 }
 
-/// The input of the training loop, and the frames that take part in the end.
+/// The input of the training loop, and the frames that are used.
 pub(super) struct Prepared {
     pub classes: Vec<RunClass>,
     /// Training, validation and test frames, in this order.
@@ -97,7 +97,7 @@ pub(super) struct Prepared {
     pub notes: Vec<String>,
 }
 
-/// Computes bottlenecks, and leaves out frames that cannot be used, with a warning.
+/// Computes bottlenecks, and leaves out unusable frames with a warning.
 pub(super) fn prepare(
     project: &Project,
     settings: &TrainSettings,
@@ -106,13 +106,13 @@ pub(super) fn prepare(
     mut frames: Vec<RunFrame>,
     work: &Work,
 ) -> Result<Prepared, TrainError> {
-    // Frames of one side are contiguous, so that the table is divided into the three sides without copying it.
+    // Frames of one side are contiguous, so that the table is divided into the three sides without copying.
     frames.sort_by_key(|frame| side_of(frame.split));
     let paths: Vec<PathBuf> = frames
         .iter()
         .map(|frame| project.abs(&frame.path))
         .collect();
-    // Where the depth is left to the program, the head may be all that is trained.
+    // If the depth is recommended by the program, possibly only the head is trained.
     let fine_tuned = settings.fine_tune.is_on() && !settings.fine_tune.automatic;
     let mut table = if fine_tuned {
         let plan = Blocks::of_for(&settings.architecture, work)?
@@ -140,7 +140,7 @@ pub(super) fn prepare(
         )?
     };
     if project.trains_elsewhere() {
-        // Another attempt may read them, and nobody is there who would see that the run has fewer.
+        // Another attempt may be able to read them, and nobody would notice that this run has fewer frames.
         let failed = table.failed.iter().filter_map(|(at, _)| paths.get(*at));
         for path in failed {
             crate::files::read(path).map_err(TrainError::io("read", path))?;
@@ -160,7 +160,7 @@ pub(super) fn prepare(
             *usable = false;
         }
     }
-    // A batch draws the class first, so a class needs a frame to learn from.
+    // A batch first draws a class, so each class needs a training frame.
     let mut counts = vec![[0_usize; 2]; classes.len()];
     for (frame, _) in frames.iter().zip(&usable).filter(|(_, usable)| **usable) {
         if let Some([train, all]) = counts.get_mut(frame.class) {
@@ -275,8 +275,8 @@ fn side_of(split: Split) -> usize {
     }
 }
 
-/// The rows of a table that are kept (ascending, of length `dim`), cut into sides of so many rows. The first side, which
-/// is most of it, stays where the table is; only the others are copied.
+/// The kept rows of a table (ascending, of length `dim`), divided into sides of the given numbers of rows. The first
+/// side, which is the largest, stays in the table's memory; the others are copied.
 fn in_sides(
     mut values: Vec<f32>,
     dim: usize,

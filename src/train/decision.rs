@@ -1,7 +1,7 @@
-//! How deep a run goes whose depth was left to the program: decided once its head is trained.
+//! Decides the depth of a run with a recommended depth, once its head is trained.
 //!
-//! The head takes seconds, a fine-tuning minutes. Where the head is already right there is nothing for a fine-tuning to
-//! mend, and so neither the fine-tuning nor the measurement of what each depth would take is begun.
+//! The head takes seconds, a fine-tuning minutes. If the head is already accurate, a fine-tuning can improve nothing;
+//! then neither the fine-tuning nor the estimate of its duration is begun.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -18,52 +18,53 @@ use super::folds::{folds, other_folds};
 use super::head::Sizes;
 use super::{Head, HeadTable, Run, TrainError, TrainSettings};
 
-/// Folds of the cross-validation, where every class has as many groups.
+/// The number of folds of the cross-validation, if every class has as many groups.
 const FOLDS: usize = 5;
 
-/// Fewer images than this prove nothing: the head may be wrong on 3 % of them (see [`Decision::HeadSuffices`]).
+/// With fewer images nothing is proved: the head may be wrong on 3 % of this many (see [`Decision::HeadSuffices`]).
 const MIN_IMAGES: usize = 100;
 
-/// The same of each class, for which 3 in as many may be wrong.
+/// The same for each class, where 3 of this many may be wrong.
 const MIN_IMAGES_OF_CLASS: usize = 10;
 
-/// More images than this are not asked: their bottlenecks are copied for it, 5 kB each.
+/// With more images this is skipped: it copies their bottlenecks, 5 kB each.
 const MOST_IMAGES: usize = 20_000;
 
-/// How the depth of a run was decided that was [left to the program](super::FineTuneSettings::automatic).
+/// How the depth of a run with a [recommended depth](super::FineTuneSettings::automatic) was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
-    /// The head is already right, so that nothing more was trained.
+    /// The head is already accurate, so nothing more was trained.
     ///
-    /// It is right on each validation image with the weights that are kept. As these were chosen by the validation images,
-    /// and those may be few, the head is cross-validated as well on everything that is not for the test: the training and
-    /// validation images are put into up to five folds that cut no group (a recording, a cluster of photos that are alike)
-    /// apart, and each fold is judged by a head that learned from the others, whose last weights count. Every image must be
-    /// classified rightly. Test images play no part.
+    /// With the kept weights it classifies each validation image correctly. As these weights were selected by the
+    /// validation images, and those may be few, the head is also cross-validated on all images except the test images:
+    /// the training and validation images are divided into up to five folds that divide no group (a recording, a
+    /// cluster of similar photos), and each fold is classified by a head trained on the others, with its last weights.
+    /// Every image must be classified correctly. Test images are not used.
     ///
-    /// Where none of n images is wrong, the error rate lies below 3/n with 95 % confidence (the rule of three: Hanley and
-    /// Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249:1743, 1983), and a fine-tuning can gain no
-    /// more than that. There must be at least 100 images (3 %), 10 of each class and 5 groups, as many as an interval
-    /// of the [`Verdict`](super::Verdict) needs. The bound holds for images like these. For images of new recordings the groups
-    /// are what counts, and 3/groups is wide with the handful of recordings that most projects have; but a fine-tuning
-    /// learns from the same recordings, and where the head is right on all of them its steps follow what is particular to
-    /// them (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022). The
-    /// probabilities are not considered: a head that was trained by plain descent is far less sure than it is right.
+    /// If none of n images is wrong, the error rate is below 3/n with 95 % confidence (the rule of three: Hanley and
+    /// Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249:1743, 1983), and a fine-tuning can
+    /// improve it by no more than that. There must be at least 100 images (3 %), 10 of each class and 5 groups, the
+    /// number that an interval of the [`Verdict`](super::Verdict) needs. The bound applies to similar images. For
+    /// images of new recordings the number of groups counts, and 3/groups is large for the handful of recordings in
+    /// most projects; but a fine-tuning is trained on the same recordings, and if the head is right on all of them,
+    /// its steps follow their peculiarities (Kumar et al., "Fine-Tuning can Distort Pretrained Features and
+    /// Underperform Out-of-Distribution", 2022). Probabilities are not considered: a head trained by plain gradient
+    /// descent is much less confident than accurate.
     HeadSuffices {
-        /// Images that were judged, all rightly.
+        /// The number of images, all classified correctly.
         images: usize,
-        /// Groups that they come from.
+        /// The number of their groups.
         groups: usize,
     },
-    /// The depth that is recommended on the machine where it was trained.
+    /// The depth recommended on the machine that trained it.
     Recommended,
-    /// The training was stopped before; what it had is kept.
+    /// The training was stopped before the decision; its weights are kept.
     Stopped,
 }
 
 impl Decision {
-    /// One sentence for a person; `None` where nothing was left out.
+    /// A sentence for users; `None` if nothing was left out.
     #[must_use]
     pub fn sentence(self) -> Option<String> {
         let Self::HeadSuffices { images, groups } = self else {
@@ -83,8 +84,8 @@ impl Decision {
     }
 }
 
-/// Decides how deep a run goes whose head was just trained, where that was left to the program and is not decided yet.
-/// `validation_accuracy` is that of the head, 0..=1; `None` without validation images.
+/// Decides the depth of a run whose head was just trained, if the depth is recommended by the program and not decided
+/// yet. `validation_accuracy` is that of the head, 0..=1; `None` without validation images.
 pub(super) fn decide(
     project: &Project,
     run: &mut Run,
@@ -116,7 +117,7 @@ pub(super) fn decide(
     Ok(())
 }
 
-/// Whether a head classifies all images rightly that are not for the test and that it did not learn from.
+/// Whether cross-validated heads classify all images except the test images correctly.
 fn suffices(run: &Run, prepared: &Prepared, work: &Work) -> Result<Option<Decision>, TrainError> {
     let data = &prepared.data;
     let frames = prepared.frames.iter();
@@ -128,7 +129,7 @@ fn suffices(run: &Run, prepared: &Prepared, work: &Work) -> Result<Option<Decisi
     judged(&frames, x, data.sizes, &run.settings, work)
 }
 
-/// The same of frames, each given by its class and its group, and their bottlenecks.
+/// The same for frames with the given classes, groups and bottlenecks.
 fn judged(
     frames: &[(usize, &str)],
     x: impl FnOnce() -> Result<Vec<f32>, TrainError>,
@@ -169,7 +170,7 @@ fn judged(
     Ok(Some(Decision::HeadSuffices { images, groups }))
 }
 
-/// The class that a head gives a bottleneck.
+/// The class that a head predicts for a bottleneck.
 fn called(head: &Head, bottleneck: &[f32]) -> Option<usize> {
     let logits = head.logits(bottleneck);
     (0..logits.len()).max_by(|a, b| {
@@ -184,7 +185,8 @@ mod tests {
 
     use super::*;
 
-    /// So many images of each class, of films of five, in corners of their own; one in `wrong` lies in another class's.
+    /// The given number of images of each class, from films of five, in separate corners; one, `wrong`, is in the
+    /// corner of another class.
     fn decided(images: &[usize], films: usize, wrong: usize) -> Option<Decision> {
         let sizes = Sizes {
             dim: images.len(),
@@ -213,11 +215,11 @@ mod tests {
     fn a_head_suffices_that_is_right_on_enough_images() {
         let right = |images, groups| Some(Decision::HeadSuffices { images, groups });
         assert_eq!(decided(&[60, 40], 4, 0), right(100, 8));
-        // Each photo a group of its own.
+        // Each photo is a group of its own.
         assert_eq!(decided(&[60, 10, 50], 100, 0), right(120, 120));
         // A single wrong one.
         assert_eq!(decided(&[60, 40], 4, 60), None);
-        // Too few of all, of a class, of recordings, and a class of a single one.
+        // Too few images in total, of a class, or of recordings; and a class with a single recording.
         assert_eq!(decided(&[60, 39], 4, 0), None);
         assert_eq!(decided(&[100, 9], 4, 0), None);
         assert_eq!(decided(&[60, 40], 2, 0), None);
@@ -236,7 +238,7 @@ mod tests {
         assert!(films.contains("at most 2.0 %"), "{films}");
         assert!(!of(300, 300).contains("recordings"));
         assert_eq!(Decision::Recommended.sentence(), None);
-        // Whatever a file says.
+        // Whatever a file contains.
         assert!(of(0, 0).contains("at most 100.0 %"));
     }
 }

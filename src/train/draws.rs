@@ -1,5 +1,5 @@
-//! What is drawn for a step: its batch, the shares by which its images are mixed, the masks of dropout. All of it follows from the
-//! seed and the number of the step.
+//! The random draws of a step: its batch, the shares for mixing its images, the masks of dropout. All are determined
+//! by the seed and the number of the step.
 
 use crate::graph::{Dim, Mask};
 use crate::onnx::{ElementType, Loop, OnnxError};
@@ -8,7 +8,7 @@ use super::Sampling;
 use super::batches::{ByClass, Draw, LabelledFrames, ViewOfFrame};
 use super::recipe::Recipe;
 
-/// What dropout leaves out in a step: what it is multiplied with.
+/// The mask of a dropout layer in a step.
 pub(super) struct StepMask {
     of: Mask,
     shape: Vec<usize>,
@@ -30,12 +30,12 @@ impl StepMask {
         })
     }
 
-    /// The input of a step that takes it, with its shape.
+    /// The input of a step for it, with its shape.
     pub(super) fn input(&self) -> (&str, ElementType, &[usize]) {
         (&self.of.input, ElementType::F32, &self.shape)
     }
 
-    /// Writes that of a step into its session.
+    /// Writes the mask of a step to its session.
     pub(super) fn write(&mut self, seed: u64, step: u32, to: &mut Loop) -> Result<(), OnnxError> {
         self.of.fill(seed, u64::from(step), &mut self.values);
         to.set_f32(&self.of.input, &self.values)
@@ -45,18 +45,18 @@ impl StepMask {
 /// A batch.
 pub(super) struct Drawn {
     pub rows: Vec<ViewOfFrame>,
-    /// The class of each.
+    /// The class of each image.
     pub y: Vec<i64>,
-    /// The share that each keeps where images are [mixed](super::mixup).
+    /// The share that each image keeps when images are [mixed](super::mixup).
     pub shares: Vec<f32>,
 }
 
-/// What the batches of a training are drawn from.
+/// The source of a training's draws.
 pub(super) struct Draws<'a> {
     pub recipe: &'a Recipe,
     pub side: &'a LabelledFrames,
     pub by_class: ByClass,
-    /// Images of a step.
+    /// The number of images in a step.
     pub batch: usize,
 }
 

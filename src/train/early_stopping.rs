@@ -3,34 +3,35 @@
 
 use serde::{Deserialize, Serialize};
 
-/// When a training ends before its last step.
+/// When a training ends early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EarlyStopping {
-    /// Evaluations in a row without a lower cross-entropy after which it ends, at least 1.
+    /// The number of successive evaluations without a lower cross-entropy after which it ends, at least 1.
     pub evaluations: u32,
-    /// Where an earlier part of the run stopped early and was trained further: evaluations are counted again from this step.
+    /// If an earlier part of the run stopped early and was extended: evaluations are counted from this step.
     pub from: u32,
 }
 
 impl EarlyStopping {
-    /// That of a setting, of which 0 is none.
+    /// From a setting, in which 0 means never.
     pub(super) fn of(evaluations: u32, from: u32) -> Option<Self> {
         (evaluations > 0).then_some(Self { evaluations, from })
     }
 
-    /// Whether the training ends.
+    /// Whether the training ends now.
     pub(super) fn ends(self, so_far: Unimproved) -> bool {
         so_far.evaluations >= self.evaluations
     }
 }
 
-/// How long the cross-entropy has not improved: part of a checkpoint, so that a resumed training ends at the same step.
+/// How long the cross-entropy has not improved. A part of checkpoints, so that a resumed training ends at the same
+/// step.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Unimproved {
-    /// The lowest so far, nats.
+    /// The lowest cross-entropy so far, nats.
     pub lowest: Option<f32>,
-    /// Evaluations since.
+    /// Evaluations since then.
     pub evaluations: u32,
 }
 

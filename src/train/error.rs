@@ -1,4 +1,4 @@
-//! What can go wrong with a training.
+//! Errors of trainings.
 
 use std::path::PathBuf;
 
@@ -14,22 +14,22 @@ use super::{calibration, note};
 /// An error of the train layer.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// ONNX Runtime.
+    /// An error of ONNX Runtime.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// A network's graph.
+    /// An error of a network's graph.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// The backbone or a frame.
+    /// An error of the backbone or a frame.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
-    /// The project.
+    /// An error of the project.
     #[error(transparent)]
     Project(#[from] ProjectError),
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// Nothing to train on.
+    /// There are no labelled images.
     #[error(
         "there are no labelled images to train on; import videos or photos and give them classes first"
     )]
@@ -39,38 +39,38 @@ pub enum TrainError {
         "training needs at least two classes with images; only “{0}” has images in the training set"
     )]
     OneClass(String),
-    /// A setting that makes no sense.
+    /// An invalid setting.
     #[error("{0}")]
     Setting(String),
-    /// The training diverged before any weights were worth keeping.
+    /// The training diverged before any weights could be kept.
     #[error(
         "the training diverged at step {0} (its cross-entropy is no number any more); lower the learning rate"
     )]
     Diverged(u32),
-    /// A file of a run.
+    /// An error of a run's file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A file of a run that cannot be understood.
+    /// A file of a run is invalid.
     #[error("“{}” is damaged ({reason}); {}", path.display(), remedy(path))]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// A run written by a later version of the program.
+    /// The run was written by a later version of the program.
     #[error("“{}” was written by a newer Salamander; update Salamander to open it", path.display())]
     NewerRun {
         /// The file.
         path: PathBuf,
     },
-    /// Asked of a run that has not been trained to its end.
+    /// The run has not been trained to its end.
     #[error("the run “{0}” is not finished; resume it first")]
     Unfinished(String),
-    /// No such run.
+    /// There is no such run.
     #[error("there is no run “{0}” in this project")]
     NoSuchRun(String),
-    /// An architecture is to be removed that runs were trained with.
+    /// An architecture cannot be removed, because runs were trained with it.
     #[error("the architecture “{architecture}” is used by the run “{runs}”; remove that first")]
     ArchitectureInUse {
         /// The architecture.
@@ -78,29 +78,29 @@ pub enum TrainError {
         /// The runs.
         runs: String,
     },
-    /// A run comes back from the trash to where another one is.
+    /// A run cannot be restored from the trash, because another has its name.
     #[error(
         "there is a run “{0}” already; remove that one first to bring back the one from the trash"
     )]
     RunInTheWay(String),
-    /// A run whose last weights are NaN or infinite cannot be trained further.
+    /// A run whose last weights are NaN or infinite cannot be extended.
     #[error(
         "the run “{0}” diverged, so that further steps would learn nothing; train anew with a lower learning rate"
     )]
     DivergedRun(String),
-    /// All frames of a class that a run was trained on are gone.
+    /// All frames of a class of a run are gone.
     #[error(
         "the run “{run}” cannot go on: “{class}” has lost all images it was trained on; bring them back, or train anew"
     )]
     FramesGone {
         /// The run.
         run: String,
-        /// The class, as it was called then.
+        /// The class, by its name at that time.
         class: String,
     },
 }
 
-/// What to do about a damaged file of a run.
+/// The remedy for a damaged file of a run.
 fn remedy(file: &std::path::Path) -> &'static str {
     match file.file_name().and_then(|name| name.to_str()) {
         Some(calibration::FILE) => "delete this file, and the run is calibrated anew",
@@ -110,7 +110,7 @@ fn remedy(file: &std::path::Path) -> &'static str {
 }
 
 impl TrainError {
-    /// For `map_err`: an error with the file it happened to.
+    /// For `map_err`: an I/O error with its file.
     pub(super) fn io(
         action: &'static str,
         path: &std::path::Path,

@@ -8,26 +8,26 @@ use super::batches::{Batches, Feed, Part, ViewOfFrame};
 use super::curves::BestPoint;
 use super::problem::{FEATURES, LOGITS, Problem};
 
-/// The outputs of a step or an evaluation with the correctness and cross-entropy of each image.
+/// The outputs of a step or an evaluation: the cross-entropy and correctness of each image.
 pub(super) const FIGURES: [&str; 2] = ["cross_entropy", "correct"];
 
-/// The outputs of an evaluation that histograms are made of.
+/// The outputs of an evaluation for histograms.
 pub(super) const ACTIVATIONS: [&str; 2] = [FEATURES, LOGITS];
 
-/// How a running computation is stopped.
+/// The handles that stop a running computation.
 #[derive(Clone, Copy)]
 pub(super) struct Watch<'a> {
     pub work: &'a Work,
-    /// Stops a session during its run.
+    /// Stops a session while it runs.
     pub stopper: &'a Stopper,
 }
 
-/// For each image whether it was right (1) or wrong (0), and its cross-entropy, nats.
+/// For each image, whether it was classified correctly (1 or 0), and its cross-entropy, nats.
 #[derive(Debug, Default)]
 pub(super) struct ImageFigures {
     pub correct: Vec<f32>,
     pub cross_entropy: Vec<f32>,
-    /// What the [`ACTIVATIONS`] of all images are, one image after the other; empty where they were not asked for.
+    /// The [`ACTIVATIONS`] of all images, one image after the other; empty unless they were requested.
     pub activations: [Vec<f32>; 2],
 }
 
@@ -37,7 +37,7 @@ impl ImageFigures {
         (mean(&self.correct), mean(&self.cross_entropy))
     }
 
-    /// The evaluation of a step's weights, where these are the figures of all validation frames.
+    /// The evaluation of a step's weights, if these are the figures of all validation frames.
     pub(super) fn at(&self, step: u32) -> BestPoint {
         let (validation_accuracy, validation_cross_entropy) = self.mean();
         BestPoint {
@@ -47,7 +47,7 @@ impl ImageFigures {
         }
     }
 
-    /// Those of some of the images.
+    /// The figures of some of the images.
     pub(super) fn of(&self, rows: &[i64]) -> Self {
         let picked = |values: &[f32]| {
             let of_row = |row: &i64| values.get(usize::try_from(*row).ok()?).copied();
@@ -61,25 +61,25 @@ impl ImageFigures {
     }
 }
 
-/// The mean, summed in double precision.
+/// The mean, with the sum in double precision.
 fn mean(values: &[f32]) -> f32 {
     (values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64) as f32
 }
 
-/// The evaluation of images of a part.
+/// Evaluates weights on images of a part.
 pub(super) struct Evaluator {
     inner: Loop,
     names: Vec<String>,
     part: Part,
     images: usize,
-    /// Which of the [`ACTIVATIONS`] it has, with how many numbers of an image.
+    /// Which of the [`ACTIVATIONS`] it has, with the number of elements for an image.
     activations: [Option<usize>; 2],
-    /// Whether they are collected.
+    /// Whether activations are collected.
     pub collects_activations: bool,
 }
 
 impl Evaluator {
-    /// With a session of [`evaluation_graph`](super::problem::evaluation_graph).
+    /// An evaluation with a session of [`evaluation_graph`](super::problem::evaluation_graph).
     pub(super) fn new(
         problem: &dyn Problem,
         part: Part,
@@ -125,7 +125,7 @@ impl Evaluator {
         })
     }
 
-    /// The figures of images with these classes, with the given weights.
+    /// The figures of images with these classes for the given weights.
     pub(super) fn figures(
         &mut self,
         weights: &[Tensor],
@@ -142,7 +142,7 @@ impl Evaluator {
             watch.work.check()?;
             batches.write(self.part, rows, y, &mut self.inner, watch.work)?;
             self.inner.step_unless(watch.stopper)?;
-            // The last images may be fewer than fit; what is said of the rest means nothing.
+            // The last batch may have fewer images; the outputs for the rest are meaningless.
             let of_rows =
                 |values: &[f32]| values.iter().take(rows.len()).copied().collect::<Vec<_>>();
             let (correct, cross_entropy) = (

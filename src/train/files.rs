@@ -1,5 +1,5 @@
-//! The files of a run: written whole or not at all, with a checksum where they can hold one, read back with errors that
-//! name them.
+//! Reads and writes the files of a run: written atomically, with a checksum if the format allows one, and read with
+//! errors that name them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -17,7 +17,7 @@ use super::TrainError;
 
 pub(super) use crate::files::ALTERED;
 
-/// Writes a file so that it survives a power cut.
+/// Writes a file so that it survives a power failure.
 pub(super) fn write(path: &Path, contents: &[u8]) -> Result<(), TrainError> {
     Ok(files::write(path, contents, Durability::Synced)?)
 }
@@ -38,7 +38,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Trai
 /// Reads an object from JSON.
 ///
 /// # Errors
-/// [`TrainError::Damaged`] for one with a wrong checksum. One without, of an earlier version, is not checked.
+/// [`TrainError::Damaged`] for a file with a wrong checksum. Files without one, of earlier versions, are not checked.
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
     let text = files::read_document(path).map_err(TrainError::io("read", path))?;
     if !files::is_as_written(&text) {
@@ -47,7 +47,7 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainErro
     serde_json::from_slice(&text).map_err(damaged(path))
 }
 
-/// Values as one line of JSON each.
+/// Values as JSON lines.
 pub(super) fn to_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8>, TrainError> {
     let mut text = Vec::new();
     for value in values {
@@ -57,10 +57,10 @@ pub(super) fn to_lines<T: Serialize>(path: &Path, values: &[T]) -> Result<Vec<u8
     Ok(text)
 }
 
-/// The values of a text of one a line.
+/// The values in JSON lines.
 ///
 /// # Errors
-/// [`TrainError::Damaged`] for a text that is empty, ends within a line, or holds a line that cannot be read.
+/// [`TrainError::Damaged`] for a text that is empty, ends within a line, or has an invalid line.
 pub(super) fn lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Vec<T>, TrainError> {
     let Some(text) = text.strip_suffix(b"\n") else {
         let reason = if text.is_empty() {
@@ -75,15 +75,15 @@ pub(super) fn lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Vec
         .collect()
 }
 
-/// The values of a text of one a line, up to the first line that cannot be read: the last line of a file that was being
-/// added to when the program was killed may be cut.
+/// The values in JSON lines, up to the first invalid line: if the program was killed while writing, the last line may
+/// be incomplete.
 pub(super) fn whole_lines<T: DeserializeOwned>(text: &[u8]) -> Vec<T> {
     text.split(|byte| *byte == b'\n')
         .map_while(|line| serde_json::from_slice(line).ok())
         .collect()
 }
 
-/// Reads a file; nothing where there is none.
+/// The contents of a file; empty if it does not exist.
 pub(super) fn read_if_there(path: &Path) -> Result<Vec<u8>, TrainError> {
     match files::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -91,10 +91,10 @@ pub(super) fn read_if_there(path: &Path) -> Result<Vec<u8>, TrainError> {
     }
 }
 
-/// The text of a file of tensors that holds its [checksum](contents_hash).
+/// The metadata key of a tensor file's [checksum](contents_hash).
 const TENSORS_CHECKSUM: &str = "blake3";
 
-/// Writes named `f32` tensors and texts as safetensors, with a checksum among the texts. Returns what it wrote.
+/// Writes named `f32` tensors and metadata as safetensors, with a checksum in the metadata. Returns the bytes.
 pub(super) fn write_tensors(
     path: &Path,
     tensors: Vec<(&str, Values<'_>)>,
@@ -107,8 +107,8 @@ pub(super) fn write_tensors(
     Ok(bytes)
 }
 
-/// The BLAKE3 hash, hexadecimal, of tensors by name and of texts. Lengths stand before what they count, so that no two lists
-/// of them are the same bytes.
+/// The BLAKE3 hash, hexadecimal, of named tensors and metadata. Lengths precede the data, so that different contents
+/// never give the same bytes.
 fn contents_hash<'a>(
     tensors: impl Iterator<Item = (&'a str, Values<'a>)>,
     texts: &HashMap<String, String>,
@@ -135,7 +135,7 @@ fn contents_hash<'a>(
     hasher.finalize().to_hex().to_string()
 }
 
-/// A tensor that is somewhere else.
+/// A borrowed tensor.
 #[derive(Clone, Copy)]
 pub(super) struct Values<'a> {
     pub shape: &'a [usize],
@@ -143,7 +143,7 @@ pub(super) struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// Those of a tensor of `f32`.
+    /// The values of an `f32` tensor.
     pub fn of(tensor: &'a Tensor) -> Result<Self, OnnxError> {
         Ok(Self {
             shape: &tensor.shape,
@@ -174,19 +174,19 @@ impl View for Values<'_> {
     }
 }
 
-/// Named tensors and texts.
+/// Named tensors and metadata.
 pub(super) type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 
-/// Reads what [`write_tensors`] wrote.
+/// Reads a file written by [`write_tensors`].
 pub(super) fn read_tensors(path: &Path) -> Result<Contents, TrainError> {
     let contents = files::read(path).map_err(TrainError::io("read", path))?;
     tensors(path, &contents)
 }
 
-/// The tensors and texts in what was read from a file.
+/// The tensors and metadata in the contents of a file.
 ///
 /// # Errors
-/// [`TrainError::Damaged`] for a file with a wrong checksum. One without, of an earlier version, is not checked.
+/// [`TrainError::Damaged`] for a file with a wrong checksum. Files without one, of earlier versions, are not checked.
 pub(super) fn tensors(path: &Path, contents: &[u8]) -> Result<Contents, TrainError> {
     let (_, metadata) = SafeTensors::read_metadata(contents).map_err(damaged(path))?;
     let mut texts = metadata.metadata().clone().unwrap_or_default();
@@ -215,7 +215,7 @@ pub(super) fn tensors(path: &Path, contents: &[u8]) -> Result<Contents, TrainErr
     Ok((tensors, texts))
 }
 
-/// For `map_err`: a file that cannot be understood, and why.
+/// For `map_err`: an invalid file, with the reason.
 pub(super) fn damaged<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> TrainError {
     let path = path.to_owned();
     move |reason| TrainError::Damaged {

@@ -1,9 +1,10 @@
-//! Folds of a cross-validation: frames in parts of about the same size, none of which cuts a group apart.
+//! Folds of a cross-validation: parts of about equal size, none of which divides a group.
 
 use std::collections::BTreeMap;
 
-/// Puts frames, each given by its class (below `classes`) and its group, into up to `most` folds, of each class about as
-/// many frames; a fold lists the places of its frames, ascending. `None` where a class that has frames has only one group.
+/// Divides frames, given by class (less than `classes`) and group, into up to `most` folds with about the same number
+/// of frames of each class. A fold is a list of ascending indices of frames. `None` if a class with frames has only
+/// one group.
 #[must_use]
 pub fn folds(
     frames: &[(usize, &str)],
@@ -26,7 +27,7 @@ pub fn folds(
     if count < 2 {
         return None;
     }
-    // A group with frames of several classes goes where the first of them puts it.
+    // A group with frames of several classes is assigned with the first of them.
     let mut fold_of: BTreeMap<&str, usize> = BTreeMap::new();
     for (class, groups) in by_class.into_iter().enumerate() {
         let mut filled = vec![0_usize; count];
@@ -53,14 +54,14 @@ pub fn folds(
     (folds.len() > 1).then_some(folds)
 }
 
-/// The places in all folds but one, fold after fold.
+/// The indices in all folds except one, fold by fold.
 #[must_use]
 pub fn other_folds(folds: &[Vec<usize>], but: usize) -> Vec<usize> {
     let others = folds.iter().enumerate().filter(|(other, _)| *other != but);
     others.flat_map(|(_, fold)| fold).copied().collect()
 }
 
-/// A shuffle that depends on the seed and on what is shuffled for alone.
+/// A shuffle that depends only on the seed and on its purpose.
 pub fn shuffle<T>(values: &mut [T], seed: u64, what: &str) {
     use rand_chacha::rand_core::{Rng, SeedableRng};
     let key = blake3::hash(format!("{what} {seed}").as_bytes());

@@ -1,4 +1,4 @@
-//! What is measured at a point of the curves beside its accuracy and cross-entropy.
+//! Measurements at the points of the curves, beside accuracy and cross-entropy.
 
 use std::sync::Arc;
 
@@ -14,28 +14,28 @@ use super::metrics::{
 use super::optimizer::Weight;
 use super::recipe::Recipe;
 
-/// Evaluations at which classes are measured one by one: enough for a curve. A training of millions of steps would fill
-/// the disk with them.
+/// The most evaluations with accuracies of single classes: enough for a curve. A training of millions of steps would
+/// fill the disk with them.
 const MOST_BY_CLASS: u32 = 1_000;
 
-/// Steps at which histograms are made: enough to see a distribution move, at most some hundredths of the time.
+/// The most steps with histograms: enough to see a distribution change, and at most a few percent of the time.
 const MOST_HISTOGRAMS: u32 = 50;
 
-/// What is measured in a training, and when.
+/// Which measurements are made in a training, and when.
 pub(super) struct Gauges {
     columns: Arc<[Series]>,
     recipe: Recipe,
     steps: u32,
-    /// Steps between measurements of single classes; `None` where there are none.
+    /// Steps between measurements of single classes; `None` for none.
     by_class_every: Option<u32>,
-    /// Steps between histograms; `None` where there are none.
+    /// Steps between histograms; `None` for none.
     histograms_every: Option<u32>,
-    /// Histogram of the head's input, where that is the same at all steps.
+    /// The histogram of the head's input, if that is constant.
     features: Option<Histogram>,
 }
 
 impl Gauges {
-    /// Of a training of so many steps with classes of these names.
+    /// The measurements of a training of `steps` steps, with these names of classes.
     pub(super) fn new(recipe: &Recipe, classes: &[String], steps: u32) -> Self {
         let run = [LEARNING_RATE, GRADIENT_NORM].map(|tag| Series::new(tag, MetricSide::Run));
         let of_class = |name: &String| {
@@ -86,8 +86,7 @@ impl Gauges {
         Ok(made)
     }
 
-    /// Histograms of the head's input, of its logits, and of the probabilities, where the activations were
-    /// collected.
+    /// Histograms of the head's input, of its logits, and of the probabilities, if activations were collected.
     pub(super) fn of_activations(
         &mut self,
         figures: &ImageFigures,
@@ -120,8 +119,8 @@ impl Gauges {
         Ok(made.collect())
     }
 
-    /// All measurements at this point of the training; `validation` are the outputs of the present weights on all
-    /// validation images, where they were evaluated.
+    /// All measurements at this point of the training; `validation` are the outputs of the current weights on all
+    /// validation images, if they were evaluated.
     pub(super) fn read(
         &self,
         place: &Place,
@@ -146,7 +145,7 @@ impl Gauges {
     }
 }
 
-/// The probabilities of logits, so many of each image.
+/// The softmax of logits, `classes` for each image.
 pub(super) fn softmax(logits: &[f32], classes: usize) -> Vec<f32> {
     let of_image = |logits: &[f32]| {
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
@@ -157,14 +156,14 @@ pub(super) fn softmax(logits: &[f32], classes: usize) -> Vec<f32> {
     logits.chunks(classes.max(1)).flat_map(of_image).collect()
 }
 
-/// Steps between measurements such that there are at most `most` in all, at evaluations that are `every` steps apart.
+/// Steps between measurements, a multiple of `every`, such that there are at most `most` in total.
 fn apart(steps: u32, most: u32, every: u32) -> u32 {
     let every = every.max(1);
     let least = steps.div_ceil(most.max(1)).max(1);
     least.div_ceil(every).saturating_mul(every)
 }
 
-/// The accuracy of the images of each class, 0..=1; NaN of a class without any.
+/// The accuracy on the images of each class, 0..=1; NaN for a class without any.
 fn accuracy_by_class(correct: &[f32], y: &[i64], classes: usize) -> Vec<f32> {
     let mut sums = vec![(0.0_f64, 0_u32); classes];
     for (correct, class) in correct.iter().zip(y) {

@@ -1,4 +1,4 @@
-//! A file of lines that grows with the checkpoints of a training.
+//! A text file that grows with the checkpoints of a training.
 
 use std::path::{Path, PathBuf};
 
@@ -8,23 +8,23 @@ use crate::files::{Durability, append};
 
 use super::{TrainError, files};
 
-/// The beginning of a file.
+/// The beginning of a file up to a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Beginning {
-    /// Its length.
+    /// Its length in bytes.
     bytes: u64,
     /// Its BLAKE3 hash, hexadecimal.
     blake3: String,
 }
 
-/// A file that grows, and the hash of what was written to it.
+/// A growing file, and the hash of its contents.
 pub(super) struct GrowingFile {
     path: PathBuf,
     written: blake3::Hasher,
 }
 
 impl GrowingFile {
-    /// The file at `path`, of which nothing is known yet.
+    /// The file at `path`, whose contents are not known yet.
     pub(super) fn at(path: PathBuf) -> Self {
         Self {
             path,
@@ -32,12 +32,12 @@ impl GrowingFile {
         }
     }
 
-    /// Where it is.
+    /// The path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What was written to it.
+    /// The current contents, by length and hash.
     pub(super) fn written(&self) -> Beginning {
         Beginning {
             bytes: self.written.count(),
@@ -45,7 +45,7 @@ impl GrowingFile {
         }
     }
 
-    /// Adds lines so that they survive a power cut, once a file beside it was written that does.
+    /// Appends lines. They survive a power failure once another file beside it was written synced.
     pub(super) fn add(&mut self, lines: &[u8]) -> Result<(), TrainError> {
         if lines.is_empty() {
             return Ok(());
@@ -55,10 +55,10 @@ impl GrowingFile {
         Ok(())
     }
 
-    /// Cuts off what was added after this beginning, and returns the text of that.
+    /// Truncates the file to this beginning, and returns its text.
     ///
     /// # Errors
-    /// [`TrainError::Damaged`] when the file begins otherwise.
+    /// [`TrainError::Damaged`] if the file has another beginning.
     pub(super) fn cut_to(&mut self, beginning: &Beginning) -> Result<Vec<u8>, TrainError> {
         let mut text = files::read_if_there(&self.path)?;
         let whole = text.len();
@@ -78,7 +78,7 @@ impl GrowingFile {
         Ok(text)
     }
 
-    /// Puts a text in the place of what is in it; where there is no file, an empty text makes none.
+    /// Replaces the contents; if the text is empty, no file is created.
     pub(super) fn replace(&mut self, text: &[u8]) -> Result<(), TrainError> {
         if !text.is_empty() || crate::files::exists(&self.path) {
             files::write(&self.path, text)?;

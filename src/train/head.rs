@@ -1,4 +1,4 @@
-//! The head as a problem: one layer or two on a table of bottlenecks.
+//! The training of the head as a problem: one or two layers on a table of bottlenecks.
 
 use std::sync::Arc;
 
@@ -20,10 +20,10 @@ use super::tensorboard::Tested;
 use super::training::Training;
 use super::{Head, Run, TrainError};
 
-/// Deviation of the normal distribution that initial weights are drawn from, as in `retrain.py`.
+/// Standard deviation of the normal distribution of initial weights, as in `retrain.py`.
 const INITIAL_DEVIATION: f64 = 0.001;
 
-/// Sizes of a head.
+/// The sizes of a head.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     /// Length of a bottleneck, D.
@@ -32,15 +32,15 @@ pub(super) struct Sizes {
     pub classes: usize,
 }
 
-/// Bottlenecks with their classes. The bottlenecks are an ONNX Runtime value from the beginning: sessions read them in
+/// Bottlenecks with their classes. The bottlenecks are an ONNX Runtime value from the start: sessions read them in
 /// place, and clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Examples {
-    /// `f32[N·V, D]` and `i64[N·V]`, the V views of a frame one after the other; nothing without frames.
+    /// `f32[N·V, D]` and `i64[N·V]`, the V views of a frame one after the other; `None` without frames.
     tensors: Option<[Constant; 2]>,
     /// Class of each frame.
     pub y: Vec<i64>,
-    /// Views of each frame, V.
+    /// The number of views of each frame, V.
     views: usize,
 }
 
@@ -50,8 +50,8 @@ impl Examples {
         Self::with_views(sizes, x, y, 1)
     }
 
-    /// From row-major bottlenecks, which are not copied, `views` of each frame one after the other, and the class of
-    /// each frame.
+    /// From row-major bottlenecks, which are not copied, with `views` of each frame one after the other, and the class
+    /// of each frame.
     pub(super) fn with_views(
         sizes: Sizes,
         x: Vec<f32>,
@@ -71,14 +71,14 @@ impl Examples {
         Ok(Self { tensors, y, views })
     }
 
-    /// Bottlenecks and classes for a session.
+    /// Bottlenecks and classes as constants of a session.
     fn constants(&self) -> Result<Vec<(&'static str, Constant)>, OnnxError> {
         let tensors = self.tensors.clone();
         let [x, y] = tensors.ok_or_else(|| OnnxError::Model("there are no examples".into()))?;
         Ok(vec![("x", x), ("y", y)])
     }
 
-    /// Drops the bottlenecks.
+    /// Frees the bottlenecks.
     pub(super) fn forget_x(&mut self) {
         self.tensors = None;
     }
@@ -96,17 +96,17 @@ impl Examples {
         self.y.len()
     }
 
-    /// Views of each frame, V.
+    /// The number of views of each frame, V.
     pub(super) fn views(&self) -> usize {
         self.views.max(1)
     }
 
-    /// Number of rows: views of frames.
+    /// The number of rows: views of frames.
     fn rows(&self) -> usize {
         self.len() * self.views
     }
 
-    /// All frames, as those of a [`Table`].
+    /// All frames, as a side of a [`Table`].
     pub(super) fn side(&self) -> LabelledFrames {
         LabelledFrames {
             frames: (0..self.len()).collect(),
@@ -115,7 +115,7 @@ impl Examples {
     }
 }
 
-/// Everything a training learns from and is measured by.
+/// All data of a training: for learning, and for evaluations.
 #[derive(Debug, Clone)]
 pub(super) struct Data {
     pub sizes: Sizes,
@@ -124,12 +124,12 @@ pub(super) struct Data {
     pub test: Examples,
 }
 
-/// The table of bottlenecks, which sessions read where it is: a batch is the numbers of its rows, and the validation
-/// frames are all evaluated at once.
+/// The table of bottlenecks, which sessions read in place: a batch consists of row numbers, and the validation frames
+/// are evaluated all at once.
 pub(super) struct Table<'a> {
     pub train: &'a Examples,
     pub validation: &'a Examples,
-    /// Images of a step.
+    /// The number of images in a step.
     pub batch: usize,
 }
 
@@ -178,7 +178,7 @@ pub(super) struct HeadLayer {
     /// Units of the hidden layer, H; 0 without one.
     hidden: usize,
     weights: Vec<Weight>,
-    /// Rows of the table's two parts.
+    /// The numbers of rows of the table's two parts.
     rows: [usize; 2],
 }
 
@@ -207,8 +207,8 @@ impl HeadLayer {
         }
     }
 
-    /// The weights before the first step: from normal distributions, a narrow one for the last layer, one that keeps the
-    /// variance of what it reads for the hidden one (He et al. 2015); biases zero.
+    /// The weights before the first step, from normal distributions: with a small variance for the last layer, and one
+    /// that preserves the variance of its input for the hidden layer (He et al. 2015). Biases are zero.
     pub(super) fn initial(&self, seed: u64) -> Vec<Tensor> {
         let layer = |stream: u32, deviation: f64, [out, from]: [usize; 2]| {
             let mut draw = Draw::new(seed, Purpose::Weights, stream);
@@ -274,14 +274,14 @@ impl Problem for HeadLayer {
         })
     }
 
-    /// The products of a head are too small for two, and the window needs the other.
+    /// The products of a head are too small for two threads, and the window needs the other core.
     fn threads(&self) -> usize {
         1
     }
 }
 
-/// Trains the head from its last checkpoint to the number of steps in the run's settings, [decides](decide) what follows, and
-/// keeps it.
+/// Trains the head from its last checkpoint to the number of steps in the run's settings, [decides](decide) the depth,
+/// and keeps the head.
 pub(super) fn train_head(
     project: &Project,
     run: &mut Run,
@@ -326,8 +326,8 @@ pub(super) fn train_head(
     Ok(head)
 }
 
-/// The head of a run whose first stage is done, evaluated again on the present frames and labels: the fine-tuning is
-/// compared with it.
+/// The head of a run whose first stage is done, evaluated again on the current frames and labels, for the comparison
+/// with the fine-tuning.
 pub(super) fn head_again(run: &mut Run, data: &Data) -> Result<Head, TrainError> {
     let head = run.head_alone()?;
     let before = run.results.clone();
@@ -345,7 +345,7 @@ pub(super) fn head_again(run: &mut Run, data: &Data) -> Result<Head, TrainError>
     Ok(head)
 }
 
-/// The outputs of a head on each frame of a set that is not empty.
+/// The figures of a head on each frame of a set, which must not be empty.
 fn figures(sizes: Sizes, examples: &Examples, head: &Head) -> Result<ImageFigures, TrainError> {
     let mut table = Table {
         train: &Examples::default(),
@@ -382,7 +382,7 @@ pub(super) fn tested<const N: usize>(
     Ok(Some(Tested { images, y, logits }))
 }
 
-/// Whether a head classifies each frame of a set rightly.
+/// Whether a head classifies each frame of a set correctly.
 pub(super) fn correct(
     sizes: Sizes,
     examples: &Examples,
@@ -395,7 +395,7 @@ pub(super) fn correct(
     Ok(figures.correct.iter().map(|value| *value > 0.5).collect())
 }
 
-/// Accuracy of a head on a set; `None` for an empty one.
+/// Accuracy of a head on a set; `None` if it is empty.
 pub(super) fn accuracy(
     sizes: Sizes,
     examples: &Examples,
@@ -406,7 +406,7 @@ pub(super) fn accuracy(
     Ok((!right.is_empty()).then(|| (count as f64 / right.len() as f64) as f32))
 }
 
-/// Accuracy and cross-entropy of a step's head on the validation frames; `None` without any.
+/// The evaluation of a step's head on the validation frames; `None` without any.
 fn point(data: &Data, head: &Head, step: u32) -> Result<Option<BestPoint>, TrainError> {
     if data.validation.len() == 0 {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Heads learned from bottlenecks in memory, without a run: for what is measured by training again on other frames.
+//! Heads trained on bottlenecks in memory, without a run: for measurements that train again on other frames.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use super::head::{Examples, HeadLayer, Sizes, Table};
 use super::learner::{End, Learner, Report};
 use super::{Head, Part, TrainError, TrainSettings};
 
-/// Bottlenecks of frames with their classes, which any number of heads are learned from, each on frames of its own. They are
-/// there once, and each learns from them where they are.
+/// Bottlenecks of frames with their classes, on which any number of heads are trained, each on a selection of frames.
+/// They are in memory once and read in place.
 pub struct HeadTable {
     sizes: Sizes,
     all: Examples,
 }
 
 impl HeadTable {
-    /// From row-major bottlenecks `f32[N, dim]` and the class of each row, below `classes`.
+    /// From row-major bottlenecks `f32[N, dim]` and the class of each row, less than `classes`.
     ///
     /// # Errors
-    /// When ONNX Runtime cannot take them.
+    /// [`TrainError::Onnx`] if ONNX Runtime rejects them.
     pub fn new(dim: usize, classes: usize, x: Vec<f32>, y: &[usize]) -> Result<Self, TrainError> {
         let sizes = Sizes { dim, classes };
         let y = y.iter().map(|class| *class as i64).collect();
@@ -39,18 +39,18 @@ impl HeadTable {
         self.all.x().ok()?.get(row * dim..(row + 1) * dim)
     }
 
-    /// Number of rows.
+    /// The number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.all.len()
     }
 
-    /// Learns a head of the rows `train` and keeps the weights that do best on the rows `validation` (without any, the
-    /// last), as a run of a head alone with these settings does. A class without rows in `train` is never drawn: its
-    /// output means nothing.
+    /// Trains a head on the rows `train` and keeps the weights that are best on the rows `validation` (without any,
+    /// the last), like a run of the head alone with these settings. A class without rows in `train` is never drawn,
+    /// and its output is meaningless.
     ///
     /// # Errors
-    /// [`TrainError::NoFrames`] without rows to learn from, [`TrainError::Diverged`], cancelled.
+    /// [`TrainError::NoFrames`] without training rows, [`TrainError::Diverged`], cancelled.
     pub fn learn(
         &self,
         settings: &TrainSettings,
@@ -75,7 +75,7 @@ impl HeadTable {
         for row in &chosen.frames {
             x.extend_from_slice(self.row(*row).unwrap_or_default());
         }
-        // All validation frames are evaluated at once, so they are a table of their own.
+        // All validation frames are evaluated at once, so they are in a table of their own.
         let validation = Examples::new(self.sizes, x, chosen.y)?;
         let mut table = Table {
             train: &self.all,
@@ -83,7 +83,7 @@ impl HeadTable {
             batch: settings.head.learn.batch_size.max(1),
         };
         let mut recipe = settings.recipe(Part::Head, validation.len());
-        // Nobody sees them.
+        // It would not be shown.
         recipe.measures.gradient_norm = false;
         recipe.measures.histograms = false;
         let layer = HeadLayer::new(self.sizes, settings.head.hidden_units as usize, &table);
@@ -91,7 +91,7 @@ impl HeadTable {
         let sides = [&train, &validation.side()];
         let mut learner = Learner::new(Arc::new(layer), &recipe, sides, &mut table, begin, work)?;
         let curves = LiveCurves::default();
-        // Its steps are no progress of the work that asks.
+        // Its steps are not progress of the caller's work.
         let steps = Work::new();
         let end = work.stopped_by(
             || steps.cancel(),
@@ -123,7 +123,7 @@ mod tests {
 
     use super::*;
 
-    /// Three classes at the corners of a triangle, and rows of a fourth that nobody learns.
+    /// Three classes at the corners of a triangle, and rows of a fourth that is not trained.
     fn table() -> HeadTable {
         let corners = [[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0], [9.0, 9.0]];
         let (mut x, mut y) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The trained layers behind the bottleneck: how they are applied in plain Rust, kept in files and built into graphs.
+//! The trained layers after the bottleneck: computed in plain Rust, stored in files and built into graphs.
 
 use std::collections::HashMap;
 
@@ -26,11 +26,11 @@ pub struct Hidden {
     pub b: Vec<f32>,
 }
 
-/// What the tensors of a head are called in files: those of a hidden layer, then those of the last one.
+/// The names of a head's tensors in files: those of a hidden layer, then those of the last layer.
 const NAMES: [&str; 4] = ["hidden.w", "hidden.b", "w", "b"];
 
 impl Head {
-    /// One without a hidden layer.
+    /// A head without a hidden layer.
     #[must_use]
     pub fn linear(w: Vec<f32>, b: Vec<f32>) -> Self {
         Self { hidden: None, w, b }
@@ -42,7 +42,7 @@ impl Head {
         self.b.len()
     }
 
-    /// Length of what the last layer reads: H, or D without a hidden layer.
+    /// Length of the last layer's input: H, or D without a hidden layer.
     #[must_use]
     pub fn width(&self) -> usize {
         self.w.len() / self.b.len().max(1)
@@ -57,7 +57,7 @@ impl Head {
         }
     }
 
-    /// Whether its layers fit together, and bottlenecks of length `dim` and so many classes.
+    /// Whether its layers match each other, bottlenecks of length `dim` and the number of classes.
     #[must_use]
     pub fn fits(&self, dim: usize, classes: usize) -> bool {
         let width = self.hidden.as_ref().map_or(dim, |hidden| hidden.b.len());
@@ -66,14 +66,14 @@ impl Head {
         classes > 0 && last && hidden.is_none_or(|hidden| hidden.w.len() == dim * width)
     }
 
-    /// Its numbers, layer by layer.
+    /// Its weights, layer by layer.
     pub fn values(&self) -> impl Iterator<Item = &[f32]> {
         let hidden = self.hidden.iter();
         let hidden = hidden.flat_map(|hidden| [hidden.w.as_slice(), &hidden.b]);
         hidden.chain([self.w.as_slice(), &self.b])
     }
 
-    /// How many numbers a head has with a hidden layer of so many units; 0 for none.
+    /// The number of weights of a head with a hidden layer of this many units, or 0 for none.
     #[must_use]
     pub fn count(dim: usize, hidden: usize, classes: usize) -> u64 {
         let layer = |from: usize, to: usize| (from as u64 + 1) * to as u64;
@@ -83,7 +83,7 @@ impl Head {
         }
     }
 
-    /// The logits of a bottleneck, one for each class. Sums are taken in 64 bits.
+    /// The logits of a bottleneck, one for each class, with sums in 64 bits.
     #[must_use]
     pub fn logits(&self, bottleneck: &[f32]) -> Vec<f64> {
         let x = bottleneck.iter().map(|x| f64::from(*x));
@@ -96,8 +96,8 @@ impl Head {
         }
     }
 
-    /// The derivative by the bottleneck of `Σ shares · logits`, at this bottleneck: `f32[D]`. It is the same at all bottlenecks
-    /// where there is no hidden layer; `shares` are classes with their factors.
+    /// The derivative of `Σ shares · logits` with respect to the bottleneck, at this bottleneck: `f32[D]`. Without a
+    /// hidden layer it is the same for all bottlenecks. `shares` are classes with their factors.
     #[must_use]
     pub fn slope(&self, bottleneck: &[f32], shares: &[(usize, f32)]) -> Vec<f32> {
         let classes = self.classes().max(1);
@@ -127,14 +127,14 @@ impl Head {
         rows.map(product).collect()
     }
 
-    /// Divides its logits by a temperature: the last layer alone makes them.
+    /// Divides its logits by a temperature, which affects only the last layer.
     pub fn divide(&mut self, temperature: f64) {
         for value in self.w.iter_mut().chain(&mut self.b) {
             *value = (f64::from(*value) / temperature) as f32;
         }
     }
 
-    /// Its tensors with their names in files, matrices as they lie here.
+    /// Its tensors with their names in files, with matrices in the same layout as here.
     pub(super) fn named(&self) -> Vec<(&'static str, Vec<usize>, &[f32])> {
         let [hidden_w, hidden_b, w, b] = NAMES;
         let mut named = Vec::new();
@@ -148,10 +148,10 @@ impl Head {
         named
     }
 
-    /// The head with these tensors, called as [`Head::named`] calls them.
+    /// The head with these tensors, named as in [`Head::named`].
     ///
     /// # Errors
-    /// What is wrong with them, where they are no head of so many classes.
+    /// A sentence, if they are not a head for this many classes.
     pub(super) fn of_named(
         mut tensors: HashMap<String, Tensor>,
         classes: usize,
@@ -181,10 +181,11 @@ impl Head {
         Ok(Self { hidden, w, b })
     }
 
-    /// Its tensors in the layout of a training, matrices transposed: `[H, D]`, `[H]`, `[C, H]`, `[C]`, or the last two alone.
+    /// Its tensors in the layout of a training, with matrices transposed: `[H, D]`, `[H]`, `[C, H]`, `[C]`, or only
+    /// the last two.
     ///
-    /// In that order the product that makes the gradient of a matrix has long rows, which the matrix product of ONNX Runtime is
-    /// fastest at.
+    /// In this layout the product for the gradient of a matrix has long rows, for which ONNX Runtime's matrix product
+    /// is fastest.
     pub(super) fn tensors(&self) -> Vec<Tensor> {
         let layer = |w: &[f32], b: &[f32]| {
             let (out, rows) = (b.len(), w.len() / b.len().max(1));
@@ -198,7 +199,7 @@ impl Head {
         hidden.chain(layer(&self.w, &self.b)).collect()
     }
 
-    /// The head with the tensors that [`Head::tensors`] gives.
+    /// The head with the tensors returned by [`Head::tensors`].
     pub(super) fn of_tensors(tensors: &[Tensor]) -> Result<Self, OnnxError> {
         let layer = |w: &Tensor, b: &Tensor| {
             let rows = w.shape.first().copied().unwrap_or_default();
@@ -237,8 +238,8 @@ fn affine(x: impl Iterator<Item = f64>, w: &[f32], b: &[f32]) -> Vec<f64> {
     sums
 }
 
-/// Appends the layers of a head to bottlenecks `x`, `[B, D]`, and returns the logits `[B, C]`. `weights` are in the order of
-/// [`Head::tensors`]; `dropout` is the part of the inputs of each layer that is left out, 0..1.
+/// Appends the layers of a head to bottlenecks `x`, `[B, D]`, and returns the logits `[B, C]`. `weights` are in the
+/// order of [`Head::tensors`]; `dropout` is the fraction of the inputs of each layer that is dropped, 0..1.
 pub(super) fn append_layers(
     graph: &mut Graph,
     x: ValueId,
@@ -275,7 +276,7 @@ mod tests {
 
     use super::*;
 
-    /// Two numbers, three hidden units of which the last is off at (1, 2), two classes.
+    /// Two inputs, three hidden units of which the last is inactive at (1, 2), two classes.
     fn small() -> Head {
         Head {
             hidden: Some(Hidden {

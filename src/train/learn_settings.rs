@@ -1,46 +1,47 @@
-//! How weights are learned: one set of settings for the head, one for the fine-tuning.
+//! The settings of an optimisation: one set for the head, one for the fine-tuning.
 
 use serde::{Deserialize, Serialize};
 
 use super::optimizer::Optimizer;
 use super::{KeepBy, Schedule};
 
-/// How weights are learned. Files have those of the fine-tuning beside its others, those of the head partly at the top.
+/// The settings of an optimisation. In files those of the fine-tuning are among its other settings, and some of those
+/// of the head are at the top level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default = "LearnSettings::of_fine_tuning")]
 pub struct LearnSettings {
     /// The optimiser.
     pub optimizer: Optimizer,
-    /// The learning rate, over 0; the highest one where it changes.
+    /// The learning rate, over 0; the peak if it changes.
     pub learning_rate: f32,
-    /// The learning rate over the steps. That of the fine-tuning is always [`Schedule::Cosine`].
+    /// The schedule of the learning rate. That of the fine-tuning is always [`Schedule::Cosine`].
     #[serde(skip)]
     pub schedule: Schedule,
-    /// Steps after which the run was extended, ascending: from each of them on the learning rate rises and falls
-    /// again (warm restarts, Loshchilov and Hutter 2017). Empty in a new run.
+    /// Steps after which the run was extended, ascending: from each of them on the learning rate rises and falls again
+    /// (warm restarts, Loshchilov and Hutter 2017). Empty in a new run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub restarts: Vec<u32>,
     /// Images per batch.
     pub batch_size: usize,
-    /// Evaluations without a lower validation cross-entropy after which it ends early; 0 is never.
+    /// The number of evaluations without a lower validation cross-entropy after which it ends early; 0 for never.
     pub early_stopping: u32,
-    /// The step at which it stopped early and was trained further, from which evaluations are counted again. 0 in a new run.
+    /// The step at which it stopped early and was extended, from which evaluations are counted. 0 in a new run.
     #[serde(skip_serializing_if = "is_zero")]
     pub early_stopping_from: u32,
-    /// Which evaluation gives the weights that are kept; a fine-tuning that does not say kept the most accurate.
+    /// Which evaluation's weights are kept; in a fine-tuning without this setting, those of the most accurate.
     #[serde(default)]
     pub keep_by: KeepBy,
-    /// How much kernels and dense layers (not biases) are drawn towards zero.
+    /// Weight decay of kernels and dense layers (not biases).
     pub weight_decay: f32,
-    /// Largest norm of the gradient over all weights; 0 has no limit.
+    /// Largest norm of the gradient over all weights; 0 for no limit.
     pub clip_norm: f32,
-    /// Part of what each layer of the head reads that a step leaves out, 0..1 (Srivastava et al. 2014).
+    /// The fraction of the inputs of each layer of the head that is dropped in a step, 0..1 (Srivastava et al. 2014).
     pub dropout: f32,
-    /// Share of the probability that the target spreads over all classes, 0..1 (Szegedy et al. 2016).
+    /// The part of the target that label smoothing spreads over all classes, 0..1 (Szegedy et al. 2016).
     pub label_smoothing: f32,
-    /// The α of mixup among what a batch reads, bottlenecks or activations (Zhang et al. 2018), 0..=10; 0 mixes none.
+    /// The α of mixup on bottlenecks or activations (Zhang et al. 2018), 0..=10; 0 for no mixup.
     pub mixup: f32,
-    /// Decay of the moving average of the weights, 0..1, which is what is evaluated and kept; with 0 there is none.
+    /// Decay of the moving average of the weights, 0..1; the average is evaluated and kept. 0 for no average.
     pub average_decay: f32,
 }
 
@@ -93,9 +94,9 @@ impl LearnSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "HeadInFiles", into = "HeadInFiles")]
 pub struct HeadSettings {
-    /// How it is learned.
+    /// The settings of its optimisation.
     pub learn: LearnSettings,
-    /// Units of a hidden layer between bottleneck and last layer, each `max(0, x·v + c)`; 0 is none.
+    /// Units of a hidden layer between bottleneck and last layer, each `max(0, x·v + c)`; 0 for none.
     pub hidden_units: u32,
 }
 
@@ -108,7 +109,7 @@ impl Default for HeadSettings {
     }
 }
 
-/// [`HeadSettings`] in files: the oldest stand beside the others, by the names of `retrain.py`.
+/// [`HeadSettings`] in files: the oldest are at the top level, with the names of `retrain.py`.
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct HeadInFiles {

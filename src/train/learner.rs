@@ -1,5 +1,5 @@
-//! The loop of every training: steps, evaluations, the best weights, checkpoints. Knows a [`Problem`], [`Batches`] and a
-//! [`Recipe`] only, neither projects nor images.
+//! The loop of every training: steps, evaluations, the best weights, checkpoints. It only uses a [`Problem`],
+//! [`Batches`] and a [`Recipe`], and is independent of projects and images.
 
 mod state;
 
@@ -27,14 +27,14 @@ use super::recipe::{Recipe, TrainFigures};
 /// The least time between two checkpoints while training.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
-/// A checkpoint can be tens of megabytes: at most this part of the time goes into them. What a crash loses is computed
-/// again, to the same bits.
+/// A checkpoint can be tens of megabytes, so writing them takes at most one part in this many of the time. Steps lost
+/// in a crash are computed again, with the same bits.
 const CHECKPOINT_SHARE: u32 = 20;
 
 /// Interval between progress updates.
 const PROGRESS_EVERY: Duration = Duration::from_millis(20);
 
-/// Batches whose rows are asked for together, so that missing ones are computed on all cores.
+/// The number of batches whose rows are requested together, so that missing ones are computed on all cores.
 const BATCHES_AHEAD: u32 = 4;
 
 /// Why the loop ended.
@@ -42,24 +42,24 @@ const BATCHES_AHEAD: u32 = 4;
 pub(super) enum End {
     /// All steps are done.
     Complete,
-    /// The user wants the best weights so far.
+    /// The user requested to stop with the best weights so far.
     Stopped,
-    /// Cross-entropy on the validation images has not improved for as many evaluations as the recipe waits for.
+    /// Cross-entropy on the validation images has not improved for the recipe's number of evaluations.
     Early,
-    /// The training diverged at this step: a number became NaN or infinite.
+    /// The training diverged at this step: a figure became NaN or infinite.
     Diverged(u32),
 }
 
-/// Keeps a checkpoint and what was measured since the one before.
+/// Stores a checkpoint and the measurements since the previous one.
 type Save<'a> = dyn FnMut(&Snapshot<'_>, &History) -> Result<(), TrainError> + 'a;
 
-/// Where the loop tells what happens.
+/// The destinations of the loop's reports.
 pub(super) struct Report<'a> {
     pub curves: &'a LiveCurves,
     pub work: &'a Work,
-    /// Gets a checkpoint and what was measured since the last one, now and then and at the end.
+    /// Called with a checkpoint and the measurements since the last one, periodically and at the end.
     pub save: &'a mut Save<'a>,
-    /// Names of the classes; without any, nothing is measured of single classes.
+    /// Names of the classes; if empty, single classes are not measured.
     pub classes: &'a [String],
 }
 
@@ -71,24 +71,25 @@ pub(super) struct Learner<'a> {
     validation: &'a LabelledFrames,
     validation_by_class: ByClass,
     batches: &'a mut dyn Batches,
-    /// Steps in all.
+    /// The total number of steps.
     steps: u32,
-    /// All but the best, which is below with its weights.
+    /// The progress, except for the best evaluation, which is stored below with its weights.
     place: Place,
     best: Option<(BestPoint, Vec<Tensor>)>,
-    /// The batches of the next steps, drawn ahead.
+    /// The batches of the next steps, drawn in advance.
     drawn: VecDeque<Drawn>,
     step_loop: Loop,
-    /// What dropout leaves out in a step.
+    /// The masks of dropout.
     masks: Vec<StepMask>,
-    /// Of the training part, where the curves need it.
+    /// Evaluates training batches, if the curves need it.
     of_batch: Option<Evaluator>,
-    /// Nothing without validation frames.
+    /// Evaluates the validation frames; `None` without any.
     of_validation: Option<Evaluator>,
 }
 
 impl<'a> Learner<'a> {
-    /// A training from a checkpoint of one with the same problem and recipe, or from [its beginning](Checkpoint::beginning).
+    /// A training that continues from a checkpoint with the same problem and recipe, or from [its
+    /// beginning](Checkpoint::beginning).
     pub(super) fn new(
         problem: Arc<dyn Problem>,
         recipe: &'a Recipe,
@@ -186,16 +187,16 @@ impl<'a> Learner<'a> {
         })
     }
 
-    /// Trains until `steps` steps are done in all, or until it is told to stop.
+    /// Trains until a total of `steps` is done, or until it is stopped.
     ///
     /// # Errors
-    /// [`TrainError::Cancelled`], at once and in the midst of a step. Where [the recipe](Recipe::saves_when_cancelled)
-    /// does not ask for a checkpoint then, there was one [not long before](CHECKPOINT_SHARE).
+    /// [`TrainError::Cancelled`], immediately, even during a step. If [the recipe](Recipe::saves_when_cancelled) does
+    /// not request a checkpoint then, there is a [recent one](CHECKPOINT_SHARE).
     pub(super) fn run(&mut self, steps: u32, report: &mut Report<'_>) -> Result<End, TrainError> {
         self.steps = steps;
         let mut unsaved = History::default();
         let mut gauges = Gauges::new(self.recipe, report.classes, steps);
-        // A step of a whole network takes longer than anybody wants to wait after pressing Cancel.
+        // A step of a whole network takes longer than users want to wait after a cancellation.
         let stopper = Stopper::new()?;
         let work = report.work;
         let outcome = work.stopped_by(
@@ -231,11 +232,11 @@ impl<'a> Learner<'a> {
         let mut saving = Duration::ZERO;
         let mut told: Option<Instant> = None;
         if let Some((best, weights)) = self.best.take() {
-            // Labels may be other ones since, and only equal frames can be compared by.
+            // Labels may have changed since, and only figures on the same frames can be compared.
             let now = self.evaluated(&weights, watch)?;
             let now = now.map(|figures| figures.at(best.step));
             if now != Some(best) {
-                // What was counted is of other images.
+                // The counters refer to other images.
                 self.place.unimproved = Unimproved::default();
             }
             self.best = now
@@ -272,7 +273,7 @@ impl<'a> Learner<'a> {
                 work.set_done(u64::from(self.place.step));
                 return Ok(End::Early);
             }
-            // A pause happens in here and does not count.
+            // A pause happens here and does not count.
             work.check()?;
             if work.is_stopping() {
                 return self.last_look(gauges, report, unsaved, watch);
@@ -298,7 +299,7 @@ impl<'a> Learner<'a> {
         self.place.pointed == Some(self.place.step)
     }
 
-    /// Stopped between two evaluations: what was learned since the last one counts as well.
+    /// Stopped between two evaluations: the current weights are evaluated, too.
     fn last_look(
         &mut self,
         gauges: &mut Gauges,
@@ -327,7 +328,8 @@ impl<'a> Learner<'a> {
         })
     }
 
-    /// Evaluates, reports and keeps the point. Returns whether its numbers are numbers; if not, it is not kept.
+    /// Evaluates and reports a point of the curves. Returns whether its figures are finite; otherwise it is not
+    /// stored.
     fn point(
         &mut self,
         validates: bool,
@@ -407,7 +409,7 @@ impl<'a> Learner<'a> {
         figures.of(&rows)
     }
 
-    /// One step.
+    /// Runs one step.
     fn update(&mut self, steps: u32, watch: Watch<'_>) -> Result<(), TrainError> {
         let step = self.place.step + 1;
         if self.drawn.is_empty() {
@@ -449,7 +451,7 @@ impl<'a> Learner<'a> {
         Ok(())
     }
 
-    /// Evaluates the present weights on the validation frames and keeps them if they are the best so far.
+    /// Evaluates the current weights on the validation frames and keeps them if they are the best so far.
     fn validate(
         &mut self,
         weights: Vec<Tensor>,
@@ -460,7 +462,7 @@ impl<'a> Learner<'a> {
         };
         self.place.validated = self.place.step;
         let now = figures.at(self.place.step);
-        // The step where the user stopped is none of those that an uninterrupted training evaluates.
+        // An uninterrupted training does not evaluate at the step where the user stopped.
         let every = self.recipe.validate_every.max(1);
         if self.recipe.early_stopping.is_some()
             && self.place.step > 0
@@ -477,7 +479,7 @@ impl<'a> Learner<'a> {
         Ok(Some(figures))
     }
 
-    /// Evaluates weights on the validation frames; nothing without any.
+    /// Evaluates weights on the validation frames; `None` without any.
     fn evaluated(
         &mut self,
         weights: &[Tensor],
@@ -498,12 +500,12 @@ impl<'a> Learner<'a> {
         self.best.as_ref().map(|(best, _)| *best)
     }
 
-    /// Ends it without waiting for its memory to be freed.
+    /// Drops the training without waiting for its memory to be freed.
     pub(super) fn discard(self) {
         drop_elsewhere((self.step_loop, self.of_batch, self.of_validation));
     }
 
-    /// The place within the training.
+    /// The progress of the training.
     pub(super) fn place(&self) -> Place {
         self.place
     }

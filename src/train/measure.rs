@@ -1,4 +1,4 @@
-//! How fast this machine trains a head.
+//! Measures the speed of this machine at training a head.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,11 +13,11 @@ use super::learner::{Learner, Report};
 use super::settings::{EvalSpacing, TrainSettings};
 use super::{Part, TrainError};
 
-/// Steps per second that a head of these sizes trains at with these settings on this machine, measured for about `secs` seconds
-/// on made-up bottlenecks, evaluations included.
+/// The steps per second, including evaluations, of a head with these sizes and settings on this machine, measured for
+/// about `secs` seconds on made-up bottlenecks.
 ///
 /// # Errors
-/// Those of the training; cancelled, once `work` is.
+/// Errors of the training; cancelled, if `work` is.
 pub fn measure_steps_per_second(
     settings: &TrainSettings,
     dim: usize,
@@ -54,7 +54,7 @@ pub fn measure_steps_per_second(
     let sides = [&train.side(), &validation.side()];
     let mut learner = Learner::new(Arc::new(layer), &recipe, sides, &mut table, begin, work)?;
     let curves = LiveCurves::default();
-    // What it reports is no progress of the work that asks.
+    // Its reports are not progress of the caller's work.
     let measuring = Work::new();
     let began = Instant::now();
     let mut target = 0;

@@ -1,9 +1,9 @@
-//! Mixup (Zhang et al. 2018): each image of a training batch is mixed with another one of it, the answer alike.
+//! Mixup (Zhang et al. 2018): each image of a training batch is mixed with another, and so are their targets.
 //!
-//! Image `i` becomes `λ · xᵢ + (1 − λ) · xⱼ` with `j = i + 1` (the last one goes with the first), and its target the
-//! same mixture of the two classes, with a share `λ` of its own, drawn from Beta(α, α). What is mixed is what the trained part
-//! of the network reads: bottlenecks, or activations (pixels where all is trained). Batches are drawn at random, so the
-//! neighbour is as random as any other image.
+//! Image `i` becomes `λ · xᵢ + (1 − λ) · xⱼ` with `j = i + 1` (the last is mixed with the first), and its target the
+//! same mixture of the two classes, each with its own share `λ` drawn from Beta(α, α). The mixed values are the inputs
+//! of the trained part of the network: bottlenecks or activations (pixels if everything is trained). Batches are drawn
+//! at random, so the next image is as random as any other.
 
 use crate::graph::{CrossEntropy, Graph, ValueId};
 use crate::onnx::{ElementType, Tensor};
@@ -15,7 +15,7 @@ use super::problem::Inputs;
 pub(super) const SHARES: &str = "mixup_shares";
 
 impl Draw {
-    /// The shares of a batch of so many images; none at an `alpha` of 0.
+    /// The shares of a batch of this many images; empty if `alpha` is 0.
     pub(super) fn shares(&mut self, alpha: f32, images: usize) -> Vec<f32> {
         if alpha <= 0.0 {
             return Vec::new();
@@ -25,8 +25,8 @@ impl Draw {
             .collect()
     }
 
-    /// A number from Beta(α, α): `X / (X + Y)` of two from Gamma(α). Computed from their logarithms, since those of a
-    /// small α are too small for numbers.
+    /// A number from Beta(α, α): `X / (X + Y)` of two from Gamma(α), computed from their logarithms, because for a
+    /// small α the numbers themselves underflow.
     fn beta(&mut self, alpha: f64) -> f64 {
         let [x, y] = [self.ln_gamma(alpha), self.ln_gamma(alpha)];
         1.0 / (1.0 + (y - x).exp())
@@ -124,7 +124,7 @@ mod tests {
         );
     }
 
-    /// The numbers themselves, so that nothing changes them unnoticed. Logarithms may differ in the last bit elsewhere.
+    /// Expected numbers, so that any change is noticed. On other machines logarithms may differ in the last bit.
     #[test]
     fn the_sequence_is_for_ever() {
         let mut draw = Draw::new(42, Purpose::Batch, 1);

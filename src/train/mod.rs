@@ -1,4 +1,4 @@
-//! Settings, batches, the learner and what it learns, runs, `TensorBoard` events.
+//! Trainings: settings, batches, the learner and its problems, runs, `TensorBoard` events.
 
 mod batches;
 mod calibration;

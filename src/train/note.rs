@@ -1,26 +1,25 @@
-//! What a person wrote of a run. It lies in a file of its own in the run's folder: what the training wrote is never
-//! changed for it.
+//! The user's name and note for a run, in a separate file in its folder, so that files of the training never change.
 
 use serde::{Deserialize, Serialize};
 
 use super::files;
 use super::{Run, TrainError};
 
-/// The file's name.
+/// The name of the file.
 pub(super) const FILE: &str = "note.json";
 
-/// A name and a note of a run; both are empty until somebody writes them.
+/// The name and the note of a run, empty unless the user writes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunNote {
-    /// What the run is called instead of by its architecture and time.
+    /// The name of the run, shown instead of its architecture and time.
     pub name: String,
-    /// Anything else, any number of lines.
+    /// The note, any number of lines.
     pub note: String,
 }
 
 impl RunNote {
-    /// Whether nothing is written.
+    /// Whether both are empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.name.is_empty() && self.note.is_empty()
@@ -28,7 +27,7 @@ impl RunNote {
 }
 
 impl Run {
-    /// What was written of the run; empty where nothing was.
+    /// The name and the note of the run.
     ///
     /// # Errors
     /// [`TrainError::File`] and [`TrainError::Damaged`] for a file that cannot be read.
@@ -40,10 +39,10 @@ impl Run {
         files::read_json(&path)
     }
 
-    /// Writes a name and a note down, without the spaces around them.
+    /// Stores a name and a note, trimmed.
     ///
     /// # Errors
-    /// [`TrainError::File`] when the file cannot be written.
+    /// [`TrainError::File`] if the file cannot be written.
     pub fn set_note(&self, note: &RunNote) -> Result<(), TrainError> {
         let note = RunNote {
             name: note.name.trim().to_owned(),

@@ -1,4 +1,4 @@
-//! How weights follow their gradients, as nodes of the step's graph.
+//! Optimisers: the update of weights by their gradients, as nodes of the step's graph.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,26 +14,26 @@ mod tests;
 pub(super) const BETA_1: f64 = 0.9;
 /// Exponential decay of Adam's second moment.
 pub(super) const BETA_2: f64 = 0.999;
-/// What keeps Adam's divisor from being zero.
+/// Avoids a division by zero in Adam.
 const EPSILON: f64 = 1e-8;
 /// Momentum of stochastic gradient descent.
 const MOMENTUM: f64 = 0.9;
 
-/// A weight that is trained.
+/// A trained weight.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Weight {
     /// Its name in the graph.
     pub name: String,
-    /// Its shape in the step: see [`matrix`].
+    /// Its shape in the step; see [`matrix`].
     pub shape: Vec<usize>,
     /// Factor of the learning rate.
     pub rate: f32,
-    /// Whether it is drawn towards zero: kernels and dense layers are, biases are not.
+    /// Whether weight decay applies: to kernels and dense layers, not to biases.
     pub decays: bool,
 }
 
-/// The shape of a kernel as a matrix, `[C', rest]`: ONNX Runtime's arithmetic with a number goes element by element
-/// where the last dimensions have length 1, which is ten times slower.
+/// The shape of a kernel as a matrix, `[C', rest]`: if the last dimensions have length 1, ONNX Runtime's arithmetic
+/// with scalars processes single elements, which is ten times slower.
 pub(super) fn matrix(shape: &[usize]) -> Vec<usize> {
     match shape {
         [first, rest @ ..] if rest.len() > 1 => vec![*first, rest.iter().product()],
@@ -41,23 +41,23 @@ pub(super) fn matrix(shape: &[usize]) -> Vec<usize> {
     }
 }
 
-/// How weights follow their gradients.
+/// The update rule of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Optimizer {
-    /// Stochastic gradient descent, as `retrain.py` has it: `w ← w - η g`.
+    /// Stochastic gradient descent, as in `retrain.py`: `w ← w - η g`.
     Sgd,
     /// With momentum: `m ← 0.9 m + g`, `w ← w - η m`.
     Momentum,
-    /// Kingma and Ba 2015, algorithm 1; beta 0.9 and 0.999, epsilon 1e-8. Its learning rate comes with the correction
-    /// of the first moment.
+    /// Kingma and Ba 2015, algorithm 1; beta 0.9 and 0.999, epsilon 1e-8. Its learning rate includes the bias
+    /// correction of the first moment.
     Adam,
-    /// Adam with decoupled decay (Loshchilov and Hutter 2019, algorithm 2).
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2).
     AdamW,
 }
 
 impl Optimizer {
-    /// The learning rate that suits it.
+    /// Its default learning rate.
     #[must_use]
     pub fn default_rate(self) -> f32 {
         match self {
@@ -67,22 +67,22 @@ impl Optimizer {
     }
 }
 
-/// The learning rate over the steps.
+/// The schedule of the learning rate.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Rate {
-    /// The same at each step.
+    /// A constant rate.
     Constant(f32),
-    /// Rises to its peak for the first tenth of the steps and falls to zero along half a cosine.
+    /// A linear rise to the peak in the first tenth of the steps, then half a cosine down to zero.
     WarmUpAndCosine {
         /// The highest rate.
         peak: f32,
-        /// Steps from which on it does so again, ascending.
+        /// Steps after which the schedule restarts, ascending.
         restarts: Vec<u32>,
     },
 }
 
 impl Rate {
-    /// The rate of a step, the first being 1, of `steps` in all.
+    /// The rate of a step, counted from 1, of `steps` in total.
     pub(super) fn at(&self, step: u32, steps: u32) -> f64 {
         let (peak, restarts) = match self {
             Self::Constant(rate) => return f64::from(*rate),
@@ -105,35 +105,35 @@ impl Rate {
     }
 }
 
-/// The optimiser and all that belongs to it.
+/// An optimiser with its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Optimization {
     pub rule: Optimizer,
     pub rate: Rate,
-    /// How much weights that decay are drawn towards zero.
+    /// The weight decay.
     pub weight_decay: f32,
-    /// Largest norm of the gradient over all weights; 0 has no limit.
+    /// Largest norm of the gradient over all weights; 0 for no limit.
     pub clip_norm: f32,
-    /// Decay of the moving average of the weights, 0..1, which is what is evaluated and kept; with 0 there is none.
+    /// Decay of the moving average of the weights, 0..1; the average is evaluated and kept. 0 for no average.
     pub average_decay: f32,
 }
 
 impl Optimization {
-    /// What is kept for each weight.
+    /// The slots of each weight.
     pub(super) fn slots(&self) -> Vec<Slot> {
         let mut slots = match self.rule {
             Optimizer::Sgd => vec![],
             Optimizer::Momentum => vec![Slot::First],
             Optimizer::Adam | Optimizer::AdamW => vec![Slot::First, Slot::Second],
         };
-        // An average that follows at once is the weight itself.
+        // An average without decay would be the weight itself.
         if self.average_decay > 0.0 {
             slots.push(Slot::Average);
         }
         slots
     }
 
-    /// The names of the tensors that a step updates: for each weight itself, then its slots.
+    /// The names of the tensors that a step updates: each weight, followed by its slots.
     pub(super) fn state_names(&self, weights: &[Weight]) -> Vec<String> {
         let slots = self.slots();
         let of_each = weights.iter().flat_map(|weight| {
@@ -143,7 +143,7 @@ impl Optimization {
         of_each.collect()
     }
 
-    /// The slot whose change [tells the gradient](Self::gradient); `None` where the weight itself does.
+    /// The slot whose change [reveals the gradient](Self::gradient); `None` if the weight itself does.
     pub(super) fn slot_of_gradient(&self) -> Option<Slot> {
         match self.rule {
             Optimizer::Sgd => None,
@@ -151,8 +151,8 @@ impl Optimization {
         }
     }
 
-    /// The gradient that a step of an unclipped training followed, found from what the step changed: `w` is the weight
-    /// before it, `before` and `after` are what [`Self::slot_of_gradient`] names. Exact but for rounding: of plain
+    /// The gradient of a step without clipping, reconstructed from the changes of that step: `w` is the weight before
+    /// it, `before` and `after` are the values of [`Self::slot_of_gradient`]. Exact except for rounding: for plain
     /// descent, where a step changes a weight by little, to some thousandths.
     pub(super) fn gradient<'a>(
         &self,
@@ -178,7 +178,7 @@ impl Optimization {
         })
     }
 
-    /// The scalar inputs of a step, the first being 1, of `steps` in all, with their values.
+    /// The scalar inputs of a step, counted from 1, of `steps` in total, with their values.
     pub(super) fn scalars(&self, step: u32, steps: u32) -> Vec<(&'static str, f64)> {
         let t = f64::from(step);
         let rate = self.rate.at(step, steps);
@@ -193,7 +193,7 @@ impl Optimization {
             ],
         };
         if self.average_decay > 0.0 {
-            // Fast at first, when the average is young.
+            // Fast at first, while the average is short.
             let kept = f64::from(self.average_decay).min(t / (t + 9.0));
             scalars.push(("average_rate", 1.0 - kept));
         }
@@ -201,19 +201,19 @@ impl Optimization {
     }
 }
 
-/// What the optimiser keeps for each weight, apart from the weight itself.
+/// A tensor that the optimiser keeps for each weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slot {
     /// Momentum, or Adam's first moment.
     First,
     /// Adam's second moment.
     Second,
-    /// The moving average of the weight, which is what is evaluated and kept.
+    /// The moving average of the weight, which is evaluated and kept.
     Average,
 }
 
 impl Slot {
-    /// The name of its tensor for a weight: its input; the output is `next.` and the same.
+    /// The name of its input tensor for a weight; the output has the prefix `next.`.
     pub(super) fn name(self, weight: &str) -> String {
         let slot = match self {
             Self::First => "first",
@@ -230,11 +230,11 @@ pub(super) fn next(name: &str) -> String {
 }
 
 /// Appends the updates of all weights. Inputs that must exist: the weights, their slots, and
-/// [`Optimization::scalars`]. The updates become the values [`next`].
+/// [`Optimization::scalars`]. The updated values are named by [`next`].
 ///
 /// Gradients are first scaled so that their norm over all weights is at most `clip_norm` (Pascanu et al. 2013).
-/// Momentum: `m ← 0.9 m + g + λ w`, `w ← w - η m`. Adam and `AdamW`: `w ← w - η (m̂ / (√v̂ + ε) + λ w)`. Average:
-/// `a ← a + r (w - a)`.
+/// Momentum: `m ← 0.9 m + g + λ w`, `w ← w - η m`. Adam and `AdamW`: `w ← w - η (m̂ / (√v̂ + ε) + λ w)`. Average: `a ←
+/// a + r (w - a)`.
 pub(super) fn append_updates(
     graph: &mut Graph,
     optimization: &Optimization,
@@ -266,7 +266,7 @@ pub(super) fn append_updates(
     Ok(())
 }
 
-/// `min(1, limit / ‖g‖)` over all gradients; nothing when the limit is 0. The norm gets the name [`GRADIENT_NORM`].
+/// `min(1, limit / ‖g‖)` over all gradients; `None` if the limit is 0. The norm is named [`GRADIENT_NORM`].
 fn clip_scale(graph: &mut Graph, limit: f64, gradients: &[ValueId]) -> Option<ValueId> {
     if limit <= 0.0 {
         return None;
@@ -278,7 +278,7 @@ fn clip_scale(graph: &mut Graph, limit: f64, gradients: &[ValueId]) -> Option<Va
     let sum = graph.op(Elementwise::Sum, &squares);
     let norm = graph.op_named(Elementwise::Sqrt, &[sum], GRADIENT_NORM);
     let limit = graph.number(limit);
-    // The larger of both is at least the limit, so that this is never a division by zero.
+    // The maximum is at least the limit, so this never divides by zero.
     let divisor = graph.op(Elementwise::Max, &[norm, limit]);
     Some(graph.div(limit, divisor))
 }
@@ -299,7 +299,7 @@ impl Update<'_> {
         Ok(self.graph.mul(rate, factor))
     }
 
-    /// The gradient, and the pull towards zero where there is one.
+    /// The gradient plus weight decay, if there is any.
     fn pull(&mut self, gradient: ValueId) -> ValueId {
         if self.decay <= 0.0 {
             return gradient;
@@ -320,7 +320,7 @@ impl Update<'_> {
         self.graph.named(&slot.name(&self.weight.name))
     }
 
-    /// What a slot holds after the step.
+    /// The value of a slot after the step.
     fn next_of(&mut self, slot: Slot, a: ValueId, b: ValueId) -> ValueId {
         let name = next(&slot.name(&self.weight.name));
         self.graph.op_named(Elementwise::Add, &[a, b], &name)
@@ -370,7 +370,7 @@ impl Update<'_> {
         let change = self.graph.div(scaled, divisor);
         let mut kept = self.value;
         if self.decay > 0.0 {
-            // w - η λ w as one product.
+            // w - η λ w as a single product.
             let decay = self.graph.number(self.decay);
             let shrink = self.graph.mul(rate, decay);
             let one = self.graph.number(1.0);

@@ -1,4 +1,4 @@
-//! A batch in parts, one after the other, so that a step of a large network fits into memory.
+//! Computes a batch in parts, one after the other, so that a step of a large network fits into memory.
 
 use crate::graph::ops::{Elementwise, Moves};
 use crate::graph::{
@@ -9,15 +9,15 @@ use crate::onnx::ElementType;
 use super::optimizer::Weight;
 use super::problem::{Inputs, Problem};
 
-/// Memory limit of a part, bytes: activations kept for the backward pass, and about as much for their gradients.
+/// Memory limit of a part in bytes: activations kept for the backward pass, and about as much for their gradients.
 const MAX_BYTES: usize = 1 << 30;
 
-/// Fewer images at a time would make a graph of too many parts.
+/// With fewer images at once the graph would have too many parts.
 const FEWEST: usize = 4;
 
-/// Images of this batch that go through a network together: all of them, or as many as fit into memory. `one` is the
-/// network for one image.
-/// Does not depend on how much memory there is, or a training would give other bits when less is free.
+/// How many images of this batch pass through a network together: all of them, or as many as fit into memory. `one` is
+/// the network for one image. It does not depend on the available memory; otherwise a training would give other bits
+/// when less is free.
 pub(super) fn images_at_once(one: &Graph, batch: usize) -> usize {
     let elements: usize = one
         .nodes()
@@ -39,22 +39,22 @@ pub(super) fn images_at_once(one: &Graph, batch: usize) -> usize {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Objective {
     pub loss: CrossEntropy,
-    /// Part of the inputs of each layer of the head that is left out in a step, 0..1.
+    /// The fraction of the inputs of each layer of the head that is dropped in a step, 0..1.
     pub dropout: f32,
 }
 
-/// What a batch comes to.
+/// The results of a batch.
 pub(super) struct Learned {
     /// The logits, `[B, K]`.
     pub logits: ValueId,
-    /// The derivatives of its mean loss by each weight.
+    /// The derivatives of its mean loss with respect to each weight.
     pub gradients: Vec<ValueId>,
     /// The masks of dropout, which are inputs of the graph.
     pub masks: Vec<Mask>,
 }
 
-/// The logits of the whole batch and the derivatives of its mean loss by each weight, with `images` at a time, of which the
-/// batch is a multiple.
+/// The logits of the whole batch and the derivatives of its mean loss with respect to each weight, computed for
+/// `images` at a time; the batch is a multiple of that.
 pub(super) fn by_parts(
     problem: &dyn Problem,
     graph: &mut Graph,
@@ -63,7 +63,7 @@ pub(super) fn by_parts(
     [batch, images]: [usize; 2],
 ) -> Result<Learned, GraphError> {
     let Inputs { x, y, weights, .. } = inputs;
-    // Mixed targets take the place of the classes.
+    // Mixed targets replace the classes.
     let y = inputs.targets.as_ref().unwrap_or(y);
     let mut masks = Vec::new();
     let mut of_part = |graph: &mut Graph, [x, y]: [ValueId; 2]| {
@@ -91,7 +91,7 @@ pub(super) fn by_parts(
     let mut all_found: Vec<Vec<ValueId>> = Vec::with_capacity(parts);
     for part in 0..parts {
         let bounds = [part, part + 1].map(|at| graph.ints(&[(at * images) as i64]));
-        // The same numbers, known only when the part before is done.
+        // The same numbers, but available only when the previous part is done.
         let late = all_found.last().map(|before| {
             let zero = zero_after(problem.weights(), graph, before);
             bounds.map(|number| graph.add(number, zero))
@@ -102,7 +102,7 @@ pub(super) fn by_parts(
         let (logits, found) = of_part(graph, of_batch)?;
         all_found.push(found);
         all_logits.push(logits);
-        // Only now, or the backward pass would go through them.
+        // Done last, or the backward pass would pass through them.
         for (at, late) in late.into_iter().flatten().enumerate() {
             for value in of_batch {
                 graph.set_input_of(value, at + 1, late);
@@ -126,7 +126,7 @@ pub(super) fn by_parts(
     })
 }
 
-/// The number 0, `i64[1]`, known when all these gradients are.
+/// The number 0, `i64[1]`, available once all these gradients are.
 fn zero_after(weights: &[Weight], graph: &mut Graph, found: &[ValueId]) -> ValueId {
     let mut firsts = Vec::with_capacity(found.len());
     for (weight, gradient) in weights.iter().zip(found) {
@@ -136,7 +136,7 @@ fn zero_after(weights: &[Weight], graph: &mut Graph, found: &[ValueId]) -> Value
         firsts.push(graph.reshape(first, &[1]));
     }
     let firsts = graph.concat(&firsts, 0);
-    // Times 0 alone would not do where a gradient is not finite.
+    // Multiplying by 0 would not work for infinite or NaN gradients.
     let numbers = graph.op(Elementwise::IsNaN, &[firsts]);
     let numbers = graph.cast(numbers, ElementType::I64);
     let count = graph.reduce_sum(numbers, &[0], true);

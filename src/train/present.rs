@@ -1,5 +1,4 @@
-//! Where the frames of a run are now, and what they are called now: people move, rename and change files after a
-//! training.
+//! Finds the frames of a run in the project now: users move, rename and change files after a training.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -9,32 +8,32 @@ use crate::project::{ContentId, Frame, FrameName, Label, Project, SourceId, Spli
 
 use super::{Run, RunClasses, RunFrame, TrainError};
 
-/// The frames of a run as they are in the project now.
+/// The frames of a run in the project now.
 #[derive(Debug)]
 pub struct Present {
-    /// What its classes are now.
+    /// The current state of its classes.
     pub classes: RunClasses,
-    /// Those that are there, in the order of the run, with their present path and class (an index into the run's).
+    /// The frames that exist, in the order of the run, with their current path and class (an index into the run's).
     pub frames: Vec<RunFrame>,
-    /// How many of them have another class than they had in the run.
+    /// How many of them have another class than in the run.
     pub relabelled: u64,
-    /// How many of them hold something else than they did.
+    /// How many of them have other contents.
     pub changed: u64,
-    /// How many are gone, or no longer in a class that the run knows.
+    /// How many are missing, or in a class unknown to the run.
     pub missing: u64,
 }
 
-/// Looks up the frames of one side of a run's split, or of all. A frame has the class of the folder it lies in: a
-/// correction by the user is the truth that the model is judged by. In this order it is known again
+/// Finds the frames of one side of a run's split, or of all. A frame has the class of its current folder: the model is
+/// judged by the user's corrections. A frame is recognised, in this order,
 ///
-/// 1. at its place (in the folder that its class has now) with the same content,
-/// 2. by its content anywhere, moved or renamed, by the program or by hand: of equal copies the one whose name has its
-///    source, time and id, and any other only once each frame has been given its own,
-/// 3. by source and id in its name: moved and changed, or of a run that recorded no contents,
-/// 4. at its place with another content: an image that was changed.
+/// 1. at its place (in the current folder of its class) with the same contents,
+/// 2. by its contents anywhere, moved or renamed by the program or by hand: of equal copies the one whose name has its
+///    source, time and identity, and any other only after each frame has been assigned its own,
+/// 3. by source and identity in its name: moved and changed, or in a run that recorded no contents,
+/// 4. at its place with other contents: an image that was changed.
 ///
-/// No file is taken for two frames. A frame of which copies lie in several classes, and not one at its place or under
-/// its name, counts as missing.
+/// No file is assigned to two frames. A frame with copies in several classes, none of them at its place or under its
+/// name, counts as missing.
 pub fn present(
     project: &Project,
     run: &Run,
@@ -43,7 +42,7 @@ pub fn present(
 ) -> Result<Present, TrainError> {
     let all = run.frames()?;
     let labelled = project.scan(work)?.list;
-    // After the scan, which follows class folders that were renamed by hand.
+    // After the scan, which detects class folders that were renamed by hand.
     let classes = RunClasses::of(project, run);
     let wanted: Vec<usize> = (0..all.len())
         .filter(|at| {
@@ -89,12 +88,12 @@ pub fn present(
     Ok(present)
 }
 
-/// Where a frame of the run is.
+/// The place of a frame of the run.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Index into the labelled frames.
+    /// Index of a labelled frame.
     at: usize,
-    /// Whether it holds something else now.
+    /// Whether its contents have changed.
     changed: bool,
 }
 
@@ -102,7 +101,7 @@ struct Search<'a> {
     of_run: &'a [RunFrame],
     /// The labelled frames of the project.
     labelled: Vec<Frame>,
-    /// For each frame of the run the one at its place.
+    /// For each frame of the run, the labelled frame at its place.
     expected: Vec<Option<usize>>,
 }
 
@@ -120,7 +119,7 @@ impl<'a> Search<'a> {
                 folders.entry(class).or_insert(folder);
             }
         }
-        // The folder that each class of the run has now, and whether its frames were put there one by one.
+        // The current folder of each class of the run, and whether its frames were moved there one by one.
         let homes: Vec<Option<&str>> = (0..run.classes.len())
             .map(|class| Some(*folders.get(classes.now(class).name()?)?))
             .collect();
@@ -135,7 +134,7 @@ impl<'a> Search<'a> {
                 let (_, rest) = in_class(&frame.path)?;
                 let home = homes.get(frame.class).copied().flatten()?;
                 let there = |rest: &str| by_path.get(format!("classes/{home}/{rest}").as_str());
-                // A merger leaves folders within the class behind.
+                // A merger may leave folders within the class.
                 there(rest).or_else(|| there(file_name(rest))).copied()
             })
             .collect();
@@ -147,7 +146,7 @@ impl<'a> Search<'a> {
     }
 
     /// The places of the wanted frames if all are where they are expected, unchanged: then nothing else needs to be
-    /// looked at.
+    /// searched.
     fn at_their_places(
         &self,
         project: &Project,
@@ -218,8 +217,8 @@ impl<'a> Search<'a> {
             all.filter(|at| free.get(*at) == Some(&true)).collect()
         };
 
-        // Equal frames (a film that stands still) are distinguished by their names: no frame is given the copy that is
-        // another's.
+        // Equal frames (a film of a still scene) are distinguished by their names: no frame gets the copy that belongs
+        // to another.
         let mut uncertain = vec![false; self.of_run.len()];
         for told_by in [by_file_name as fn(&str) -> ToldBy, by_moment, by_content] {
             let given: HashSet<usize> = places.iter().flatten().map(|place| place.at).collect();
@@ -269,7 +268,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Labelled frames that are equal and not given to a frame of the run yet.
+/// Equal labelled frames that are not assigned to a frame of the run yet.
 #[derive(Default)]
 struct Copies {
     free: VecDeque<usize>,
@@ -285,7 +284,7 @@ impl Copies {
     }
 }
 
-/// The class folder of a path, and what follows.
+/// The class folder of a path, and the rest.
 fn in_class(path: &str) -> Option<(&str, &str)> {
     path.strip_prefix("classes/")?.split_once('/')
 }
@@ -294,13 +293,13 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// What tells a frame apart from others of the same content.
+/// What distinguishes a frame from others with the same contents.
 #[derive(PartialEq, Eq, Hash)]
 enum ToldBy {
     FileName(String),
-    /// Source, time in microseconds and id, however the stem has changed.
+    /// Source, time in microseconds and identity, even if the stem has changed.
     Moment(SourceId, Option<i64>, String),
-    /// Nothing: any copy is as good.
+    /// Nothing: any copy is suitable.
     Content,
 }
 

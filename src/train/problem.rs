@@ -1,4 +1,4 @@
-//! What is learned: weights, and the graphs of a training step (forward pass, loss, gradients, update) and of an
+//! A learning problem: weights, and the graphs of a training step (forward pass, loss, gradients, update) and of an
 //! evaluation.
 
 use std::panic::resume_unwind;
@@ -17,17 +17,17 @@ use super::optimizer::{Weight, append_updates, next};
 use super::parts::{Objective, by_parts};
 use super::recipe::{Recipe, TrainFigures};
 
-/// What is learned.
+/// A learning problem.
 pub(super) trait Problem: Send + Sync {
-    /// The weights that are trained.
+    /// The trained weights.
     fn weights(&self) -> &[Weight];
     /// Number of classes, K.
     fn classes(&self) -> usize;
-    /// Declares what a part is [read from](super::batches::Feed), so many images at once: returns the images, in the
+    /// Declares the [inputs](super::batches::Feed) of a part with this many images at once: returns the images, in the
     /// form that [`Problem::forward`] takes, and their classes, `i64[B]`.
     fn declare(&self, graph: &mut Graph, part: Part, images: usize) -> [ValueId; 2];
-    /// Appends the forward pass of so many images, of which the head leaves out a part `dropout` of what each of its layers
-    /// reads, 0..1: 0 in an evaluation.
+    /// Appends the forward pass of this many images. The head drops a fraction `dropout` of the inputs of each of its
+    /// layers, 0..1: 0 in an evaluation.
     fn forward(
         &self,
         graph: &mut Graph,
@@ -36,42 +36,42 @@ pub(super) trait Problem: Send + Sync {
         images: usize,
         dropout: f32,
     ) -> Result<Forward, GraphError>;
-    /// Images of a batch that go through a step together, of which the batch is a multiple.
+    /// How many images of a batch pass through a step together; the batch is a multiple of it.
     fn images_at_once(&self, batch: usize) -> usize {
         batch
     }
-    /// Threads of its sessions.
+    /// The number of threads of its sessions.
     fn threads(&self) -> usize;
 }
 
 /// The values that a forward pass computes from images.
 pub(super) struct Forward {
-    /// What the head reads, `[B, D]`; `None` where that is what the [batches](super::batches::Batches) hold.
+    /// The head's input, `[B, D]`; `None` if the [batches](super::batches::Batches) contain it.
     pub features: Option<ValueId>,
     /// The head's output, `[B, K]`.
     pub logits: ValueId,
 }
 
-/// The outputs of an evaluation that histograms are made of.
+/// The outputs of an evaluation for histograms.
 pub(super) const FEATURES: &str = "features";
 /// See [`FEATURES`].
 pub(super) const LOGITS: &str = "logits";
 
-/// The inputs that a step and an evaluation have.
+/// The common inputs of steps and evaluations.
 pub(super) struct Inputs {
     /// Images.
     pub x: ValueId,
     /// Classes, `i64[B]`.
     pub y: ValueId,
-    /// Shares of the classes of each image, `f32[B, K]`, where images are [mixed](super::mixup); `None` where each has
-    /// its own class alone.
+    /// The targets of each image, `f32[B, K]`, if images are [mixed](super::mixup); `None` if each has only its own
+    /// class.
     pub targets: Option<ValueId>,
     /// The weights, in the order of [`Problem::weights`].
     pub weights: Vec<ValueId>,
 }
 
 impl Inputs {
-    /// Declares them.
+    /// Declares the inputs.
     pub(super) fn of(problem: &dyn Problem, graph: &mut Graph, part: Part, images: usize) -> Self {
         let [x, y] = problem.declare(graph, part, images);
         let weights = problem.weights().iter().map(|weight| {
@@ -87,9 +87,10 @@ impl Inputs {
     }
 }
 
-/// One training step. Inputs: those of the training part, the weights, their slots, and
-/// [`Optimization::scalars`](super::optimizer::Optimization::scalars), the masks of dropout, which are returned; outputs: the next weights and slots, and, when the
-/// recipe asks for them, the figures of the batch before the update and the norm of its gradient.
+/// One training step. Inputs: those of the training part, the weights, their slots,
+/// [`Optimization::scalars`](super::optimizer::Optimization::scalars), and the masks of dropout, which are returned.
+/// Outputs: the updated weights and slots and, if the recipe requests them, the figures of the batch before the update
+/// and the norm of its gradient.
 pub(super) fn step_graph(
     problem: &dyn Problem,
     recipe: &Recipe,
@@ -131,8 +132,8 @@ pub(super) fn step_graph(
     Ok((graph, learned.masks))
 }
 
-/// The evaluation of so many images of a part at once. Inputs: those of the part, and the weights; outputs:
-/// `cross_entropy` and `correct`, and, where they are asked for, [`LOGITS`] and, where the problem has any, [`FEATURES`].
+/// The evaluation of this many images of a part at once. Inputs: those of the part, and the weights. Outputs:
+/// `cross_entropy` and `correct` and, if they are requested, [`LOGITS`] and, if the problem has them, [`FEATURES`].
 pub(super) fn evaluation_graph(
     problem: &dyn Problem,
     part: Part,
@@ -154,17 +155,17 @@ pub(super) fn evaluation_graph(
     Ok(graph)
 }
 
-/// What a training runs.
+/// The sessions of a training.
 pub(super) struct Sessions {
     pub step: Session,
-    /// The masks that a step is given.
+    /// The masks that are inputs of a step.
     pub masks: Vec<Mask>,
-    /// One for each part that was asked for.
+    /// One for each requested part.
     pub evaluations: Vec<Session>,
 }
 
-/// The step and the evaluations of these parts, ready to run. Takes seconds for a whole network, which a cancellation
-/// does not wait for.
+/// The step and the evaluations of these parts, ready to run. Takes seconds for a whole network, but does not delay a
+/// cancellation.
 pub(super) fn sessions(
     problem: &Arc<dyn Problem>,
     recipe: &Recipe,
@@ -208,8 +209,8 @@ pub(super) fn sessions(
     Ok(made?)
 }
 
-/// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each image with the class `y`, `f32[B]`. Of one that is
-/// mixed, `targets` are the shares of its classes, and `correct` is the share of the class that it is taken for.
+/// Adds the outputs `cross_entropy` (nats) and `correct` (1 or 0) of each image with the class `y`, `f32[B]`. For
+/// mixed images, `targets` are the shares of the classes, and `correct` is the share of the predicted class.
 fn figures(
     graph: &mut Graph,
     logits: ValueId,

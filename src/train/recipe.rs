@@ -1,4 +1,4 @@
-//! How a problem is learned: optimiser, loss, what is drawn, and how often it is evaluated.
+//! The recipe of a problem: optimiser, loss, random draws, and the intervals of evaluations.
 
 use super::batches::Purpose;
 use super::early_stopping::EarlyStopping;
@@ -7,16 +7,16 @@ use super::parts::Objective;
 use super::{ClassWeights, KeepBy, Sampling};
 use crate::graph::CrossEntropy;
 
-/// What the training side of a curve shows.
+/// The meaning of the training figures in the curves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TrainFigures {
     /// The last batch, evaluated again with the weights after its step, as `retrain.py` does.
     LastBatch,
-    /// All batches since the point before, each with the weights that its step began with. Costs nothing.
+    /// All batches since the previous point, each with the weights before its step. Costs nothing.
     AllBatches,
 }
 
-/// What is measured beside accuracy and cross-entropy. Changes nothing about the weights.
+/// Measurements beside accuracy and cross-entropy. They do not affect the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Measures {
     /// The norm of the gradient.
@@ -29,43 +29,44 @@ pub(super) struct Measures {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Recipe {
     pub optimization: Optimization,
-    /// Share of the probability that the target spreads over all classes, 0..1.
+    /// The part of the target that label smoothing spreads over all classes, 0..1.
     pub label_smoothing: f32,
-    /// The α of the Beta distribution by which the images of a batch are [mixed](super::mixup); 0 mixes none.
+    /// The α of the Beta distribution for [mixing](super::mixup) the images of a batch; 0 for no mixing.
     pub mixup: f32,
-    /// Part of what each layer of the head reads that a step leaves out, 0..1.
+    /// The fraction of the inputs of each layer of the head that is dropped in a step, 0..1.
     pub dropout: f32,
-    /// How much an image of each class counts.
+    /// The weights of classes in the loss.
     pub class_weights: ClassWeights,
     /// How the images of a batch are drawn.
     pub sampling: Sampling,
-    /// Seed of what is drawn.
+    /// Seed of all draws.
     pub seed: u64,
-    /// What the training batches are drawn as.
+    /// The purpose with which training batches are drawn.
     pub purpose: Purpose,
-    /// Views of a frame that are drawn from, the plain one among them; at least 1.
+    /// The number of views of a frame to draw from, including the plain one; at least 1.
     pub views: usize,
     /// Steps between points of the curves, at least 1.
     pub point_every: u32,
     /// Steps between evaluations on the validation frames, a multiple of `point_every`.
     pub validate_every: u32,
-    /// Validation frames, drawn again each time, that the curves show; `None` shows all. All of them choose the weights.
+    /// Validation frames, drawn again each time, for the curves; `None` for all. The best weights are always selected
+    /// by all of them.
     pub shown: Option<usize>,
-    /// Which evaluation is the best, whose weights are kept.
+    /// Which evaluation is the best, so that its weights are kept.
     pub keep_by: KeepBy,
-    /// When it ends before its last step; `None` for never.
+    /// When it ends early; `None` for never.
     pub early_stopping: Option<EarlyStopping>,
     pub train_figures: TrainFigures,
     pub measures: Measures,
-    /// Whether the weights before the first step are a result, which later ones have to beat.
+    /// Whether the initial weights are a result that later ones have to beat.
     pub begins_trained: bool,
-    /// Whether a cancellation waits for a checkpoint. A small one is written in no time; where it is large, what was
-    /// done since the last one is computed again.
+    /// Whether a cancellation waits for a checkpoint: only if it is small. Otherwise the steps since the last one are
+    /// computed again.
     pub saves_when_cancelled: bool,
 }
 
 impl Recipe {
-    /// What is minimised over training images of these classes.
+    /// The objective for training images of these classes.
     pub(super) fn objective(&self, y: &[i64], classes: usize) -> Objective {
         Objective {
             loss: CrossEntropy {
@@ -77,8 +78,9 @@ impl Recipe {
         }
     }
 
-    /// Whether a step has the norm of its gradient as an output. Clipping computes it anyway; elsewhere it would make a
-    /// step of the head a tenth slower, and is found from [what the step changed](Optimization::gradient).
+    /// Whether a step has the norm of its gradient as an output. Clipping computes it anyway. Otherwise it would slow
+    /// down a step of the head by a tenth, so it is reconstructed from [the changes of the
+    /// step](Optimization::gradient).
     pub(super) fn outputs_gradient_norm(&self) -> bool {
         self.measures.gradient_norm && self.optimization.clip_norm > 0.0
     }

@@ -1,4 +1,4 @@
-//! Moving runs to the project's trash, and back.
+//! Moves runs to the project's trash, and back.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,8 +9,8 @@ use crate::project::Project;
 
 use super::{RunId, TrainError, find_runs};
 
-/// Moves a run to `trash/runs/` and returns what it is called there: a run of the same name may lie there already.
-/// A run that is being trained must not be moved.
+/// Moves a run to `trash/runs/` and returns its name there, because a run of the same name may already be there. A run
+/// that is being trained must not be moved.
 pub fn remove_run(project: &Project, run: &RunId) -> Result<RunId, TrainError> {
     let from = folder(&project.runs_dir(), run)?;
     let trash = trash_of_runs(project);
@@ -19,7 +19,7 @@ pub fn remove_run(project: &Project, run: &RunId) -> Result<RunId, TrainError> {
         .ok_or_else(|| TrainError::NoSuchRun(run.0.clone()))
 }
 
-/// Moves the folder `from`, called `name`, into a folder of the trash, and returns what it is called there.
+/// Moves the folder `from`, called `name`, to a folder of the trash, and returns its name there.
 pub(crate) fn to_trash(
     project: &Project,
     from: &Path,
@@ -39,8 +39,7 @@ pub(crate) fn to_trash(
     Ok(None)
 }
 
-/// Moves a run back that [`remove_run`] moved away, under the name that it had. `trashed` is what it is called in the
-/// trash.
+/// Moves a run that [`remove_run`] moved back, under its original name. `trashed` is its name in the trash.
 pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainError> {
     let from = folder(&trash_of_runs(project), trashed)?;
     let name = trashed
@@ -56,11 +55,11 @@ pub fn restore_run(project: &Project, trashed: &RunId) -> Result<RunId, TrainErr
     Ok(RunId(name.to_owned()))
 }
 
-/// Moves an architecture that was added to the project to its trash, and returns where it is there. Runs that cannot be read, which
-/// may use it too, are warned of.
+/// Moves an architecture that was added to the project to its trash, and returns its path there. Warns of unreadable
+/// runs, which may use it.
 ///
 /// # Errors
-/// When runs use it: they could not be evaluated or exported any more.
+/// If runs use it: they could no longer be evaluated or exported.
 pub fn remove_architecture(
     project: &Project,
     backbone: &Backbone,
@@ -85,7 +84,7 @@ fn trash_of_runs(project: &Project) -> PathBuf {
     project.root().join("trash").join("runs")
 }
 
-/// The folder of a run. Its name comes from outside: it must not lead anywhere else.
+/// The folder of a run. The name comes from users or files and must not lead elsewhere.
 fn folder(dir: &Path, run: &RunId) -> Result<PathBuf, TrainError> {
     let mut parts = Path::new(&run.0).components();
     let plain = matches!(

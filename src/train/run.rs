@@ -42,19 +42,19 @@ pub use result::StageResult;
 pub use stage::Stage;
 use weights::write_head;
 
-/// The version of the files. 1 to 3 had [a result instead of stages](earlier).
+/// The version of the format. Versions 1 to 3 had [a result instead of stages](earlier).
 const FORMAT: u32 = 4;
 
-/// The weights of the backbone that were trained too.
+/// The file of the fine-tuned weights of the backbone.
 const FINE_TUNED_FILE: &str = "backbone.safetensors";
 
-/// The weights of the head alone, in a run that goes deeper.
+/// The file of the head before the fine-tuning.
 const HEAD_ALONE: &str = "head_only.safetensors";
 
-/// The weights of the head.
+/// The file of the head.
 const HEAD_FILE: &str = "weights.safetensors";
 
-/// The frames.
+/// The file of the frames.
 const FRAMES_FILE: &str = "frames.jsonl";
 
 /// The name of a run's folder, `2026-11-24_efficientnet-lite0@224_1`.
@@ -67,44 +67,44 @@ impl std::fmt::Display for RunId {
     }
 }
 
-/// What a run is a part of: it was trained as one of several.
+/// The sweep that a run belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
-    /// The sweep: the name of its folder, for people; that of a removed one can be another's later.
+    /// The name of the sweep's folder, for users; after the sweep is removed, another may get it.
     pub sweep: String,
-    /// When the sweep was begun, which no other one of the project was, RFC 3339 with milliseconds.
+    /// When the sweep was begun, RFC 3339 with milliseconds, which identifies it in the project.
     pub begun: String,
-    /// Which of its trainings this is, from 1.
+    /// The number of this training in the sweep, from 1.
     pub training: u32,
 }
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunState {
-    /// Begun; if nobody is training it, it was interrupted and can be resumed.
+    /// Begun. Unless it is being trained, it was interrupted and can be resumed.
     Unfinished,
-    /// All steps done, or stopped by the user with the best weights kept.
+    /// All steps are done, or it was stopped by the user with the best weights kept.
     Finished,
 }
 
-/// A frame as the run saw it: enough to evaluate again and to know whether it has changed since.
+/// A frame at the time of the training: enough to evaluate again and to detect changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunFrame {
-    /// Path relative to the project's root at the time.
+    /// Path relative to the project's root at that time.
     pub path: String,
     /// Index into `classes`.
     pub class: usize,
-    /// The group it was split by.
+    /// Its group in the split.
     pub group: String,
     /// Its side.
     pub split: Split,
-    /// What the file held; `None` in a run from before this was recorded.
+    /// The identity of its contents; `None` in a run from before this was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentId>,
 }
 
-/// A class that takes part in a training.
+/// A class of a training.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct RunClass {
     pub id: ClassId,
@@ -120,38 +120,39 @@ pub struct Run {
     pub dir: PathBuf,
     /// Its settings.
     pub settings: TrainSettings,
-    /// How frames became input.
+    /// How images are converted to the network's input.
     pub preprocessing: Preprocessing,
-    /// Class names in the order of the logits, as they were when it was trained; [`RunClasses`](super::RunClasses)
-    /// tells what they are now.
+    /// Class names in the order of the logits, at the time of the training; [`RunClasses`](super::RunClasses) has the
+    /// current ones.
     pub classes: Vec<String>,
     /// The identities of these classes.
     pub class_ids: Vec<ClassId>,
     /// When it was begun, RFC 3339 with milliseconds, UTC.
     pub created: String,
-    /// Where it stands.
+    /// Its state.
     pub state: RunState,
-    /// The results of its finished stages, in their order.
+    /// The results of its finished stages, in order.
     pub results: Vec<StageResult>,
-    /// What is known of its data already while it trains: how the split was made, frames left out.
+    /// Remarks on its data that are known before its end: how the split was made, frames left out.
     pub notes: Vec<String>,
-    /// What it is a part of; `None` for a training of its own. The parent may be gone.
+    /// The sweep that it belongs to, if any. The sweep may have been removed.
     pub parent: Option<Parent>,
-    /// Its place in the order in which the project's runs were begun, from 1; 0 for one of an earlier version, and such are older.
+    /// Its number in the order in which the project's runs were begun, from 1; 0 for a run of an earlier version,
+    /// which is older.
     pub number: u64,
     /// Whether it was continued on other frames or labels than it was begun with.
     pub other_frames: bool,
-    /// How its depth was decided; `None` where somebody chose it, and before that is decided.
+    /// How its depth was decided; `None` if the user chose it, or before it is decided.
     pub decision: Option<Decision>,
-    /// Seconds that bottlenecks and the time before a pause took, part of the result.
+    /// Seconds for bottlenecks and before a pause, included in the result.
     pub(super) preparation_secs: f64,
-    /// The hash of its tuned weights, if the backbone was trained too.
+    /// The hash of its fine-tuned weights, if there are any.
     pub(super) fine_tuned_hash: Option<String>,
-    /// Of its other files.
+    /// The hashes of its other files.
     hashes: Hashes,
 }
 
-/// `run.json`.
+/// The contents of `run.json`.
 #[derive(Serialize, Deserialize)]
 struct RunFile {
     format: u32,
@@ -162,7 +163,7 @@ struct RunFile {
     settings: TrainSettings,
     preprocessing: Preprocessing,
     classes: Vec<String>,
-    /// Not there in a run from before classes had identities: those of their names.
+    /// Missing in a run from before classes had identities: then they are derived from the names.
     #[serde(default)]
     class_ids: Vec<ClassId>,
     state: RunState,
@@ -170,7 +171,7 @@ struct RunFile {
     preparation_secs: f64,
     #[serde(default)]
     stages: Vec<StageResult>,
-    /// Of an earlier format.
+    /// In earlier formats.
     #[serde(default, skip_serializing)]
     head_only: Option<earlier::HeadOnly>,
     #[serde(default, skip_serializing)]
@@ -194,7 +195,7 @@ struct RunFile {
 }
 
 impl RunFile {
-    /// What makes it one that no training wrote, as a sentence: it may have been edited, or come from anywhere.
+    /// Why no training can have written it, as a sentence: it may have been edited, or come from anywhere.
     fn fault(&self) -> Option<String> {
         if let Some(fault) = self.preprocessing.fault() {
             return Some(fault);
@@ -210,7 +211,7 @@ impl RunFile {
     }
 }
 
-/// What is known of a run before its first step.
+/// The properties of a run before its first step.
 pub(super) struct NewRun<'a> {
     pub settings: &'a TrainSettings,
     pub preprocessing: &'a Preprocessing,
@@ -221,7 +222,7 @@ pub(super) struct NewRun<'a> {
 }
 
 impl Run {
-    /// Makes the folder of a new run and writes what is known before the first step.
+    /// Creates the folder of a new run and writes its properties.
     pub(super) fn create(project: &Project, new: NewRun<'_>) -> Result<Self, TrainError> {
         let NewRun {
             settings,
@@ -270,7 +271,7 @@ impl Run {
         let lines = files::to_lines(&path, frames)?;
         files::write(&path, &lines)?;
         run.hashes.keep(&path, &lines);
-        // Last, because a folder is a run as soon as this file is there.
+        // Last, because the folder becomes a run with this file.
         run.save()?;
         Ok(run)
     }
@@ -286,7 +287,7 @@ impl Run {
         {
             return Err(TrainError::NewerRun { path });
         }
-        // Settings that are missing have their defaults, but this run was made before there was a choice.
+        // Missing settings get their defaults, but this run was made before there was a choice.
         let settings = value.get("settings");
         let always_exact = settings.is_some_and(|of| of.get("eval_spacing").is_none());
         let mut file: RunFile = serde_json::from_value(value).map_err(files::damaged(&path))?;
@@ -296,7 +297,7 @@ impl Run {
         if file.settings.architecture.entry().is_err()
             && let Some(root) = dir.parent().and_then(Path::parent)
         {
-            // Perhaps one that was added to the run's project, of which nothing else is open.
+            // The architecture may be one that was added to the run's project, which is not open.
             for problem in open_own(root) {
                 log::warn!("{}", problem.reason);
             }
@@ -386,7 +387,7 @@ impl Run {
         files::write_json(&self.dir.join("run.json"), &file)
     }
 
-    /// Whether its depth is [left to the program](super::FineTuneSettings::automatic), and not decided yet.
+    /// Whether its depth is [recommended by the program](super::FineTuneSettings::automatic), and not decided yet.
     #[must_use]
     pub fn is_undecided(&self) -> bool {
         self.settings.fine_tune.automatic && self.decision.is_none()
@@ -409,14 +410,14 @@ impl Run {
 
     /// Deletes the run's folder with everything in it.
     pub fn delete(self) -> Result<(), TrainError> {
-        // Without this file the folder is no run any more, however far the rest gets.
+        // Without this file the folder is no run any more, even if removing the rest fails.
         let file = self.dir.join("run.json");
         crate::files::remove_file(&file).map_err(TrainError::io("delete", &file))?;
         crate::files::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
     }
 
-    /// Writes the head that a stage kept, and its result. After the last stage sees to the event files too, and the run
-    /// is finished, once `run.json` says so. `tested` are the outputs of its kept weights on the test images.
+    /// Writes the head that a stage kept, and its result. After the last stage it also completes the event files, and
+    /// marks the run as finished in `run.json`. `tested` are the outputs of its kept weights on the test images.
     pub(super) fn keep(
         &mut self,
         head: &Head,
@@ -450,10 +451,10 @@ impl Run {
     }
 }
 
-/// What there is in a project's folder of runs.
+/// The runs in a project's folder.
 #[derive(Debug, Default)]
 pub struct FoundRuns {
-    /// The runs, the one that was begun last first.
+    /// The runs, the newest first.
     pub runs: Vec<Run>,
     /// Those that cannot be read.
     pub unreadable: Vec<UnreadableRun>,
@@ -464,12 +465,12 @@ pub struct FoundRuns {
 pub struct UnreadableRun {
     /// Its name.
     pub id: RunId,
-    /// Why, with the file and the remedy.
+    /// The error, with the file and the remedy.
     pub error: TrainError,
 }
 
 impl FoundRuns {
-    /// The runs; a sentence for each that cannot be read becomes a warning of the work.
+    /// Returns the runs; those that cannot be read become warnings of the work.
     #[must_use]
     pub fn or_warn(self, work: &Work) -> Vec<Run> {
         for run in self.unreadable {
@@ -479,7 +480,7 @@ impl FoundRuns {
     }
 }
 
-/// Lists the runs of a project. A folder without `run.json` is none.
+/// Lists the runs of a project. Folders without `run.json` are ignored.
 pub fn find_runs(project: &Project) -> Result<FoundRuns, TrainError> {
     project.check_there()?;
     let dir = project.runs_dir();
@@ -502,7 +503,7 @@ pub fn find_runs(project: &Project) -> Result<FoundRuns, TrainError> {
             }),
         }
     }
-    // A clock that was set back does not change the order of numbers.
+    // Setting the clock back does not change the order of numbers.
     let age = |run: &Run| (run.number, run.created.clone(), run.id.clone());
     found
         .runs

@@ -1,4 +1,4 @@
-//! The classes of a run as the project has them now: renamed, merged, deleted.
+//! The classes of a run in the current project, in which they may have been renamed, merged or deleted.
 
 use std::path::Path;
 
@@ -6,28 +6,28 @@ use crate::project::{ClassId, ClassList, ClassName, ClassNow, Project};
 
 use super::Run;
 
-/// What the outputs of a run's model are called now.
+/// The current labels of the outputs of a run's model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunClasses {
-    /// The labels, all different: for each class of the run its present name, once for classes that were merged into
-    /// one, and the name at the time for a class that was deleted.
+    /// The distinct labels: the current name of each class of the run, once for merged classes, and the former name
+    /// for a deleted class.
     pub labels: Vec<String>,
     /// For each class of the run, in the order of its logits, the index of its label.
     pub label_of: Vec<usize>,
-    /// A sentence for each class that was merged or deleted since the run: what the figures mean by it.
+    /// A sentence for each class that was merged or deleted since the run, with the consequence for the figures.
     pub notes: Vec<String>,
     now: Vec<ClassNow>,
 }
 
 impl RunClasses {
-    /// Those of a run in its project.
+    /// The classes of a run in its project.
     #[must_use]
     pub fn of(project: &Project, run: &Run) -> Self {
         Self::in_list(&project.class_list(), run)
     }
 
-    /// Those of a run whose project is not open, by the `project.json` two folders above the run's; as they were
-    /// trained when there is none.
+    /// The classes of a run whose project is not open, by the `project.json` two folders above the run's; if there is
+    /// none, as they were trained.
     #[must_use]
     pub fn beside(run: &Run) -> Self {
         let root = run.dir.parent().and_then(Path::parent);
@@ -37,19 +37,19 @@ impl RunClasses {
         }
     }
 
-    /// Those of these names, none of which has changed since.
+    /// Unchanged classes with these names.
     #[must_use]
     pub fn as_trained(names: &[String]) -> Self {
         Self::new(names, present(names))
     }
 
-    /// Those of a run among the classes of a project.
+    /// The classes of a run, looked up in those of a project.
     #[must_use]
     pub fn in_list(list: &ClassList, run: &Run) -> Self {
         let ids = &run.class_ids;
         let known = |id: &ClassId| ids.contains(id);
         let now = ids.iter().zip(&run.classes).map(|(id, name)| {
-            // A run that came from elsewhere, or a project that was made again around its runs: its name tells.
+            // For a run from elsewhere, or a project that was created again around its runs, the name is decisive.
             let named = || {
                 let found = list.present().iter().find(|c| c.name.as_str() == *name);
                 found.filter(|class| !known(&class.id))
@@ -72,7 +72,7 @@ impl RunClasses {
                 labels.push(name.to_string());
             }
         }
-        // In the order of the run's classes, wherever nothing was merged.
+        // In the order of the run's classes, if nothing was merged.
         let mut ordered: Vec<String> = Vec::new();
         let mut places: Vec<Option<usize>> = vec![None; labels.len()];
         for ((name, now), label) in names.iter().zip(&now).zip(&mut label_of) {
@@ -106,27 +106,27 @@ impl RunClasses {
         }
     }
 
-    /// What has become of the run's class `index`.
+    /// The current state of the run's class `index`.
     #[must_use]
     pub fn now(&self, index: usize) -> &ClassNow {
         self.now.get(index).unwrap_or(&ClassNow::Deleted)
     }
 
-    /// Whether classes that the run tells apart are one now.
+    /// Whether classes of the run were merged.
     #[must_use]
     pub fn is_folded(&self) -> bool {
         self.labels.len() < self.label_of.len()
     }
 
-    /// The label of a present class of the project; `None` of one that the run knows nothing of.
+    /// The label of a current class of the project; `None` if the run does not have it.
     #[must_use]
     pub fn label(&self, name: &ClassName) -> Option<usize> {
         let class = self.now.iter().position(|now| now.name() == Some(name))?;
         self.label_of.get(class).copied()
     }
 
-    /// The class of the run that is a present class of the project, one of its own name rather than one that was merged
-    /// into it.
+    /// The class of the run for a current class of the project, preferably the one itself instead of one merged into
+    /// it.
     #[must_use]
     pub fn class(&self, name: &ClassName) -> Option<usize> {
         let own = |now: &ClassNow| matches!(now, ClassNow::Present(present) if present == name);
@@ -134,7 +134,7 @@ impl RunClasses {
         at.or_else(|| self.now.iter().position(|now| now.name() == Some(name)))
     }
 
-    /// Probabilities of the labels from those of the run's classes: merged classes have their sum.
+    /// The probabilities of the labels from those of the run's classes: those of merged classes are added.
     #[must_use]
     pub fn fold(&self, probabilities: Vec<f32>) -> Vec<f32> {
         if !self.is_folded() {
@@ -158,7 +158,7 @@ fn present(names: &[String]) -> Vec<ClassNow> {
     now.collect()
 }
 
-/// What is to be said of merged and deleted classes.
+/// Remarks on merged and deleted classes.
 fn notes(names: &[String], now: &[ClassNow], labels: &[String], label_of: &[usize]) -> Vec<String> {
     let mut notes = Vec::new();
     for (at, label) in labels.iter().enumerate() {
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(found.notes.len(), 1);
         assert!(found.notes[0].contains("“cat” was merged into “pets”"));
         assert!(found.notes[0].contains("added up"));
-        // Into one that the run did not know.
+        // Merged into a class that the run does not have.
         let found = classes(&["cat", "dog"], vec![merged("pets"), there("dog")]);
         assert_eq!(found.labels, ["pets", "dog"]);
         assert!(found.notes[0].contains("count as “pets”"));

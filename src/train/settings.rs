@@ -1,4 +1,4 @@
-//! Settings of a training; the names are those of `retrain.py`.
+//! Settings of a training, with the names of `retrain.py`.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,26 +12,26 @@ use super::optimizer::{Optimization, Rate};
 use super::recipe::{Measures, Recipe, TrainFigures};
 use super::{FineTuneSettings, Part};
 
-/// How far evaluations of the head are apart.
+/// The interval between evaluations of the head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EvalSpacing {
     /// Exactly `eval_step_interval`, as in `retrain.py`. Runs of earlier versions have this.
     Exact,
-    /// A multiple of `eval_step_interval`, such that no more frames are evaluated than learned from. Evaluating a frame
-    /// costs a third of learning from it, so evaluations take at most a quarter of the time.
+    /// A multiple of `eval_step_interval`, such that no more frames are evaluated than trained on. Evaluating a frame
+    /// takes a third of the time of training on it, so evaluations take at most a quarter of the time.
     ByFrames,
     /// The result of [`EvalSpacing::ByFrames`] for a run: steps between its evaluations.
     Steps(u32),
 }
 
-/// How the learning rate changes over the steps.
+/// The schedule of the learning rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// It stays, as in `retrain.py`.
+    /// Constant, as in `retrain.py`.
     Constant,
-    /// It rises to its peak for the first tenth of the steps and falls to zero along half a cosine.
+    /// A linear rise to the peak in the first tenth of the steps, then half a cosine down to zero.
     Cosine,
 }
 
@@ -39,24 +39,24 @@ pub enum Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
-    /// First a class, then one of its images, as in `retrain.py`: small classes count as much as large ones.
+    /// First a class, then one of its images, as in `retrain.py`: small classes have the same weight as large ones.
     Balanced,
-    /// Any image as often as any other: classes count as much as they have images.
+    /// All images equally often: classes have weights proportional to their numbers of images.
     Natural,
 }
 
-/// How much an image of each class counts in the loss.
+/// The weights of classes in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassWeights {
-    /// As much as any other, as in `retrain.py`.
+    /// Equal weights, as in `retrain.py`.
     None,
-    /// By the inverse of how many images its class has, 1 on average.
+    /// Inversely proportional to the class's number of images, 1 on average.
     Balanced,
 }
 
 impl ClassWeights {
-    /// The weights of so many classes, of which `y` are the training images; `None` where all count alike.
+    /// The weights of `classes` classes, where `y` are the classes of the training images; `None` for equal weights.
     pub(super) fn of(self, y: &[i64], classes: usize) -> Option<Vec<f64>> {
         if self == Self::None {
             return None;
@@ -77,27 +77,27 @@ impl ClassWeights {
     }
 }
 
-/// By which figure on the validation images one evaluation or configuration is better than another.
+/// The validation figure for comparing evaluations or configurations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RankBy {
-    /// Accuracy; where that is equal, cross-entropy.
+    /// Accuracy; of equal ones, cross-entropy.
     #[default]
     Accuracy,
-    /// Cross-entropy; where that is equal, accuracy.
+    /// Cross-entropy; of equal ones, accuracy.
     CrossEntropy,
 }
 
-/// Which evaluation on the validation images gives the weights that are kept.
+/// Which evaluation's weights are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeepBy {
-    /// The one with the highest accuracy; where that is equal, the lowest cross-entropy.
+    /// The one with the highest accuracy; of equal ones, the lowest cross-entropy.
     #[default]
     Accuracy,
-    /// The one with the lowest cross-entropy; where that is equal, the highest accuracy.
+    /// The one with the lowest cross-entropy; of equal ones, the highest accuracy.
     CrossEntropy,
-    /// The last one: nothing is chosen by the validation images.
+    /// The last one: nothing is selected by the validation images.
     Last,
 }
 
@@ -111,27 +111,27 @@ pub struct TrainSettings {
     pub fit: Fit,
     /// Steps of the head.
     pub how_many_training_steps: u32,
-    /// Validation frames per evaluation; -1 is all of them.
+    /// Validation frames per evaluation; -1 for all.
     pub validation_batch_size: i64,
-    /// Steps between evaluations, as far as `eval_spacing` does not say otherwise.
+    /// Steps between evaluations, unless `eval_spacing` changes it.
     pub eval_step_interval: u32,
-    /// Whether the head is evaluated as often as that, however many validation frames there are.
+    /// Whether the head is evaluated that often regardless of the number of validation frames.
     pub eval_spacing: EvalSpacing,
-    /// Percentages of validation and test.
+    /// Percentages of validation and test frames.
     #[serde(flatten)]
     pub split: SplitSettings,
     /// How the images of a batch are drawn.
     pub sampling: Sampling,
-    /// How much an image of each class counts in the loss.
+    /// The weights of classes in the loss.
     pub class_weights: ClassWeights,
     /// The training of the head.
     #[serde(flatten)]
     pub head: HeadSettings,
     /// Seed of everything random.
     pub seed: u64,
-    /// Whether histograms of weights and activations are kept.
+    /// Whether histograms of weights and activations are stored.
     pub histograms: bool,
-    /// Training deeper than the head, afterwards.
+    /// The fine-tuning after the head.
     pub fine_tune: FineTuneSettings,
 }
 
@@ -156,8 +156,8 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
-    /// What `retrain.py` does without any flag: 4,000 steps of plain descent on the head at 0.01, batches of 100 for
-    /// learning and for the validation curve, an evaluation every 10 steps, no distortions. The architecture is this
+    /// The defaults of `retrain.py`: 4,000 steps of plain descent on the head at a rate of 0.01, batches of 100 for
+    /// training and for the validation curve, an evaluation every 10 steps, no distortions. The architecture is this
     /// program's default.
     #[must_use]
     pub fn classic() -> Self {
@@ -179,7 +179,7 @@ impl TrainSettings {
         }
     }
 
-    /// How a part is learned.
+    /// The optimisation of a part.
     #[must_use]
     pub fn learn(&self, part: Part) -> &LearnSettings {
         match part {
@@ -188,7 +188,7 @@ impl TrainSettings {
         }
     }
 
-    /// The same, to be changed.
+    /// The optimisation of a part, to be changed.
     pub fn learn_mut(&mut self, part: Part) -> &mut LearnSettings {
         match part {
             Part::Head => &mut self.head.learn,
@@ -196,7 +196,7 @@ impl TrainSettings {
         }
     }
 
-    /// The part that is trained last, which a run is extended by.
+    /// The part that is trained last, and to which extending a run adds steps.
     #[must_use]
     pub fn last_part(&self) -> Part {
         if self.fine_tune.is_on() {
@@ -206,7 +206,7 @@ impl TrainSettings {
         }
     }
 
-    /// Forgets that the run they are from was extended: for a new run.
+    /// Removes traces of extensions, for a new run.
     pub fn begin_anew(&mut self) {
         for part in [Part::Head, Part::FineTuning] {
             let learn = self.learn_mut(part);
@@ -215,8 +215,7 @@ impl TrainSettings {
         }
     }
 
-    /// Steps of the part of the training that takes longest: of the fine-tuning where there is one, else of
-    /// the head's.
+    /// Steps of the last part: of the fine-tuning if there is one, otherwise of the head.
     #[must_use]
     pub fn steps(&self) -> u32 {
         match self.fine_tune.steps {
@@ -225,7 +224,7 @@ impl TrainSettings {
         }
     }
 
-    /// Steps between evaluations of the head with so many validation frames, at least 1.
+    /// Steps between evaluations of the head with this many validation frames, at least 1.
     pub(super) fn steps_between_evaluations(&self, validation_frames: usize) -> u32 {
         let interval = self.eval_step_interval.max(1);
         match self.eval_spacing {
@@ -239,7 +238,7 @@ impl TrainSettings {
         }
     }
 
-    /// How a part is learned, with so many validation frames.
+    /// The recipe of a part, with this many validation frames.
     pub(super) fn recipe(&self, part: Part, validation_frames: usize) -> Recipe {
         let learn = self.learn(part);
         let interval = self.eval_step_interval.max(1);
@@ -283,8 +282,8 @@ impl TrainSettings {
         if part == Part::Head {
             return of_head;
         }
-        // All validation frames are evaluated after about twice as many training frames: evaluating one costs a third of
-        // learning from it.
+        // All validation frames are evaluated after training on about twice as many frames, because evaluating one
+        // takes a third of the time.
         let apart = (2 * validation_frames).div_ceil(learn.batch_size.max(1));
         let apart = u32::try_from(apart).unwrap_or(u32::MAX);
         Recipe {
@@ -300,9 +299,9 @@ impl TrainSettings {
         }
     }
 
-    /// Makes it `steps` in all, of those that [`TrainSettings::steps`] counts, after `done` of them. Where the learning rate
-    /// changes over the steps, a training that gets another number than it was to have begins it again with the steps that
-    /// are added: along the old half cosine it would jump up, or stand at zero.
+    /// Changes the total of the steps counted by [`TrainSettings::steps`] to `steps`, after `done` of them. If the
+    /// learning rate has a schedule, and the total changes, the schedule restarts with the added steps: on the old
+    /// half cosine the rate would jump up, or be zero.
     pub(super) fn extend(&mut self, done: u32, steps: u32) {
         let part = self.last_part();
         let before = match part {
@@ -323,7 +322,7 @@ impl TrainSettings {
         }
     }
 
-    /// What is to be said of settings that need validation images where there are none.
+    /// A remark on settings that need validation images when there are none.
     pub(super) fn without_validation(&self) -> Option<String> {
         let parts = [Part::Head, self.last_part()];
         let stops = parts.map(|part| self.learn(part).early_stopping > 0);
@@ -341,7 +340,7 @@ mod tests {
     fn no_more_frames_are_evaluated_than_learned_from() {
         let settings = TrainSettings::default();
         let apart = |frames| settings.steps_between_evaluations(frames);
-        // 10 steps of 100 frames: small sets are evaluated as they always were.
+        // 10 steps of 100 frames: small sets are evaluated as often as before.
         assert_eq!([0, 1, 999, 1000].map(apart), [10; 4]);
         assert_eq!([1001, 2000, 10_000, 10_001].map(apart), [20, 20, 100, 110]);
         for frames in [0, 77, 1234, 56_789, 1_000_000] {

@@ -1,4 +1,4 @@
-//! Runs that were trained on another machine, put among those of a project.
+//! Adds runs that were trained on another machine to a project.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -11,11 +11,13 @@ use crate::project::Project;
 use super::files;
 use super::{Run, RunId, RunState, TrainError, find_runs};
 
-/// Copies the finished run in the folder `from` into the project, under a name that is free there, as the one that was begun last. `hashes` has the BLAKE3 hash
-/// (64 hexadecimal digits) of each of its files by path below `from`, with `/`; nothing else is copied. The run is there whole or not at all.
+/// Copies the finished run in the folder `from` to the project, under an unused name, as the newest. `hashes` has the
+/// BLAKE3 hash (64 hexadecimal digits) of each of its files by path relative to `from`, with `/`; nothing else is
+/// copied. The copy is atomic.
 ///
 /// # Errors
-/// [`TrainError::Damaged`] for a file that is not the one with its hash, or for what is no finished run; the project cannot be written; cancelled.
+/// [`TrainError::Damaged`] for a file with another hash, or if it is no finished run; the project cannot be written;
+/// cancelled.
 pub fn take_run(
     project: &Project,
     from: &Path,
@@ -55,7 +57,7 @@ pub fn take_run(
     let document = to.join("run.json");
     let mut value: serde_json::Value = files::read_json(&document)?;
     if let Some(fields) = value.as_object_mut() {
-        // That of the document as it was.
+        // The checksum of the original document.
         fields.remove("checksum");
         fields.insert("number".into(), (last.unwrap_or(0) + 1).into());
     }
@@ -69,7 +71,7 @@ pub fn take_run(
     Ok(RunId(name.into_owned()))
 }
 
-/// A file that is not there is damage of the run, not of the disk.
+/// A missing file is a fault of the run, not of the disk.
 fn missing(error: TrainError) -> TrainError {
     match error {
         TrainError::File(file) if file.error.kind() == ErrorKind::NotFound => {
@@ -79,7 +81,7 @@ fn missing(error: TrainError) -> TrainError {
     }
 }
 
-/// Where a run begun on the same day with the same architecture would be made next.
+/// The folder of the next run with the same day and architecture.
 fn free_place(project: &Project, run: &Run) -> PathBuf {
     let is_date = |day: &&str| day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     let day = run.created.get(..10).filter(is_date).unwrap_or("run");

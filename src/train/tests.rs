@@ -1,4 +1,4 @@
-//! The loop against an independent implementation, and its promises: the same bits again, whatever interrupts.
+//! The loop compared with an independent implementation, and its guarantees: the same bits after any interruption.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,7 +33,7 @@ const SIZES: Sizes = Sizes {
     classes: 3,
 };
 
-/// Normal numbers, cut at twice `scale`.
+/// Normally distributed numbers, truncated at twice `scale`.
 pub(super) fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
     let len: usize = shape.iter().product();
     let values: Vec<f32> = (0..len)
@@ -42,7 +42,7 @@ pub(super) fn random(draw: &mut Draw, shape: &[usize], scale: f64) -> Tensor {
     Tensor::new(shape, values)
 }
 
-/// Clouds of points around one centre per class, so that they can be classified, but not perfectly.
+/// Clouds of points around one centre for each class, which can be classified, but not perfectly.
 fn examples(rows: usize, seed: u64) -> Examples {
     let mut centres = Draw::new(99, Purpose::Weights, 0);
     let centres: Vec<f64> = (0..SIZES.dim * SIZES.classes)
@@ -174,7 +174,7 @@ fn go_on_by(
     }
 }
 
-/// The checkpoint that a snapshot is of.
+/// The checkpoint for a snapshot.
 pub(super) fn owned(snapshot: &Snapshot<'_>) -> Checkpoint {
     let state = snapshot.state.iter();
     Checkpoint {
@@ -186,7 +186,7 @@ pub(super) fn owned(snapshot: &Snapshot<'_>) -> Checkpoint {
     }
 }
 
-/// The checkpoint without the times, which differ from run to run.
+/// The checkpoint without times, which vary from run to run.
 fn timeless(mut checkpoint: Checkpoint) -> Checkpoint {
     checkpoint.place.secs = 0.0;
     checkpoint
@@ -202,7 +202,7 @@ fn timeless_points(points: &[CurvePoint]) -> Vec<CurvePoint> {
         .collect()
 }
 
-/// All scalars in bits, so that they can be compared; NaN where there is none.
+/// All scalars as bits, so that they can be compared; NaN if missing.
 type Everything = Vec<(u32, Vec<u32>, Vec<(Series, Histogram)>)>;
 
 fn everything(measured: &[Arc<Measured>]) -> Everything {
@@ -260,7 +260,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
                     *m = 0.9 * *m + gradient;
                     *parameter -= rate * *m;
                 }
-                // Without weight decay they are one.
+                // Without weight decay they are equal.
                 Optimizer::Adam | Optimizer::AdamW => {
                     *m = 0.9 * *m + 0.1 * gradient;
                     *v = 0.999 * *v + 0.001 * gradient * gradient;
@@ -277,7 +277,7 @@ fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<f64>, Vec<
 #[test]
 fn hundred_steps_equal_an_independent_implementation() {
     for optimizer in EVERY_OPTIMIZER {
-        // Without validation frames the last weights are kept, which are the ones to compare.
+        // Without validation frames the last weights are kept, which are to be compared.
         let mut data = data();
         data.validation = Examples::default();
         let settings = settings(optimizer);
@@ -345,7 +345,7 @@ fn going_on_from_any_checkpoint_ends_with_the_same_bits() {
         let whole = go_on(&data, &settings, None, 100, &Work::new());
         for at in [1, 10, 37, 99] {
             let part = go_on(&data, &settings, None, at, &Work::new());
-            // A run that is cut between evaluations evaluates once more there; leave that one out.
+            // A run that is interrupted between evaluations evaluates once more there; ignore that one.
             let mut from = part.checkpoint;
             if at % 10 != 0 {
                 let before = go_on(&data, &settings, None, at / 10 * 10, &Work::new());
@@ -464,7 +464,8 @@ fn a_training_that_diverges_says_where() {
     );
 }
 
-/// With more validation frames than a few batches, evaluations are further apart, also across interruptions.
+/// If there are more validation frames than in a few batches, evaluations have longer intervals, also across
+/// interruptions.
 #[test]
 fn large_validation_sets_are_evaluated_less_often_to_the_same_bits() {
     let data = Data {

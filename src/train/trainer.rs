@@ -19,12 +19,12 @@ use super::{
     fine_tune,
 };
 
-/// Trains on the project's labelled frames and keeps the result as a new run.
+/// Trains on the project's labelled frames and stores the result as a new run.
 ///
-/// Bottlenecks first (cached), then the head, then, if the settings say so, the last blocks of the backbone. Where they leave
-/// the depth [to the program](super::FineTuneSettings::automatic), it is decided after the head.
-/// `curves` receives each evaluation. Cancelling leaves an unfinished run that [`resume`] continues; [`Work::stop`]
-/// ends it early with what was learned.
+/// First bottlenecks (cached), then the head, then, if the settings include it, the fine-tuning. If the depth is
+/// [recommended by the program](super::FineTuneSettings::automatic), it is decided after the head. `curves` receives
+/// each evaluation. A cancellation leaves an unfinished run that [`resume`] continues; [`Work::stop`] ends it early
+/// and keeps the best weights.
 pub fn train(
     project: &Project,
     settings: &TrainSettings,
@@ -34,7 +34,7 @@ pub fn train(
     train_child(project, settings, None, curves, work)
 }
 
-/// [`train`], as a part of something: a run like any other that says what it belongs to.
+/// [`train`] as a part of a sweep: the run records its parent.
 pub fn train_child(
     project: &Project,
     settings: &TrainSettings,
@@ -45,7 +45,7 @@ pub fn train_child(
     project.check_runs_writable()?;
     let began = Instant::now();
     settings.check()?;
-    // Before minutes of work: can the graph be run at all?
+    // Before minutes of work: can graphs be run at all?
     crate::onnx::runtime_info()?;
     curves.replace(0, &[], None);
     let Selection {
@@ -69,7 +69,7 @@ pub fn train_child(
         notes.extend(settings.without_validation());
     }
     if settings.eval_spacing != EvalSpacing::Exact {
-        // Written down, so that whoever resumes it evaluates at the same steps.
+        // Stored, so that a resumed run evaluates at the same steps.
         settings.eval_spacing = EvalSpacing::ByFrames;
         let steps = settings.steps_between_evaluations(prepared.data.validation.len());
         settings.eval_spacing = EvalSpacing::Steps(steps);
@@ -93,8 +93,8 @@ pub fn train_child(
     go_on(project, run, prepared, curves, work)
 }
 
-/// Puts the groups of the project on their sides as a training with these settings does, and has the project remember that: whoever
-/// trains on it elsewhere finds the same sides.
+/// Assigns the groups of the project to sides like a training with these settings, and has the project record them, so
+/// that trainings elsewhere use the same sides.
 ///
 /// # Errors
 /// The project cannot be read or written, or nothing in it is labelled; cancelled.
@@ -107,7 +107,7 @@ pub fn remember_split(
     select(project, settings, Splitting::Remembered, work).map(drop)
 }
 
-/// Where the project cannot be written, the sides that it would remember are found again from the same images.
+/// If the project cannot be written, the same sides are derived again from the same images.
 fn splitting(project: &Project) -> Splitting {
     if project.check_writable().is_ok() {
         Splitting::Remembered
@@ -116,12 +116,12 @@ fn splitting(project: &Project) -> Splitting {
     }
 }
 
-/// Continues a run that was interrupted or stopped, or extends any to `steps` in all, of those that
-/// [`TrainSettings::steps`] counts. On the same frames an interrupted run ends with the same weights, bit for bit, as if
-/// it had never been interrupted, and the head alone as if it had been trained for so many steps from the beginning. The
-/// learning rate of a fine-tuning begins again with steps that are added
-/// ([`LearnSettings::restarts`](super::LearnSettings::restarts)), from the last weights; what did best before
-/// stays kept until something does better, by the present validation frames and labels.
+/// Continues a run that was interrupted or stopped, or extends any run to a total of `steps`, as counted by
+/// [`TrainSettings::steps`]. On the same frames an interrupted run ends with the same weights, bit for bit, as an
+/// uninterrupted one, and an extended head as if it had been trained for that many steps from the beginning. The
+/// learning rate of a fine-tuning restarts with the added steps
+/// ([`LearnSettings::restarts`](super::LearnSettings::restarts)), from the last weights; the best weights stay until
+/// others are better on the current validation frames and labels.
 ///
 /// # Errors
 /// [`TrainError::Setting`] for fewer steps than are done, [`TrainError::DivergedRun`] for a run that diverged.
@@ -135,7 +135,7 @@ pub fn resume(
     project.check_runs_writable()?;
     let began = Instant::now();
     let dir = project.runs_dir().join(&run.0);
-    // The name comes from outside; it must not lead out of the folder of runs.
+    // The name comes from outside and must not lead out of the folder of runs.
     if PathBuf::from(&run.0).components().count() != 1 || !files::is_file(dir.join("run.json")) {
         return Err(TrainError::NoSuchRun(run.0.clone()));
     }
@@ -144,7 +144,7 @@ pub fn resume(
     let done = standing.steps;
     let stopped_early = run.result().is_some_and(|of| of.stopped_early);
     let steps = match steps {
-        // It is done, although there were to be more steps.
+        // It is done, although more steps were planned.
         None if stopped_early => done,
         steps => steps.unwrap_or_else(|| run.settings.steps()),
     };
@@ -160,7 +160,7 @@ pub fn resume(
             run.id
         )));
     }
-    // Before it counts as unfinished: what cannot be continued stays what it is.
+    // Before it counts as unfinished: a run that cannot be continued stays as it is.
     run.check_files()?;
     run.settings.extend(done, steps);
     if stopped_early {
@@ -216,14 +216,14 @@ pub fn resume(
             run.notes.push(note);
         }
     }
-    // A crash leaves it to be resumed again.
+    // After a crash it can be resumed again.
     run.begin_again();
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
     go_on(project, run, prepared, curves, work)
 }
 
-/// The classes of a run by the names that they have now, for whoever they are reported to.
+/// The classes of a run with their current names, for reports.
 fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
     let mut classes = run.run_classes();
     for (class, label) in classes.iter_mut().zip(&now.label_of) {
@@ -234,7 +234,8 @@ fn classes_now(run: &Run, now: &RunClasses) -> Vec<RunClass> {
     classes
 }
 
-/// Shows the result of a run before it continues, while its frames are being read; it is not known to be under way yet.
+/// Shows the result of a run before it continues, while its frames are being read; it does not count as in progress
+/// yet.
 fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(), TrainError> {
     let is_fine_tuned = run.settings.fine_tune.is_on();
     let head = run.head_only();
@@ -253,7 +254,7 @@ fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(
     Ok(())
 }
 
-/// Trains on from where the run stands to its end.
+/// Trains from the run's last checkpoint to its end.
 fn go_on(
     project: &Project,
     run: Run,

@@ -1,4 +1,4 @@
-//! A training from its files to its end: the same for every problem.
+//! A training from its last checkpoint to its end, the same for every problem.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use super::problem::Problem;
 use super::recipe::Recipe;
 use super::{Part, StageResult, TrainError};
 
-/// A training from its files to its end.
+/// The inputs of a training.
 pub(super) struct Training<'a> {
-    /// What is reported to the user.
+    /// The title shown to users.
     pub title: &'a str,
-    /// Steps in all.
+    /// The total number of steps.
     pub steps: u32,
     pub problem: Arc<dyn Problem>,
     pub recipe: &'a Recipe,
     /// The weights before the first step.
     pub initial: &'a [Tensor],
-    /// Names of the classes, for the tags of what is measured of each.
+    /// Names of the classes, for tags of measurements.
     pub classes: &'a [String],
     /// Training and validation frames.
     pub sides: [&'a LabelledFrames; 2],
@@ -35,21 +35,21 @@ pub(super) struct Training<'a> {
 pub(super) struct Trained {
     /// The weights to keep.
     pub weights: Vec<Tensor>,
-    /// The step that they are from.
+    /// The step of these weights.
     pub best_step: u32,
     pub best: Option<BestPoint>,
     /// Steps done.
     pub steps: u32,
-    /// Seconds trained.
+    /// Seconds of training.
     pub secs: f64,
     /// Whether [early stopping](super::early_stopping) ended it.
     pub stopped_early: bool,
-    /// What is to be said of how it ended.
+    /// A remark on its end.
     pub note: Option<String>,
 }
 
 impl Trained {
-    /// The result of a stage by it, without figures on test frames.
+    /// The result of the stage, without figures on test frames.
     pub(super) fn result(&self, part: Part) -> StageResult {
         let best = self.best;
         let weights = self.weights.iter();
@@ -71,10 +71,10 @@ impl Trained {
 }
 
 impl Training<'_> {
-    /// Trains on from the last checkpoint. `show` gets the points up to there before the first step.
+    /// Trains from the last checkpoint. `show` receives the points up to there before the first step.
     ///
     /// # Errors
-    /// [`TrainError::Diverged`] when it kept nothing.
+    /// [`TrainError::Diverged`] if no weights could be kept.
     pub(super) fn run(
         self,
         curves: &LiveCurves,
@@ -118,7 +118,7 @@ impl Training<'_> {
     }
 }
 
-/// What is to be said of a training that did not reach its last step.
+/// A remark on a training that did not reach its last step.
 fn ending_note(
     end: End,
     recipe: &Recipe,

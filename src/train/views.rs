@@ -1,4 +1,4 @@
-//! Bottlenecks of augmented views, for a head that learns from them.
+//! Bottlenecks of augmented views, for training the head.
 
 use std::path::{Path, PathBuf};
 
@@ -10,32 +10,31 @@ use crate::jobs::Work;
 
 use super::{TrainError, TrainSettings};
 
-/// Largest size of the table that a head learns from, where it has augmented views.
+/// The largest table of bottlenecks with augmented views, in bytes.
 const TABLE_BYTES: usize = 2 << 30;
 
-/// Frames whose views are asked for together.
+/// The number of frames whose views are requested together.
 const FRAMES_AT_ONCE: usize = 64;
 
-/// Training frames whose views are wanted.
+/// The training frames whose views are needed.
 pub(super) struct ViewSource<'a> {
     /// Image files.
     pub frames: &'a [PathBuf],
     pub settings: &'a TrainSettings,
     pub preprocessing: &'a Preprocessing,
-    /// Holds the cache of activations, which these are filed in.
+    /// The folder of the cache of activations, in which these are stored.
     pub cache_dir: &'a Path,
 }
 
 impl ViewSource<'_> {
-    /// As many of `views` of each frame (the plain one among them) as a table in memory can have; at least the plain
-    /// one.
+    /// How many of `views` of each frame (including the plain one) fit into a table in memory, at least the plain one.
     pub(super) fn affordable(&self, views: usize, dim: usize) -> usize {
         let plain = self.frames.len().max(1) * dim.max(1) * size_of::<f32>();
         views.min(TABLE_BYTES / plain).max(1)
     }
 
     /// `f32[N·V, D]`: the plain bottlenecks `f32[N, D]`, each followed by those of its frame's `views - 1` augmented
-    /// views, which are rounded to fp16 as all that is kept of views. Read from the cache or computed on all cores.
+    /// views, which are rounded to fp16 like all stored views. Read from the cache or computed on all cores.
     pub(super) fn with_views(
         &self,
         plain: &[f32],

@@ -1,4 +1,4 @@
-//! One worker's tools for activations: a session of the network's front on one thread, and the buffers before it.
+//! Computes activations in one worker: a session of the network's front on one thread, with its input buffers.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::onnx::{Element, OnnxError, Session, Tensor};
 use crate::backbone::input::view::View;
 use crate::backbone::{ActivationSource, BackboneError, Blocks, CutAt, Preprocessing};
 
-/// The front of a network up to a cut, to be run by many workers.
+/// The front of a network up to a cut, shared by many workers.
 pub(in crate::backbone) struct FrontModel {
-    /// The serialised graph; `None` when the cut is the input and nothing else is wanted.
+    /// The serialised graph; `None` if the cut is the input and nothing else is needed.
     graph: Option<Vec<u8>>,
     preprocessing: Preprocessing,
     input: String,
     cut: CutAt,
-    /// Name of the pooled output, where that is wanted too.
+    /// Name of the pooled output, if that is needed, too.
     pooled: Option<String>,
 }
 
 impl FrontModel {
-    /// Of the network and the cut of a source; `make` is given [`FrontModel::new`] with all but the last argument.
-    /// A cancellation does not wait for it.
+    /// The front for the network and the cut of a source; `make` is [`FrontModel::new`] with its last argument bound.
+    /// Does not delay a cancellation.
     pub fn of_source<T: Send + 'static>(
         source: &ActivationSource,
         work: &Work,
@@ -42,7 +42,7 @@ impl FrontModel {
         })?
     }
 
-    /// The front alone, or the whole network with the tensor at the cut beside its pooled output.
+    /// Only the front, or the whole network with the tensor at the cut and the pooled output.
     fn new(
         blocks: &Blocks,
         cut: &CutAt,
@@ -70,7 +70,7 @@ impl FrontModel {
 pub(in crate::backbone) struct Activation {
     /// The tensor at the cut, `[C, H, W]`, rounded to fp16.
     pub row: Vec<f16>,
-    /// The bottleneck `f32[D]`, where it was wanted.
+    /// The bottleneck `f32[D]`, if it was requested.
     pub bottleneck: Option<Vec<f32>>,
 }
 
@@ -83,7 +83,7 @@ pub(in crate::backbone) struct Front {
 }
 
 impl Front {
-    /// Loads the model to run on the calling thread alone.
+    /// Loads the model to run on the calling thread.
     pub fn new(model: &Arc<FrontModel>) -> Result<Self, BackboneError> {
         let side = model.preprocessing.resolution_px as usize;
         Ok(Self {
@@ -142,7 +142,7 @@ impl Front {
     }
 }
 
-/// Rounds to fp16; what would be infinite there becomes the largest number.
+/// Rounds to fp16; an overflow becomes the largest finite number.
 fn rounded(values: &[f32]) -> Vec<f16> {
     let largest = f16::MAX.to_f32();
     let within: Vec<f32> = values

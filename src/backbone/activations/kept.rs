@@ -1,4 +1,4 @@
-//! Where computed rows are kept: on disk while that takes them, then in memory up to a limit.
+//! Stores computed rows: on disk as long as possible, then in memory up to a limit.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
@@ -11,18 +11,18 @@ use super::OVERFLOW_BYTES;
 use super::store::{ActivationStore, NotKept};
 use crate::backbone::cache::Key;
 
-/// Where computed rows are kept.
+/// The places in which computed rows are stored.
 pub(super) struct Kept {
     pub store: Option<ActivationStore>,
     pub budget_bytes: u64,
-    /// Whether the user knows that the disk takes no more.
+    /// Whether the user was warned that the disk accepts no more.
     pub warned: bool,
     pub overflow: Overflow,
 }
 
 impl Kept {
-    /// How many new rows of `row_bytes` bytes can be kept until they are asked for: those that the disk takes,
-    /// and half of what memory holds, the other half being those before them.
+    /// How many new rows of `row_bytes` bytes can be stored until they are read: as many as fit on the disk, and into
+    /// half of the memory limit (the other half has earlier rows).
     pub fn rows_left(&self, row_bytes: usize) -> usize {
         let on_disk = self.store.as_ref().map_or(0, ActivationStore::rows_left);
         (on_disk as usize).saturating_add(OVERFLOW_BYTES / 2 / row_bytes.max(1))
@@ -33,7 +33,7 @@ impl Kept {
         self.store.as_ref().is_some_and(on_disk) || self.overflow.rows.contains_key(key)
     }
 
-    /// Reads a row into `out`. `false` when it is not there.
+    /// Reads a row into `out`; `false` if it is missing.
     pub fn get(&mut self, key: &Key, out: &mut [f16]) -> bool {
         if let Some(row) = self.overflow.rows.get(key) {
             out.copy_from_slice(row);
@@ -42,7 +42,7 @@ impl Kept {
         self.store.as_mut().is_some_and(|store| store.get(key, out))
     }
 
-    /// Keeps a row on disk or in memory.
+    /// Stores a row on disk or in memory.
     pub fn keep(&mut self, key: &Key, row: &[f16], work: &Work) {
         if let Some(store) = &mut self.store {
             let Err(reason) = store.keep(key, row) else {
@@ -72,7 +72,7 @@ impl Kept {
     }
 }
 
-/// Rows in memory, the oldest of which make way for new ones.
+/// Rows in memory; the oldest are dropped for new ones.
 #[derive(Default)]
 pub(super) struct Overflow {
     pub rows: HashMap<Key, Box<[f16]>>,

@@ -1,7 +1,7 @@
 //! Activations: the tensor at a cut for any view of any frame, read from the cache or computed.
 //!
-//! Rows are rounded to fp16 whether they come from the disk or not, so that a training does not depend on
-//! what was kept. What the disk does not take is held in memory up to [`OVERFLOW_BYTES`].
+//! Rows are rounded to fp16 even if they do not come from the disk, so that a training does not depend on what was
+//! cached. Rows that the disk does not accept are kept in memory, up to [`OVERFLOW_BYTES`].
 
 pub(super) mod front;
 mod kept;
@@ -27,29 +27,29 @@ use front::{Front, FrontModel};
 use kept::{Kept, Overflow};
 use store::ActivationStore;
 
-/// What is held in memory at most of rows that cannot be kept on disk.
+/// The most bytes in memory for rows that cannot be stored on disk.
 pub const OVERFLOW_BYTES: usize = 64 << 20;
 
-/// The views that a training asks for.
+/// The views of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Views {
-    /// How many there are of each frame, the plain one included; at least 1.
+    /// The number of views of each frame, including the plain one; at least 1.
     pub count: u32,
-    /// How the others differ from it.
+    /// How the other views are augmented.
     pub augmentation: Augmentation,
-    /// Decides, with a frame's content, on its views.
+    /// The seed which, together with a frame's content, determines its views.
     pub seed: u64,
 }
 
 impl Views {
-    /// The plain view alone.
+    /// Only the plain view.
     pub const PLAIN: Self = Self {
         count: 1,
         augmentation: Augmentation::OFF,
         seed: 0,
     };
 
-    /// How many of a frame's views differ.
+    /// The number of a frame's views that differ.
     #[must_use]
     pub fn distinct(&self) -> u32 {
         if self.augmentation.is_off() {
@@ -60,28 +60,28 @@ impl Views {
     }
 }
 
-/// What activations are of.
+/// The images and the network of activations.
 #[derive(Debug, Clone, Copy)]
 pub struct ActivationSource<'a> {
     /// Image files.
     pub frames: &'a [PathBuf],
     /// The backbone and its resolution.
     pub architecture: &'a Architecture,
-    /// How an image becomes its input.
+    /// How an image is converted to the network's input.
     pub preprocessing: &'a Preprocessing,
-    /// Where the network is cut.
+    /// The cut of the network.
     pub cut: &'a CutAt,
     /// The views of each frame.
     pub views: Views,
 }
 
-/// Gives the rows `f16[C·H·W]` of views of frames.
+/// Provides the rows `f16[C·H·W]` of views of frames.
 pub struct Activations {
     frames: Vec<Frame>,
     views: Views,
     elements: usize,
     model: Arc<FrontModel>,
-    /// Workers' tools between two calls.
+    /// Idle workers' networks, to be reused by the next call.
     idle: Mutex<Vec<Front>>,
     kept: Kept,
     computed: u64,
@@ -93,10 +93,10 @@ struct Frame {
 }
 
 impl Activations {
-    /// Prepares to give rows. `cache_dir` holds the cache (keyed by the hash of the file's bytes, backbone,
-    /// preprocessing, cut and view) and may be deleted at any time; its activations take no more than
-    /// `budget_bytes`. `None` keeps nothing on disk. Reads each image whose content is not known yet, and
-    /// fails, naming it, when that cannot be read.
+    /// Prepares to provide rows. `cache_dir` contains the cache (keyed by the hash of the file's bytes, backbone,
+    /// preprocessing, cut and view) and may be deleted at any time; its activations take at most `budget_bytes`. With
+    /// `None` nothing is stored on disk. Reads each image whose content hash is not known yet; an unreadable image is
+    /// an error.
     pub fn open(
         source: &ActivationSource,
         cache_dir: Option<&Path>,
@@ -140,26 +140,26 @@ impl Activations {
         })
     }
 
-    /// Numbers in a row, C·H·W.
+    /// The length of a row, C·H·W.
     #[must_use]
     pub fn elements(&self) -> usize {
         self.elements
     }
 
-    /// How many rows were computed since it was opened.
+    /// How many rows were computed since opening.
     #[must_use]
     pub fn computed(&self) -> u64 {
         self.computed
     }
 
-    /// How many of the rows are neither in memory nor on disk and would have to be computed.
+    /// How many of the rows are neither in memory nor on disk and must be computed.
     pub fn missing(&self, wanted: &[(usize, u32)]) -> Result<usize, BackboneError> {
         Ok(self.jobs(wanted, |key| self.kept.contains(key))?.len())
     }
 
-    /// Fills `out`, `f16[len(wanted), C·H·W]`, with the rows of the wanted frames (by index) and views in that
-    /// order; those that are not at hand are computed on all cores. An image that can no longer be read, or is
-    /// another than when this was opened, is an error that names it.
+    /// Writes the rows of the wanted frames (by index) and views to `out`, `f16[len(wanted), C·H·W]`, in that order;
+    /// missing ones are computed on all cores. An image that can no longer be read, or has changed since opening, is
+    /// an error.
     pub fn fill(
         &mut self,
         wanted: &[(usize, u32)],
@@ -194,8 +194,8 @@ impl Activations {
         })
     }
 
-    /// Computes those of the wanted rows that are neither in memory nor on disk, on all cores, so that filling them in later is
-    /// reading. What neither the disk nor half of [`OVERFLOW_BYTES`] takes is left for then.
+    /// Computes the wanted rows that are neither in memory nor on disk, on all cores, so that filling them in later
+    /// only reads them. Rows that fit neither on the disk nor into half of [`OVERFLOW_BYTES`] are left for later.
     pub fn ensure(&mut self, wanted: &[(usize, u32)], work: &Work) -> Result<(), BackboneError> {
         work.check()?;
         let mut jobs = self.jobs(wanted, |key| self.kept.contains(key))?;
@@ -212,7 +212,7 @@ impl Activations {
         self.ensure(&wanted, work)
     }
 
-    /// What a row is filed under.
+    /// The key of a row.
     fn key(&self, (frame, view): (usize, u32)) -> Result<Key, BackboneError> {
         let Some(found) = self.frames.get(frame) else {
             return Err(BackboneError::NoFrame {
@@ -222,12 +222,12 @@ impl Activations {
         };
         Ok(Key {
             content: found.content,
-            // Views that are all alike are kept once.
+            // If all views are equal, they are stored once.
             view: if self.views.distinct() == 1 { 0 } else { view },
         })
     }
 
-    /// The rows to compute, each once, with the places in `wanted` that they are for.
+    /// The rows to compute, each once, with their places in `wanted`.
     fn jobs(
         &self,
         wanted: &[(usize, u32)],
@@ -300,7 +300,7 @@ struct Job {
     places: Vec<usize>,
 }
 
-/// A worker's tools, handed back when the worker ends.
+/// A worker's network, returned when the worker ends.
 struct Lent<'a> {
     front: Option<Front>,
     idle: &'a Mutex<Vec<Front>>,

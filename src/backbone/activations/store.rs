@@ -1,8 +1,8 @@
-//! Activations on disk: the tensor at a cut for each view of each image, fp16.
+//! The cache of activations on disk: the tensor at a cut for each view of each image, in fp16.
 //!
-//! `<cache>/activations/` holds the files of [`crate::backbone::cache`], one pair for the plain views and one for the
-//! others, whose parameters and seed are part of its name. All files of the folder together keep within a budget:
-//! room for new rows is made by deleting those that have not been added to for the longest time.
+//! `<cache>/activations/` contains the files of [`crate::backbone::cache`], one pair for plain views and one for
+//! augmented ones, whose name includes their parameters and seed. All files of the folder have a total budget: to make
+//! room for new rows, those to which nothing was added for the longest time are deleted.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -14,26 +14,26 @@ use crate::files;
 use crate::backbone::cache::{Cache, Key, writer_lock};
 use crate::backbone::{ActivationSource, BackboneError};
 
-/// The rows of one backbone, preprocessing and cut.
+/// The rows for one backbone, preprocessing and cut.
 pub(in crate::backbone) struct ActivationStore {
     plain: Cache,
-    /// Views other than the plain one.
+    /// The rows of augmented views.
     augmented: Option<Cache>,
     /// Bytes of a row with its entry.
     row_bytes: u64,
-    /// What all files in the folder hold.
+    /// Total bytes of all files in the folder.
     used_bytes: u64,
     budget_bytes: u64,
     full: bool,
 }
 
-/// The folder below the cache.
+/// The folder in the cache.
 pub(in crate::backbone) const FOLDER: &str = "activations";
 
-/// The names of the files with the rows of one backbone, preprocessing and cut.
+/// The names of the files for one backbone, preprocessing and cut.
 pub(in crate::backbone) struct Names {
     pub plain: String,
-    /// Of the views other than the plain one, where there are any.
+    /// The name for augmented views, if there are any.
     pub augmented: Option<String>,
 }
 
@@ -59,19 +59,19 @@ impl Names {
     }
 }
 
-/// Why a row is not kept.
+/// Why a row is not stored.
 #[derive(Debug)]
 pub(in crate::backbone) enum NotKept {
-    /// The budget is used up.
+    /// The budget is exhausted.
     Budget,
     /// Another job or process is writing.
     Locked,
-    /// The system refused it.
+    /// An I/O error.
     Io(std::io::Error),
 }
 
 impl ActivationStore {
-    /// Opens or makes the files in the folder `cache_dir`; room is made for the rows of so many `frames`.
+    /// Opens or creates the files in the folder `cache_dir`, and makes room for the rows of this number of `frames`.
     pub fn open(
         source: &ActivationSource,
         model_hash: &str,
@@ -112,7 +112,7 @@ impl ActivationStore {
         }
     }
 
-    /// Reads a row into `out`. `false` when it is not there or not whole.
+    /// Reads a row into `out`; `false` if it is missing or damaged.
     pub fn get(&mut self, key: &Key, out: &mut [f16]) -> bool {
         let Some(bytes) = self.cache(key).and_then(|cache| cache.get(key)) else {
             return false;
@@ -124,7 +124,7 @@ impl ActivationStore {
         true
     }
 
-    /// Whether there is a row.
+    /// Whether a row exists.
     pub fn contains(&self, key: &Key) -> bool {
         match key.view {
             0 => self.plain.contains(key),
@@ -135,7 +135,7 @@ impl ActivationStore {
         }
     }
 
-    /// How many more rows will be kept, as far as can be known.
+    /// An estimate of how many more rows can be stored.
     pub fn rows_left(&self) -> u64 {
         if self.full || !self.is_writable() {
             return 0;
@@ -147,7 +147,7 @@ impl ActivationStore {
         self.plain.is_writable() && self.augmented.as_ref().is_none_or(Cache::is_writable)
     }
 
-    /// Adds a row. After the first one that cannot be kept none is.
+    /// Adds a row. After a row that could not be stored, no further ones are.
     pub fn keep(&mut self, key: &Key, row: &[f16]) -> Result<(), NotKept> {
         let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.keep_bytes(key, &bytes)
@@ -177,8 +177,8 @@ impl ActivationStore {
     }
 }
 
-/// Deletes the files of other rows, oldest first, until those left hold no more than `allowed` bytes, as far as
-/// nobody is using them. Returns what they hold.
+/// Deletes unused files of other rows, oldest first, until the others have at most `allowed` bytes. Returns their
+/// total bytes.
 fn make_room(dir: &Path, allowed: u64, mine: impl Fn(&str) -> bool) -> u64 {
     let mut others: Vec<(SystemTime, String, u64)> = Vec::new();
     let Ok(entries) = files::read_dir(dir) else {
@@ -208,11 +208,11 @@ fn make_room(dir: &Path, allowed: u64, mine: impl Fn(&str) -> bool) -> u64 {
         if held <= allowed {
             break;
         }
-        // Whoever reads them holds the lock too, unless somebody else writes.
+        // A reader holds the lock, too, unless another process is writing.
         if let Some(_lock) = writer_lock(dir, &name) {
             let remove =
                 |extension: &str| files::remove_file(dir.join(format!("{name}.{extension}")));
-            // The entries first: rows without entries are nothing.
+            // The entries first: rows without entries are ignored.
             match remove("keys").and_then(|()| remove("rows")) {
                 Ok(()) => held -= bytes,
                 Err(error) => log::warn!("old activations “{name}” cannot be deleted: {error}"),

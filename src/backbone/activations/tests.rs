@@ -69,7 +69,7 @@ impl Place {
         2 * self.cut.elements() as u64 + 48
     }
 
-    /// What the files of activations hold.
+    /// The total size of activation files in bytes.
     fn on_disk(&self) -> u64 {
         let files = std::fs::read_dir(self.cache().join("activations")).unwrap();
         files
@@ -84,7 +84,7 @@ fn filled(activations: &mut Activations, wanted: &[(usize, u32)], work: &Work) -
     out
 }
 
-/// Each view of each frame, in an order that is neither, some of them twice.
+/// Each view of each frame, in mixed order, some of them twice.
 fn all(frames: usize, views: u32) -> Vec<(usize, u32)> {
     let mut wanted: Vec<(usize, u32)> = (0..views)
         .rev()
@@ -141,7 +141,7 @@ fn the_same_bits_from_the_disk_from_memory_and_anew() {
     drop(again);
     assert_eq!(place.on_disk(), 20 * place.row_bytes());
 
-    // Without a disk, after preparing some.
+    // Without a disk, after preparing some rows.
     let mut uncached = place.open(None, &work);
     uncached.ensure(&wanted[..7], &work).unwrap();
     assert_eq!(uncached.computed(), 7);
@@ -170,7 +170,7 @@ fn views_follow_their_parameters_and_the_plain_one_does_not() {
     assert_eq!(before[..half], after[..half]);
     assert_ne!(before[half..], after[half..]);
     drop(other);
-    // Where nothing differs, there is one view.
+    // Without augmentation there is a single view.
     place.views.augmentation = Augmentation::OFF;
     let mut off = place.open(Some(PLENTY), &work);
     let plain = filled(&mut off, &wanted, &work);
@@ -199,7 +199,7 @@ fn beyond_the_budget_it_goes_on_with_one_warning() {
     assert_eq!(work.take_warnings().len(), 1);
 }
 
-/// Runs as a process of its own whose files may not grow beyond some kilobytes; see the next test.
+/// Runs in a process whose files may not exceed a few kilobytes; see the next test.
 #[test]
 fn with_a_full_disk() {
     if std::env::var_os("SALAMANDER_TEST_FULL_DISK").is_none() {
@@ -229,7 +229,7 @@ fn with_a_full_disk() {
 #[test]
 fn a_full_disk_is_one_warning_and_the_same_rows() {
     let name = "backbone::activations::tests::with_a_full_disk";
-    // In units of 1024 bytes: two rows and a half of 3456 bytes; writing more is an error, not a signal.
+    // The limit is in units of 1024 bytes: two and a half rows of 3456 bytes; exceeding it is an error, not a signal.
     let script = "trap '' XFSZ; ulimit -f 9; exec \"$0\" --exact \"$1\" --nocapture";
     let output = std::process::Command::new("bash")
         .args(["-c", script])
@@ -256,7 +256,7 @@ fn old_rows_make_way_when_nobody_uses_them() {
     let mut second = place.open(Some(budget), &work);
     let stretched = filled(&mut second, &wanted, &work);
     assert_eq!(place.on_disk(), 8 * place.row_bytes(), "both have room");
-    // Of the two, the first is deleted; the second is in use, so there is no room for two rows.
+    // The first of the two files is deleted; the second is in use, so there is no room for two rows.
     place.preprocessing.fit = Fit::Pad;
     let smaller = 6 * place.row_bytes();
     let mut third = place.open(Some(smaller), &work);
@@ -328,7 +328,7 @@ fn cancelling_takes_effect_soon_and_keeps_what_is_computed() {
     let place = Place::new(40, Depth::Last1);
     let work = Work::new();
     let mut activations = place.open(Some(PLENTY), &work);
-    // The sessions are there, so that the time measured is that of images.
+    // The sessions are loaded, so that only images are timed.
     filled(&mut activations, &[(0, 0), (1, 0)], &work);
     let wanted = all(40, 4);
     let canceller = work.clone();
@@ -384,7 +384,7 @@ fn one_pass_gives_bottlenecks_and_activations() {
             table
         };
         let plain = table(&place, false);
-        // The bottlenecks of the first three are known.
+        // The bottlenecks of the first three are cached.
         let frames = std::mem::take(&mut place.frames);
         place.frames = frames[..3].to_vec();
         table(&place, true);
@@ -406,7 +406,7 @@ fn one_pass_gives_bottlenecks_and_activations() {
         assert_eq!(rows, filled(&mut anew, &wanted, &Work::new()));
         drop(activations);
 
-        // No room: the bottlenecks are the same.
+        // Without room for activations, the bottlenecks are the same.
         std::fs::remove_dir_all(place.cache()).unwrap();
         let table = both(&place, 2 * place.row_bytes());
         assert_eq!(table.row(3), plain.row(3));

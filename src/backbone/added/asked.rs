@@ -1,22 +1,22 @@
-//! What can be said about a network by the person who adds it, and what is known of it from where.
+//! Properties of a network that users can state when they add it, and where each known property comes from.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What was said about a network, where it cannot be found in the file or is to be otherwise.
+/// Properties stated by the user, which complete or override those in the file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Asked {
-    /// Width and height of its input, pixels.
+    /// Width and height of its input, in pixels.
     pub size_px: Option<u32>,
     /// The order of its input's dimensions.
     pub layout: Option<Layout>,
-    /// Subtracted from each channel value (0..=255), R, G, B.
+    /// Subtracted from each channel value (0..=255); R, G, B.
     pub mean: Option<[f32; 3]>,
-    /// Divides each channel value after that.
+    /// Divisor of each channel value after that; R, G, B.
     pub std: Option<[f32; 3]>,
-    /// The name of the value that is taken as the bottleneck.
+    /// The name of the value that becomes the bottleneck.
     pub pooled: Option<String>,
-    /// What it is to be called; the file's name otherwise.
+    /// Its name; by default the file's.
     pub name: Option<String>,
     /// The licence of its weights, for exports.
     pub licence: Option<String>,
@@ -27,7 +27,7 @@ pub struct Asked {
 pub enum Layout {
     /// Batch, channels, height, width, as in `PyTorch`.
     Nchw,
-    /// Batch, height, width, channels: TensorFlow's.
+    /// Batch, height, width, channels, as in TensorFlow.
     Nhwc,
 }
 
@@ -52,24 +52,24 @@ impl FromStr for Layout {
     }
 }
 
-/// The usual ways to normalise channel values.
+/// A common normalisation of channel values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalisation {
-    /// By mean and deviation of `ImageNet`'s channels: torchvision, most of timm.
+    /// By mean and standard deviation of `ImageNet`'s channels: torchvision, most of timm.
     ImageNet,
-    /// To -1..1: the Inceptions and `MobileNet`s of TensorFlow and Keras, many transformers of timm.
+    /// To -1..=1: the Inceptions and `MobileNet`s of TensorFlow and Keras, many transformers of timm.
     Symmetric,
-    /// To 0..1.
+    /// To 0..=1.
     Unit,
-    /// As they are, 0..255: networks that normalise inside, as the newer ones of Keras do.
+    /// Unchanged, 0..=255: networks that normalise their input themselves, such as the newer ones of Keras.
     Raw,
 }
 
 impl Normalisation {
-    /// All of them.
+    /// All common normalisations.
     pub const ALL: [Self; 4] = [Self::ImageNet, Self::Symmetric, Self::Unit, Self::Raw];
 
-    /// The word for it on the command line.
+    /// Its name on the command line.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -80,7 +80,7 @@ impl Normalisation {
         }
     }
 
-    /// What it is, for people.
+    /// A description for users.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl Normalisation {
         }
     }
 
-    /// What is subtracted from each channel value (0..=255), and what divides it then.
+    /// Mean and divisor of each channel value (0..=255).
     #[must_use]
     pub fn mean_std(self) -> [[f32; 3]; 2] {
         match self {
@@ -105,7 +105,7 @@ impl Normalisation {
         }
     }
 
-    /// The usual one that these numbers are, if any.
+    /// The common normalisation with this mean and divisor, if there is one.
     #[must_use]
     pub fn of(mean_std: [[f32; 3]; 2]) -> Option<Self> {
         let bits = |of: [[f32; 3]; 2]| of.map(|row| row.map(f32::to_bits));
@@ -126,27 +126,27 @@ impl FromStr for Normalisation {
     }
 }
 
-/// Where an answer comes from.
+/// The origin of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whence {
-    /// The file says it.
+    /// Stated in the file.
     Found,
-    /// The person said it.
+    /// Stated by the user.
     Given,
-    /// Neither; it is what is usual.
+    /// Neither; the usual value.
     Assumed,
-    /// Nobody said it, and it cannot be guessed.
+    /// Unknown, and impossible to guess.
     Missing,
 }
 
-/// What is known about one thing.
+/// The value of a property, with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer<T> {
-    /// What it is, unless it is missing.
+    /// The value; `None` if it is missing.
     pub value: Option<T>,
-    /// Where that comes from.
+    /// The origin.
     pub whence: Whence,
-    /// How it was found, why it was assumed, or what is to be said; a sentence without a full stop.
+    /// How it was found, why it was assumed, or what the user must state; a sentence without a full stop.
     pub note: String,
 }
 

@@ -1,4 +1,4 @@
-//! Where a classifier's own head begins: the pooled layer, which is the bottleneck.
+//! Finds where a classifier's own head begins: the pooled layer, which becomes the bottleneck.
 
 use crate::graph::ops::{Elementwise, Linear, Moves, Reduce, ReduceKind, Reshaping};
 use crate::graph::{Graph, Node, Op, ValueId};
@@ -6,28 +6,28 @@ use crate::graph::{Graph, Node, Op, ValueId};
 /// The pooled layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pooled {
-    /// The value's name in the file.
+    /// The name of the value in the file.
     pub name: String,
-    /// How many numbers it has for each image, where that is known without running it.
+    /// Its number of elements for each image, if that is known without running it.
     pub dim: Option<usize>,
-    /// How many classes the head behind it has; `None` where there is no head.
+    /// The number of classes of the head after it; `None` if there is no head.
     pub classes: Option<usize>,
-    /// What stands between it and the output, in words.
+    /// A description of the layers between it and the output.
     pub head: String,
 }
 
-/// A value that can be taken as the bottleneck: one vector for each image.
+/// A value that could become the bottleneck: one vector for each image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PooledChoice {
     /// Its name.
     pub name: String,
     /// Its length.
     pub dim: usize,
-    /// What computes it.
+    /// The operator that computes it.
     pub operator: String,
 }
 
-/// Finds the layer before the head of the graph's output: the first of several outputs for which that works.
+/// Finds the layer before the head of the graph's output; of several outputs, the first for which that succeeds.
 pub(super) fn find(graph: &Graph) -> Result<Pooled, String> {
     let mut reason = "it has no output".to_owned();
     for output in graph.outputs() {
@@ -103,7 +103,7 @@ fn before(graph: &Graph, output: ValueId) -> Result<Pooled, String> {
                 return pooled(graph, node, *dim, *classes, &behind);
             }
             _ if !biased && behind.is_empty() && ends_pooled(graph, node) => {
-                // It ends with its pooled layer.
+                // The network ends with its pooled layer.
                 return Ok(Pooled {
                     name: graph.name_of(output).to_owned(),
                     dim: vector(graph, output),
@@ -117,7 +117,7 @@ fn before(graph: &Graph, output: ValueId) -> Result<Pooled, String> {
     }
 }
 
-/// The input of a head's layer, without what only gives it another shape.
+/// The input of a head's layer, before operators that only reshape it.
 fn pooled(
     graph: &Graph,
     layer: &Node,
@@ -128,7 +128,7 @@ fn pooled(
     let mut value = layer
         .input(0)
         .ok_or_else(|| format!("its layer “{}” has no input", graph.name_of_node(layer)))?;
-    // Of a layer on a map of features the mean of the map would be the bottleneck; there is no value of that.
+    // For a layer on a feature map the bottleneck would be the map's mean, which is not a value of the graph.
     if graph
         .lens(value)
         .is_some_and(|lens| lens.iter().skip(1).copied().fold(1, usize::saturating_mul) != dim)
@@ -157,7 +157,7 @@ fn pooled(
     })
 }
 
-/// Whether an operator gives values another shape and nothing more.
+/// Whether an operator only reshapes values.
 fn is_shape(op: &Op) -> bool {
     let Op::Reshaping(reshaping) = op else {
         return matches!(op, Op::Elementwise(Elementwise::Cast(_)));
@@ -174,7 +174,7 @@ fn is_shape(op: &Op) -> bool {
     )
 }
 
-/// Whether a node takes a mean over all pixels or tokens, picks one token, or works on such a vector.
+/// Whether a node averages over all pixels or tokens, selects one token, or operates on such a vector.
 fn ends_pooled(graph: &Graph, node: &Node) -> bool {
     match &node.op {
         Op::GlobalPool(_)
@@ -190,7 +190,7 @@ fn ends_pooled(graph: &Graph, node: &Node) -> bool {
     }
 }
 
-/// The length of a value that is one vector for each image, where its shape is known.
+/// The length of a value that is one vector for each image, if its shape is known.
 pub(super) fn vector(graph: &Graph, value: ValueId) -> Option<usize> {
     let shape = graph.fact(value).shape.as_deref()?;
     let inner: Vec<usize> = shape
@@ -206,7 +206,7 @@ pub(super) fn vector(graph: &Graph, value: ValueId) -> Option<usize> {
     (shape.len() >= 2 && long == 1).then_some(dim)
 }
 
-/// The values on the way to the output that are one vector for each image, the last first.
+/// The values before the output that are one vector for each image, the last first.
 pub(super) fn choices(graph: &Graph, input: ValueId) -> Vec<PooledChoice> {
     let mut data = std::collections::HashSet::from([input]);
     let mut found = Vec::new();
@@ -230,7 +230,7 @@ pub(super) fn choices(graph: &Graph, input: ValueId) -> Vec<PooledChoice> {
         }
     }
     found.reverse();
-    // What lies in front of the pooled layer are the vectors of squeeze-and-excitation.
+    // Those before the pooled layer are vectors of squeeze-and-excitation.
     found.truncate(8);
     found
 }

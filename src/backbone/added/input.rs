@@ -1,4 +1,4 @@
-//! What a network's input is: layout, size, range.
+//! Finds the properties of a network's input: layout, size, normalisation.
 
 use crate::graph::ops::{Elementwise, Reshaping};
 use crate::graph::{Dim, Graph, Op, ValueId};
@@ -6,12 +6,12 @@ use crate::onnx::ElementType;
 
 use super::asked::{Answer, Asked, Layout};
 
-/// The largest input that is taken, pixels.
+/// The largest input size in pixels.
 pub(super) const MOST_PX: u32 = 1024;
-/// The smallest.
+/// The smallest input size in pixels.
 pub(super) const FEWEST_PX: u32 = 16;
 
-/// The one input that images go into.
+/// The only input, which must be for images.
 pub(super) fn image_input(graph: &Graph) -> Result<ValueId, String> {
     let inputs = graph.inputs().iter().copied();
     let free: Vec<ValueId> = inputs
@@ -53,7 +53,7 @@ pub(super) fn image_input(graph: &Graph) -> Result<ValueId, String> {
     }
 }
 
-/// The lengths of the input's dimensions, as far as the file says them.
+/// The lengths of the input's dimensions, as far as they are in the file.
 fn lens(graph: &Graph, input: ValueId) -> [Option<usize>; 4] {
     let shape = graph.fact(input).shape.as_deref().unwrap_or_default();
     std::array::from_fn(|at| shape.get(at).and_then(Dim::fixed))
@@ -98,7 +98,7 @@ pub(super) fn layout(
     if let Some(layout) = found {
         return Ok(Answer::found(layout, "three channels in the input's shape"));
     }
-    // What reads the input says what it takes it for.
+    // The readers of the input imply its layout.
     for node in graph.consumers(input) {
         match &node.op {
             Op::Conv(_) => {
@@ -164,7 +164,7 @@ pub(super) fn size(
     Ok(answer)
 }
 
-/// Mean and deviation by which channel values 0..=255 become the input.
+/// Mean and divisor that convert channel values 0..=255 to the input.
 pub(super) fn normalisation(
     graph: &Graph,
     input: ValueId,
@@ -180,7 +180,7 @@ pub(super) fn normalisation(
             return Err("mean and std must be numbers, and std over 0".into());
         }
         if std.iter().all(|value| *value < 1.0) {
-            // Of values 0..255 nobody divides by less than one.
+            // Divisors less than one are not used for values 0..=255.
             return Ok(Answer::assumed(
                 [mean, std].map(|row| row.map(|value| value * 255.0)),
                 "mean and std are below 1, so they are taken for those of values 0…1",
@@ -195,7 +195,7 @@ pub(super) fn normalisation(
     }))
 }
 
-/// The normalisation that follows from what the network does to its input first.
+/// The normalisation that the network's first operators imply.
 fn inside(graph: &Graph, input: ValueId) -> Option<Answer<[[f32; 3]; 2]>> {
     let raw = [[0.0; 3], [1.0; 3]];
     if graph.element(input) == Some(ElementType::U8) {
@@ -205,7 +205,7 @@ fn inside(graph: &Graph, input: ValueId) -> Option<Answer<[[f32; 3]; 2]>> {
         ));
     }
     let mut value = input;
-    // A handful of steps: casts and orders are passed by.
+    // A few nodes: casts and transpositions are skipped.
     for _ in 0..8 {
         let mut consumers = graph.consumers(value);
         let (node, None) = (consumers.next()?, consumers.next()) else {
@@ -229,7 +229,7 @@ fn inside(graph: &Graph, input: ValueId) -> Option<Answer<[[f32; 3]; 2]>> {
                 | Op::Reshaping(Reshaping::Transpose { .. } | Reshaping::Identity),
                 _,
             ) => {}
-            // x / 255, x / 127.5, (x - 127) / 58.
+            // Such as x / 255, x / 127.5, (x - 127) / 58.
             (Op::Elementwise(Elementwise::Div), Some(by)) if node.input(0) == Some(value) => {
                 return (largest(by) > 20.0).then(|| {
                     Answer::found(raw, "it divides its input by more than 20: it takes 0…255 and normalises inside")

@@ -1,4 +1,4 @@
-//! Reading a file and finding out what is in it.
+//! Reads a model file and infers its properties.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,29 +12,29 @@ use super::asked::{Answer, Asked, Layout, Whence};
 use super::head::{self, Pooled, PooledChoice};
 use super::input;
 
-/// The largest value of a network for one image, in elements: 1 GB as fp32.
+/// The most elements of a value for one image: 1 GB in fp32.
 const MOST_ELEMENTS: usize = 1 << 28;
 
-/// A network that is to be added, and what is known of it.
+/// A network to be added, with its properties.
 #[derive(Debug, Clone)]
 pub struct Inspected {
     /// The file.
     pub(super) file: ModelFile,
-    /// The whole network, in the operators' usual version, fp32.
+    /// The whole network, with the usual version of the operators, in fp32.
     pub(super) graph: Graph,
     /// Its input.
     pub(super) input: ValueId,
     /// The type of its elements in the file.
     pub(super) input_element: Option<ElementType>,
-    /// Whether weights are fp16 in the file.
+    /// Whether the file has fp16 weights.
     pub(super) holds_halves: bool,
-    /// What the user stated.
+    /// The properties stated by the user.
     pub asked: Asked,
     /// The order of the input's dimensions.
     pub layout: Answer<Layout>,
     /// Width and height of the input, pixels.
     pub size_px: Answer<u32>,
-    /// What is subtracted from each channel value (0..=255), and what divides it then; R, G, B.
+    /// Mean and divisor of each channel value (0..=255); R, G, B.
     pub normalisation: Answer<[[f32; 3]; 2]>,
     /// The layer that becomes the bottleneck.
     pub pooled: Answer<Pooled>,
@@ -67,7 +67,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
     let input_element = elements.get(graph.name_of(input)).copied();
     let layout = input::layout(&graph, input, asked).map_err(fail)?;
     let size_px = input::size(&graph, input, layout.value, asked).map_err(fail)?;
-    // For one image of that size all shapes are known that can be.
+    // For one image of that size, all shapes that can be inferred are known.
     let known = match (layout.value, size_px.value) {
         (Some(layout), Some(side)) => of_one_image(&graph, input, layout, side).map_err(fail)?,
         _ => graph.clone(),
@@ -115,7 +115,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
     })
 }
 
-/// The network for one image, with all shapes that are known then.
+/// The network for one image, with inferred shapes.
 fn of_one_image(graph: &Graph, input: ValueId, layout: Layout, side: u32) -> Result<Graph, String> {
     let side = side as usize;
     let shape = match layout {
@@ -130,7 +130,7 @@ fn of_one_image(graph: &Graph, input: ValueId, layout: Layout, side: u32) -> Res
     Ok(known)
 }
 
-/// Checks that no value is larger than those of any classifier.
+/// Checks that no value is larger than in any classifier.
 fn within_bounds(graph: &Graph) -> Result<(), String> {
     for node in graph.nodes() {
         for value in node.makes() {

@@ -1,4 +1,5 @@
-//! The network as it would be added: tried against the file, measured, and how deep it can be trained.
+//! Converts a network to the form to be added: compares it with the file, measures it, and finds the depths to which
+//! it can be trained.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,14 +13,14 @@ use super::asked::Layout;
 use super::inspect::{Inspected, said};
 use super::standard_form::{StandardForm, standard_form};
 
-/// Other resolutions that are offered where the network takes them, pixels.
+/// Other resolutions that are offered if the network supports them, in pixels.
 const USUAL_PX: [u32; 10] = [96, 128, 160, 192, 224, 256, 288, 320, 384, 448];
-/// How far bottlenecks may be from those of the file, of the largest of them: fp32 with sums in another order, and
-/// fp16.
+/// The largest difference of bottlenecks from those of the file, relative to the largest element, in fp32 with another
+/// order of sums, and in fp16.
 const CLOSE: f32 = 1e-4;
 const CLOSE_IN_HALF: f32 = 2e-2;
 
-/// A network that can be added.
+/// A network ready to be added.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// The model file.
@@ -28,44 +29,44 @@ pub struct Candidate {
     pub(super) input: String,
     /// The name of its output.
     pub(super) output: String,
-    /// What it is to be called.
+    /// Its name.
     pub title: String,
     /// Length of a bottleneck.
     pub bottleneck_dim: usize,
-    /// Numbers that it was trained to.
+    /// Number of trained parameters.
     pub parameters: u64,
-    /// Multiply-accumulates of one image at each resolution that it takes, pixels.
+    /// Multiply-accumulates for one image at each supported resolution, in pixels.
     pub multiply_accumulates: BTreeMap<u32, u64>,
-    /// The resolution it is meant for, pixels.
+    /// The resolution that it was designed for, in pixels.
     pub default_resolution: u32,
-    /// Subtracted from each channel value (0..=255), R, G, B.
+    /// Subtracted from each channel value (0..=255); R, G, B.
     pub mean: [f32; 3],
-    /// Divides each channel value after that.
+    /// Divisor of each channel value after that; R, G, B.
     pub std: [f32; 3],
-    /// How long one image takes on one thread of this machine.
+    /// The time for one image on one thread of this machine.
     pub image_time: Duration,
-    /// How deep it can be trained, from the head alone.
+    /// The depths to which it can be trained, beginning with the head.
     pub depths: Vec<DepthOffer>,
-    /// What keeps deeper layers from being trained, in a sentence; `None` where everything can be trained.
+    /// Why deeper layers cannot be trained, in a sentence; `None` if all can.
     pub hindrance: Option<String>,
-    /// The largest difference of a bottleneck from the file's, of the largest number in it.
+    /// The largest difference of a bottleneck's element from the file's, relative to the largest element.
     pub difference: f32,
     pub(super) licence: Option<String>,
     pub(super) from: String,
     pub(super) notes: Vec<String>,
 }
 
-/// A depth at which a network can be trained.
+/// A depth to which a network can be trained.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DepthOffer {
     /// Which.
     pub depth: Depth,
-    /// How many numbers of the network are trained.
+    /// How many weights of the network are trained.
     pub weights: u64,
 }
 
 impl Candidate {
-    /// Size of the model file, bytes.
+    /// Size of the model file in bytes.
     #[must_use]
     pub fn file_bytes(&self) -> u64 {
         self.bytes.len() as u64
@@ -73,11 +74,12 @@ impl Candidate {
 }
 
 impl Inspected {
-    /// Makes of it what can be added: cuts it off at its pooled layer, compares that with the file, and measures it.
+    /// Converts it to the form to be added: cuts it off at its pooled layer, compares the result with the file, and
+    /// measures it.
     ///
     /// # Errors
-    /// When something must still be said, which the message names with its option, or when the network cannot be
-    /// used.
+    /// If the user must still state a property, which the message names with its option, or if the network is
+    /// unusable.
     pub fn candidate(&self, work: &Work) -> Result<Candidate, BackboneError> {
         let this = self.clone();
         let watch = work.clone();
@@ -182,7 +184,7 @@ impl Inspected {
             .map(|tensor| tensor.data.len() as u64)
             .sum();
         let bytes = graph.to_onnx();
-        // Sizes that only the shapes speak for are tried.
+        // Sizes that are only inferred from shapes are tried.
         let mut session = Session::from_bytes(&bytes, 1)?;
         let run = |session: &mut Session, px: u32| -> Result<Duration, BackboneError> {
             let px = px as usize;
@@ -227,7 +229,7 @@ impl Inspected {
         name.to_string_lossy().into_owned()
     }
 
-    /// What was found and what was said, for the file beside the network.
+    /// The origins of its properties, for the description beside the network.
     fn notes(&self) -> Vec<String> {
         let pooled = self.pooled.value.as_ref();
         vec![
@@ -251,7 +253,7 @@ impl Inspected {
         self.input_element
     }
 
-    /// The values of the layer `name` for each of the images, as the file gives them.
+    /// The values of the layer `name` for each of the images, computed by the file.
     fn run_file(
         &self,
         layout: Layout,
@@ -288,7 +290,7 @@ impl Inspected {
     }
 }
 
-/// An image as the network takes it.
+/// An image as input of the network.
 struct Planes {
     side: usize,
     /// `[3, S, S]`, normalised.
@@ -296,7 +298,7 @@ struct Planes {
 }
 
 impl Planes {
-    /// An image of soft noise, the same for each seed.
+    /// A deterministic image of soft noise.
     fn probe(seed: u32, side: usize, mean: [f32; 3], std: [f32; 3]) -> Self {
         let mut state = seed;
         let mut values = Vec::with_capacity(3 * side * side);
@@ -313,7 +315,7 @@ impl Planes {
         Self { side, values }
     }
 
-    /// The input of the file for it.
+    /// The corresponding input of the file.
     fn as_input(&self, layout: Layout, element: Option<ElementType>) -> Tensor {
         let side = self.side;
         let area = side * side;
@@ -344,7 +346,7 @@ impl Planes {
     }
 }
 
-/// How far the bottlenecks of both images, computed together, are from those of the file.
+/// The difference of the bottlenecks of both images, computed together, from those of the file.
 fn compare(
     built: &StandardForm,
     probes: &[Planes; 2],
@@ -413,7 +415,7 @@ fn macs_at(graph: &Graph, input: ValueId, px: u32) -> u64 {
     macs.fold(0, u64::saturating_add)
 }
 
-/// Whether all shapes are known and fit at another resolution.
+/// Whether all shapes are known and consistent at another resolution.
 fn takes(graph: &Graph, input: ValueId, output: ValueId, px: u32, dim: usize) -> bool {
     let sized = at(graph, input, px);
     let known = |value: ValueId| sized.shape(value).is_some();
@@ -423,7 +425,7 @@ fn takes(graph: &Graph, input: ValueId, output: ValueId, px: u32, dim: usize) ->
         && sized.nodes().iter().all(|node| node.makes().all(known))
 }
 
-/// How deep a network can be trained, and what keeps it from being trained deeper.
+/// The depths to which a network can be trained, and why it cannot be trained deeper.
 fn depths(
     graph: &Graph,
     [input, output]: [&str; 2],

@@ -1,13 +1,13 @@
-//! Architectures that were added to a project: any classifier in an ONNX file, cut off at its pooled layer.
+//! Architectures added to a project: any classifier in an ONNX file, cut off at its pooled layer.
 //!
 //! ```text
 //! file ──read──▶ Inspected: what was found, was given, is missing ──Inspected::candidate──▶ Candidate ──add──▶ architectures/<name>/
 //!                input.rs, head.rs                                  standard_form.rs, measure.rs      store.rs
 //! ```
 //!
-//! What is kept is the network in the form that shipped ones have: planes `f32[N, 3, H, W]` in, bottlenecks `f32[N, D]` out,
-//! with a file beside it that says what the catalogue says of the shipped ones. From there on nothing asks where a
-//! network comes from.
+//! The stored network has the form of those in the catalogue: input planes `f32[N, 3, H, W]`, output bottlenecks
+//! `f32[N, D]`, with a description beside it that corresponds to a catalogue entry. Everything else treats all
+//! networks alike.
 
 mod asked;
 mod head;

@@ -1,4 +1,5 @@
-//! The network as it is kept: planes `f32[N, 3, S, S]` in, bottlenecks `f32[N, D]` out.
+//! Converts a network to the form in which it is stored: input planes `f32[N, 3, S, S]`, output bottlenecks `f32[N,
+//! D]`.
 
 use crate::graph::ops::Reshaping;
 use crate::graph::{Dim, Graph, GraphError, Op, ValueId};
@@ -7,12 +8,12 @@ use crate::onnx::ElementType;
 use super::asked::Layout;
 use super::head::Pooled;
 
-/// From planes to channels last.
+/// The permutation from planes to channels last.
 const TO_LAST: [i64; 4] = [0, 2, 3, 1];
-/// From channels last to planes.
+/// The permutation from channels last to planes.
 const TO_FIRST: [i64; 4] = [0, 3, 1, 2];
 
-/// A network in that form.
+/// A network in the stored form.
 pub(super) struct StandardForm {
     pub graph: Graph,
     pub input: ValueId,
@@ -29,7 +30,7 @@ pub(super) fn standard_form(
     rank: usize,
 ) -> Result<StandardForm, GraphError> {
     let pooled = graph.named(&pooled.name)?;
-    // A network that begins with a change of layout begins behind it.
+    // A leading change of layout is dropped.
     let transposed = match layout {
         Layout::Nhwc => transposed_once(graph, input),
         Layout::Nchw => None,
@@ -83,7 +84,7 @@ pub(super) fn standard_form(
     })
 }
 
-/// The planes that a transposition, the only reader of the input, makes of it.
+/// The planes that a transposition makes of the input, if that is the input's only reader.
 fn transposed_once(graph: &Graph, input: ValueId) -> Option<ValueId> {
     let mut readers = graph.consumers(input);
     let (reader, None) = (readers.next()?, readers.next()) else {

@@ -1,4 +1,4 @@
-//! Where a project keeps its architectures: `architectures/<name>/`, the network and a file that says what it is.
+//! Stores a project's own architectures in `architectures/<name>/`: the network, and a file with its description.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use super::measure::Candidate;
 const FOLDER: &str = "architectures";
 const DESCRIPTION: &str = "architecture.json";
 const NETWORK: &str = "network.onnx";
-/// Version of the description's layout.
+/// Version of the description's format.
 const SCHEMA: u32 = 1;
-/// A description is a few hundred bytes.
+/// The most bytes of a description, which normally has a few hundred.
 const MOST_BYTES: u64 = 1 << 20;
 
-/// `architecture.json`.
+/// The contents of `architecture.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Description {
     schema: u32,
@@ -34,17 +34,17 @@ struct Description {
     mean: [f32; 3],
     std: [f32; 3],
     default_resolution: u32,
-    /// Resolutions and the multiply-accumulates of one image.
+    /// Multiply-accumulates for one image, by resolution.
     resolutions: BTreeMap<u32, u64>,
     parameters: u64,
     licence: String,
-    /// The file that it was made of.
+    /// The name of the original file.
     from: String,
     notes: Vec<String>,
 }
 
 impl Description {
-    /// What tells it from others: title and hash of all that decides what it computes.
+    /// Its unique name: the title, and a hash of everything that affects its results.
     fn name(&self) -> String {
         let all = format!(
             "{} {} {} {:?} {:?}",
@@ -54,7 +54,7 @@ impl Description {
         format!("{}-{}", self.title, hash.get(..8).unwrap_or_default())
     }
 
-    /// What makes it none that was written by this program, if anything.
+    /// Why this program cannot have written it, if so.
     fn fault(&self) -> Option<&'static str> {
         let is_plain =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.';
@@ -104,17 +104,17 @@ impl Description {
     }
 }
 
-/// An architecture of a project that cannot be used.
+/// An unusable architecture of a project.
 #[derive(Debug)]
 pub struct OwnProblem {
     /// Its folder.
     pub dir: PathBuf,
-    /// What is wrong with it, in a sentence.
+    /// The reason, in a sentence.
     pub reason: String,
 }
 
-/// Makes the architectures of the project in the folder `root` known by their names. Returns those that cannot be used.
-/// Cheap: one small file each is read, and the networks only when they are used.
+/// Registers the architectures of the project in the folder `root` by their names. Returns the unusable ones. Cheap:
+/// it reads one small file each; networks are read when they are used.
 #[must_use]
 pub fn open_own(root: &Path) -> Vec<OwnProblem> {
     let mut problems = Vec::new();
@@ -135,7 +135,7 @@ pub fn open_own(root: &Path) -> Vec<OwnProblem> {
     problems
 }
 
-/// The architectures that the project in the folder `root` has, at each of their resolutions, by name.
+/// The architectures of the project in the folder `root`, by name.
 #[must_use]
 pub fn own_of(root: &Path) -> Vec<&'static Backbone> {
     let described = folders(root).into_iter().filter_map(|dir| {
@@ -185,10 +185,10 @@ fn described(dir: &Path) -> Result<Description, String> {
 }
 
 impl Candidate {
-    /// Copies it into a project, whole or not at all. One with the same content that is there already stays.
+    /// Copies it into a project, atomically. An existing one with the same content is kept.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn add(&self, project: &Project) -> Result<Architecture, BackboneError> {
         let description = Description {
             schema: SCHEMA,
@@ -228,10 +228,10 @@ impl Candidate {
     }
 }
 
-/// Moves an architecture of a project to its trash. Whether runs need it is for the caller to ask.
+/// Moves an architecture of a project to its trash. The caller must check whether runs need it.
 ///
 /// # Errors
-/// When it is none of the project's own, or cannot be moved.
+/// If it is not one that was added to the project, or cannot be moved.
 pub fn remove_own(project: &Project, backbone: &Backbone) -> Result<PathBuf, BackboneError> {
     let here = project.root().join(FOLDER);
     let Some(own) = backbone

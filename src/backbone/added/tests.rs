@@ -18,14 +18,14 @@ use super::asked::{Asked, Layout, Normalisation};
 use super::inspect::{Inspected, inspect};
 use super::measure::Candidate;
 
-/// Pixels of the small networks' inputs.
+/// Input size of the small networks, in pixels.
 const SIDE: usize = 32;
 /// Length of their bottlenecks.
 const DIM: usize = 24;
 /// Number of their classes.
 const CLASSES: usize = 7;
 
-/// Numbers between -1 and 1, the same for each seed.
+/// Deterministic numbers between -1 and 1.
 pub(super) fn numbers(seed: u32, count: usize) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
     let mut next = || {
@@ -46,7 +46,7 @@ fn weight(graph: &mut Graph, name: &str, shape: &[usize]) -> ValueId {
     graph.constant_named(name, Tensor::new(shape, values))
 }
 
-/// A convolution of 3×3 with its bias, and a rectifier.
+/// A 3×3 convolution with a bias and a ReLU.
 fn conv(
     graph: &mut Graph,
     x: ValueId,
@@ -67,7 +67,7 @@ fn conv(
     graph.op(Activation::Relu, &[y])
 }
 
-/// Three convolutions: `[N, 24, 8, 8]` of planes.
+/// Three convolutions, from planes to `[N, 24, 8, 8]`.
 fn trunk(graph: &mut Graph, x: ValueId) -> ValueId {
     let y = conv(graph, x, [3, 8, 2], "stem");
     let y = conv(graph, y, [8, 16, 2], "middle");
@@ -80,7 +80,7 @@ fn classifier(graph: &mut Graph, pooled: ValueId) -> ValueId {
     graph.op(Linear::BY_TRANSPOSE, &[pooled, w, b])
 }
 
-/// The usual network, with an input of that shape.
+/// A typical network with an input of that shape.
 fn usual(shape: &[Dim]) -> Graph {
     let mut graph = Graph::new("usual");
     let x = graph.input("pixels", ElementType::F32, shape);
@@ -92,7 +92,7 @@ fn usual(shape: &[Dim]) -> Graph {
     graph
 }
 
-/// Planes with a free batch.
+/// The shape of planes with a free batch.
 fn planes() -> [Dim; 4] {
     ["batch".into(), 3.into(), SIDE.into(), SIDE.into()]
 }
@@ -112,7 +112,7 @@ fn imagenet() -> Asked {
     }
 }
 
-/// What was found in a graph, and what can be added of it.
+/// The inferred properties of a graph, and the candidate made from it.
 fn tried(graph: &Graph, asked: &Asked) -> (Inspected, Candidate) {
     let dir = tempfile::tempdir().unwrap();
     let path = written(dir.path(), graph);
@@ -121,7 +121,7 @@ fn tried(graph: &Graph, asked: &Asked) -> (Inspected, Candidate) {
     (inspected, candidate)
 }
 
-/// Why it cannot be added.
+/// The reason why it cannot be added.
 fn refused(graph: &Graph, asked: &Asked) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = written(dir.path(), graph);
@@ -248,7 +248,7 @@ fn means_of_values_up_to_one_are_known_by_the_deviation() {
     }
 }
 
-/// An operator without a rule: the depths behind it are offered, and the reason names it.
+/// An operator without a gradient rule: the depths after it are offered, and the reason names it.
 #[test]
 fn depths_end_where_no_gradient_goes_through() {
     let mut graph = Graph::new("floors");

@@ -1,11 +1,11 @@
-//! A network's graph seen as a row of blocks, and where it can be cut in two.
+//! Divides a network's graph into blocks, and finds where it can be cut in two.
 //!
-//! A *point* is a tensor through which every path from the input to the pooled output leads. What lies between
-//! two neighbouring points (a residual or inception block, or a single node) cannot be cut. A *block* is
-//! as little of the network as has a spatial convolution (a kernel larger than 1); between two of them the cut
-//! lies where the tensor is smallest, because it is stored for each frame, and of equal ones at the latest. In a transformer
-//! a product of two computed matrices, which mixes what is seen in different places, counts as one.
-//! The first convolution only extracts features from pixels: such a stem belongs to the block after it.
+//! A *point* is a tensor that every path from the input to the pooled output passes through. Between two successive
+//! points (a residual or inception block, or a single node) the network cannot be cut. A *block* is a smallest part of
+//! the network with a spatial convolution (a kernel larger than 1). Between two of them the cut is where the tensor is
+//! smallest, because it is stored for each frame; of equally small tensors the last. In a transformer a product of two
+//! computed matrices, which mixes places, counts as a spatial convolution. The first convolution only extracts
+//! features from pixels: such a stem belongs to the block after it.
 
 mod points;
 mod weights;
@@ -26,14 +26,14 @@ pub use weights::Weight;
 /// A place where the network is cut in two.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CutAt {
-    /// The tensor that goes from the front to the back.
+    /// The tensor from the front to the back.
     pub tensor: String,
-    /// Its shape without the batch at the resolution that was asked for: `[C, H, W]`, or `[T, C]` of T tokens.
+    /// Its shape without the batch at the requested resolution: `[C, H, W]`, or `[T, C]` for T tokens.
     pub shape: Vec<usize>,
 }
 
 impl CutAt {
-    /// How many numbers one view has here.
+    /// The number of elements for one view.
     #[must_use]
     pub fn elements(&self) -> usize {
         self.shape.iter().product()
@@ -48,35 +48,35 @@ impl CutAt {
     }
 }
 
-/// A stretch of the network with at least one spatial convolution.
+/// A part of the network with at least one spatial convolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// What flows in.
+    /// Its input.
     pub cut: CutAt,
-    /// What flows out; for the last block the last feature map.
+    /// Its output; for the last block the last feature map.
     pub output: CutAt,
 }
 
-/// What training at one depth means for a network at a resolution.
+/// The consequences of training a network to one depth at a resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// How much is trained.
     pub depth: Depth,
-    /// Where the network is cut; `None` for [`Depth::Head`], which trains on bottlenecks.
+    /// Where the network is cut; `None` for [`Depth::Head`], which is trained on bottlenecks.
     pub cut: Option<CutAt>,
     /// The weights of the back (all layers after the cut), in the order of their use.
     pub weights: Vec<Weight>,
-    /// Multiply-accumulates of one image in front of the cut: once per view.
+    /// Multiply-accumulates of the front for one image: once per view.
     pub macs_front: u64,
-    /// Multiply-accumulates of one image through the back, forward pass only, in every step.
+    /// Multiply-accumulates of the back for one image, forward pass only: in every step.
     pub macs_back: u64,
-    /// Bytes of one view in the cache: fp16, for the head the f32 bottleneck.
+    /// Bytes of one cached view: fp16, for the head the f32 bottleneck.
     pub bytes_per_view: u64,
 }
 
 impl Plan {
-    /// How many numbers are trained, the softmax layer not counted; `depthwise` says whether depthwise kernels
-    /// are among them.
+    /// The number of trained weights, without the softmax layer; `depthwise` states whether depthwise kernels are
+    /// trained.
     #[must_use]
     pub fn weights_trained(&self, depthwise: bool) -> u64 {
         self.weights
@@ -102,7 +102,7 @@ impl Blocks {
         Self::with_weights(architecture, None)
     }
 
-    /// The same, with tuned weights in place of the shipped ones of the same names.
+    /// The same, with fine-tuned weights in place of the original ones with these names.
     pub fn with_weights(
         architecture: &Architecture,
         fine_tuned: Option<&FineTunedWeights>,
@@ -117,15 +117,14 @@ impl Blocks {
         )
     }
 
-    /// The same, which a cancellation does not wait for.
+    /// The same, without delaying a cancellation of `work`.
     pub fn of_for(architecture: &Architecture, work: &Work) -> Result<Self, BackboneError> {
         let architecture = architecture.clone();
         abandonable(work, move || Self::of(&architecture))?
     }
 
-    /// The blocks of any network with an input `f32[N, 3, H, W]` and a pooled output of which the name and the
-    /// length D are given. Fails when there is no way from one to the other, or it has no spatial
-    /// convolution.
+    /// The blocks of any network with an input `f32[N, 3, H, W]`, and with a pooled output of the given name and
+    /// length D. An error if no path connects them, or if there is no spatial convolution.
     pub fn analyse(
         graph: &Graph,
         input: &str,
@@ -150,7 +149,7 @@ impl Blocks {
         let from = value(&input.tensor)?;
         let mut graph = graph.part(&[from], &[value(pooled)?])?;
         graph.declare(from, ElementType::F32, &batch_of(&input));
-        // At this resolution alone: what is written in the file may leave height and width free.
+        // For this resolution only: the file may leave height and width free.
         graph.infer_anew();
         declare_pooled(&mut graph, pooled_dim);
         let path = DataPath::find(&graph, &input);
@@ -187,7 +186,7 @@ impl Blocks {
         self.name_of(self.graph.outputs().first())
     }
 
-    /// The cut behind which nothing is left: the pooled output, of `dim` numbers.
+    /// The cut at the very end: the pooled output of `dim` elements.
     #[must_use]
     pub fn at_pooled(&self, dim: usize) -> CutAt {
         CutAt {
@@ -200,8 +199,7 @@ impl Blocks {
         value.map_or("", |value| self.graph.name_of(*value))
     }
 
-    /// What training at each depth means that the network can be trained at, from the shallowest; depths that come to
-    /// the same are there once.
+    /// The plan of each depth to which the network can be trained, from the shallowest; of equivalent depths only one.
     #[must_use]
     pub fn plans(&self) -> Vec<Plan> {
         let mut plans: Vec<Plan> = Vec::new();
@@ -215,10 +213,10 @@ impl Blocks {
         plans
     }
 
-    /// The same as [`Blocks::plan`], of a depth at which the network can be trained.
+    /// Like [`Blocks::plan`], for a depth to which the network can be trained.
     ///
     /// # Errors
-    /// [`BackboneError::NotTrainable`] names the node that no gradient goes through.
+    /// [`BackboneError::NotTrainable`] names a node without a gradient rule.
     pub fn plan_to_train(&self, depth: Depth) -> Result<Plan, BackboneError> {
         let plan = self.plan(depth);
         match plan.cut.as_ref().and_then(|cut| self.in_the_way(cut)) {
@@ -227,14 +225,14 @@ impl Blocks {
         }
     }
 
-    /// Why the network cannot be trained as a whole, in a sentence that names the last node in the way; `None` when it
-    /// can.
+    /// Why the network cannot be trained as a whole, in a sentence with the last node without a gradient rule; `None`
+    /// if it can.
     #[must_use]
     pub fn hindrance(&self) -> Option<String> {
         self.in_the_way(&self.cut(Depth::All)?)
     }
 
-    /// Why the network behind a cut cannot be trained.
+    /// Why the back of a cut cannot be trained.
     fn in_the_way(&self, cut: &CutAt) -> Option<String> {
         let without = |node: &WithoutRule| {
             format!(
@@ -251,7 +249,7 @@ impl Blocks {
         }
     }
 
-    /// What training at `depth` means; a network with fewer blocks is trained as a whole.
+    /// The plan of `depth`; a network with fewer blocks is trained as a whole.
     #[must_use]
     pub fn plan(&self, depth: Depth) -> Plan {
         let cut = self.cut(depth);
@@ -294,29 +292,29 @@ impl Blocks {
         }
     }
 
-    /// Blocks in the last stages, each as many blocks in a row as give one resolution.
+    /// The number of blocks in the last stages; a stage is a sequence of blocks with one resolution.
     fn blocks_of_last(&self, stages: usize) -> usize {
         let of_stages = self.row.chunk_by(|a, b| a.output.area() == b.output.area());
         of_stages.rev().take(stages).map(<[_]>::len).sum()
     }
 
-    /// The front of the network up to the cut, with its tensor as the only output. Fails when the cut is the
-    /// input: nothing lies in front of it.
+    /// The front of the network up to the cut, whose tensor is the only output. An error if the cut is the input,
+    /// because then there is no front.
     pub fn front(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
         let outputs = [self.graph.named(&cut.tensor)?];
         Ok(self.graph.part(self.graph.inputs(), &outputs)?)
     }
 
-    /// The whole network with two outputs: the tensor at the cut, and the pooled output. Fails when the cut
-    /// is the input.
+    /// The whole network with two outputs: the tensor at the cut, and the pooled output. An error if the cut is the
+    /// input.
     pub fn front_and_pooled(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
         let mut outputs = vec![self.graph.named(&cut.tensor)?];
         outputs.extend(self.graph.outputs());
         Ok(self.graph.part(self.graph.inputs(), &outputs)?)
     }
 
-    /// The back of the network: from the tensor at the cut, `f32[N, …]`, to the pooled output
-    /// `f32[N, D]`. Its weights are f32 constants under the names in [`Plan::weights`].
+    /// The back of the network: from the tensor at the cut, `f32[N, …]`, to the pooled output `f32[N, D]`. Its weights
+    /// are f32 constants with the names in [`Plan::weights`].
     pub fn back(&self, cut: &CutAt) -> Result<Graph, BackboneError> {
         let input = self.graph.named(&cut.tensor)?;
         let mut back = self.graph.part(&[input], self.graph.outputs())?;
@@ -324,21 +322,21 @@ impl Blocks {
         back.fold_constants()?;
         let others = |node: &Node| matches!(node.op, Op::Other(_));
         if back.opset != OPSET && !back.nodes().iter().any(others) {
-            // The step of a training is a graph of this version.
+            // The graphs of trainings have this version.
             back = back.to_opset(OPSET)?;
         }
         Ok(back)
     }
 }
 
-/// The shape of a batch of what flows through a cut, `[N, C, H, W]`.
+/// The shape of a batch at a cut, `[N, C, H, W]`.
 fn batch_of(cut: &CutAt) -> Vec<Dim> {
     let mut shape = vec![Dim::Free("N".into())];
     shape.extend(cut.shape.iter().copied().map(Dim::Fixed));
     shape
 }
 
-/// Says that the output is `f32[N, D]`, which may be known only when the network runs.
+/// Declares the output as `f32[N, D]`, which might otherwise be known only when the network runs.
 fn declare_pooled(graph: &mut Graph, dim: usize) {
     if let [pooled] = *graph.outputs() {
         graph.declare(pooled, ElementType::F32, &["N".into(), Dim::Fixed(dim)]);

@@ -1,4 +1,4 @@
-//! The way of the data through a graph: which nodes it passes, and where it is one tensor alone.
+//! The data path through a graph: its nodes, and the points at which it is a single tensor.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,25 +8,24 @@ use crate::onnx::ElementType;
 
 use super::{Block, CutAt};
 
-/// The way of the data from the input to the output. Constants, and what is computed from constants alone,
-/// are not on it.
+/// The path of the data from the input to the output, without constants and values computed from constants alone.
 pub(super) struct DataPath {
-    /// Indices of the nodes on the way.
+    /// Indices of the nodes on the path.
     pub nodes: Vec<usize>,
-    /// Where the data is one tensor alone, from the input on.
+    /// Where the data is a single tensor, from the input on.
     points: Vec<Point>,
-    /// Which of `nodes` are spatial convolutions, by their place there.
+    /// The spatial convolutions, as indices into `nodes`.
     spatial: Vec<usize>,
 }
 
 struct Point {
     cut: CutAt,
-    /// How many of [`DataPath::nodes`] lie in front of it.
+    /// How many of [`DataPath::nodes`] precede it.
     begin: usize,
 }
 
 impl DataPath {
-    /// Follows the data from the input of `graph`, `input`, to its outputs. Each node leads to an output.
+    /// Follows the data from the input of `graph`, `input`, to its outputs. Each node must lead to an output.
     pub fn find(graph: &Graph, input: &CutAt) -> Self {
         let mut data: HashSet<ValueId> = graph.inputs().iter().copied().collect();
         let mut nodes = Vec::new();
@@ -43,8 +42,8 @@ impl DataPath {
             .map(|(at, _)| at)
             .collect();
 
-        // Reads to come of each value: the nodes stand in an order in which each follows what it reads, so a
-        // value that alone has reads left is one that everything after it depends on.
+        // Remaining reads of each value: the nodes are in topological order, so everything after a value depends on it
+        // if it is the only one with remaining reads.
         let mut reads: HashMap<ValueId, usize> = HashMap::new();
         for value in on_path().flat_map(Node::reads) {
             *reads.entry(value).or_default() += 1;
@@ -98,7 +97,7 @@ impl DataPath {
         }
     }
 
-    /// How many of the nodes lie in front of a point; all, when it is none.
+    /// How many of the nodes precede a point; all if it is no point.
     pub fn begin(&self, tensor: &str) -> usize {
         self.points
             .iter()
@@ -106,9 +105,9 @@ impl DataPath {
             .map_or(self.nodes.len(), |point| point.begin)
     }
 
-    /// The blocks, as the head of the parent module says.
+    /// The blocks, as defined in the parent module.
     pub fn blocks(&self) -> Vec<Block> {
-        // The last point in front of each spatial convolution; several between the same points are one.
+        // The last point before each spatial convolution; convolutions between the same points form one block.
         let mut before: Vec<usize> = self
             .spatial
             .iter()
@@ -120,20 +119,20 @@ impl DataPath {
             .windows(2)
             .filter_map(|pair| {
                 let [first, second] = pair else { return None };
-                // Behind the first of the two up to right in front of the second.
+                // From after the first of the two up to just before the second.
                 let between = self.points.get(first + 1..=*second)?.iter().rev();
                 let smallest = between.min_by_key(|point| point.cut.elements())?;
                 Some(&smallest.cut)
             })
             .collect();
-        // The stem goes with the block after it.
+        // The stem belongs to the block after it.
         if !cuts.is_empty() {
             cuts.remove(0);
         }
         let (Some(input), Some(last)) = (self.points.first(), before.last()) else {
             return Vec::new();
         };
-        // The last feature map: behind the last spatial convolution, before pooling makes it smaller.
+        // The last feature map: after the last spatial convolution, before pooling reduces it.
         let area = |point: &Point| point.cut.area().to_vec();
         let behind = self.points.get(last + 1).or(self.points.last());
         let end = self
@@ -152,19 +151,19 @@ impl DataPath {
     }
 }
 
-/// `[C, H, W]` of a batch of feature maps, `[T, C]` of one of tokens.
+/// The shape of feature maps or tokens without the batch: `[C, H, W]` or `[T, C]`.
 fn map_shape(shape: &[Dim]) -> Option<Vec<usize>> {
     let [_, inner @ ..] = shape else {
         return None;
     };
     let inner: Vec<usize> = inner.iter().map(Dim::fixed).collect::<Option<_>>()?;
-    // One token is a pooled vector.
+    // A single token is a pooled vector.
     let is_map = inner.len() == 3 || (inner.len() == 2 && inner.iter().all(|len| *len > 1));
     is_map.then_some(inner)
 }
 
-/// Whether a node mixes what is seen in different places: a convolution whose kernel covers more than one pixel, or a
-/// product of two computed matrices as in an attention.
+/// Whether a node mixes places: a convolution whose kernel covers more than one pixel, or a product of two computed
+/// matrices, as in attention.
 fn is_spatial(graph: &Graph, node: &Node, data: &HashSet<ValueId>) -> bool {
     if matches!(node.op, Op::Linear(Linear::MatMul)) {
         return node

@@ -1,4 +1,4 @@
-//! Blocks of the shipped networks, and of others built here with their real shapes.
+//! Blocks of the networks in the catalogue, and of others built here with their real shapes.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -24,7 +24,7 @@ fn cuts(blocks: &Blocks) -> Vec<&str> {
 
 #[test]
 fn efficientnet_is_its_own_blocks() {
-    // Repeats of the stages; stage 0 has one block, which the stem goes with.
+    // Repeats of the stages; stage 0 has one block, which includes the stem.
     for (name, repeats) in [
         ("efficientnet-lite0", [1, 2, 2, 3, 3, 4, 1]),
         ("efficientnet-lite1", [1, 3, 3, 4, 4, 5, 1]),
@@ -34,7 +34,7 @@ fn efficientnet_is_its_own_blocks() {
         for (stage, repeats) in repeats.into_iter().enumerate() {
             expected.extend((0..repeats).map(|index| format!("blocks.{stage}.{index}")));
         }
-        // The last one ends at the feature map behind the head convolution, not at its own output.
+        // The last one ends at the feature map after the head convolution, not at its own output.
         assert_eq!(expected.pop().unwrap(), "blocks.6.0");
         for resolution in [96, 224, 320] {
             let blocks = shipped(&format!("{name}@{resolution}"));
@@ -122,7 +122,7 @@ fn plans_count_what_the_catalogue_says() {
 fn a_weight_knows_its_block() {
     let blocks = shipped("efficientnet-lite0@96");
     let mut names = cuts(&blocks);
-    // Blocks are known by what comes out of them here: all but the input, and the last one.
+    // Here blocks are named after their outputs: all except the input, and the last one.
     names.remove(0);
     names.push("blocks.6.0");
     let all = blocks.plan(Depth::All);
@@ -136,17 +136,17 @@ fn a_weight_knows_its_block() {
         assert_eq!(first.from_end, from_end, "{name}");
         assert!(of_block.all(|weight| weight.from_end == from_end), "{name}");
     }
-    // The stem goes with the first block, the convolution behind the last block with that.
+    // The stem belongs to the first block, the convolution after the last block to that.
     assert_eq!(all.weights.first().unwrap().from_end, names.len());
     assert_eq!(all.weights.last().unwrap().from_end, 1);
-    // Whatever is trained, a block stays the block that it is.
+    // Blocks do not depend on the depth.
     for depth in [Depth::Last1, Depth::Last3, Depth::Stage, Depth::TwoStages] {
         let part = blocks.plan(depth).weights;
         assert_eq!(part, all.weights[all.weights.len() - part.len()..]);
     }
 }
 
-/// Values that look like a normalised image, the same each time.
+/// Deterministic values like those of a normalised image.
 fn planes(side: usize) -> Tensor {
     let value = |at: usize| ((at * 7919 + at / side * 31) % 256) as f32 / 128.0 - 1.0;
     Tensor::new(
@@ -218,7 +218,7 @@ fn front_and_back_together_are_the_whole() {
             let both = session(&blocks.front_and_pooled(cut).unwrap())
                 .run(&[("input", &image)], &[&cut.tensor, "bottleneck"])
                 .unwrap();
-            // The cache of bottlenecks does not ask which pass a row came from.
+            // The cache of bottlenecks does not distinguish which graph a row is from.
             assert_eq!(both[0], at_cut, "{architecture} {}", plan.depth);
             assert_eq!(both[1], whole, "{architecture} {}", plan.depth);
             let joined = session(&back)
@@ -231,7 +231,7 @@ fn front_and_back_together_are_the_whole() {
     }
 }
 
-/// A network in the making: no weights but zeros, values named like their nodes.
+/// A network under construction: weights are zeros, values are named after their nodes.
 struct Net(Graph);
 
 impl Net {
@@ -248,7 +248,7 @@ impl Net {
             .unwrap()
     }
 
-    /// Convolution and activation; an even padding that keeps the size at stride 1, or none.
+    /// A convolution with an activation, with padding that keeps the size at stride 1, or without.
     fn conv(
         &mut self,
         x: &str,
@@ -326,7 +326,7 @@ fn mobilenet_v1_is_cut_where_it_is_narrow() {
         x = net.conv(&x, &format!("{at}.pw"), (out, 1, 1));
     }
     let blocks = net.analyse(&x, 224);
-    // Behind a pointwise convolution, but in front of one that widens.
+    // After a pointwise convolution, but before one that adds channels.
     assert_eq!(
         cuts(&blocks),
         [
@@ -475,7 +475,7 @@ fn inception_is_cut_between_its_modules() {
     );
     assert_eq!(blocks.plan(Depth::Last1).cut.unwrap().tensor, "7b");
     assert_eq!(blocks.plan(Depth::Stage).cut.unwrap().tensor, "6b");
-    // Three blocks are the stage, so there is one choice less.
+    // The stage has three blocks, so there is one depth less.
     let depths: Vec<Depth> = blocks.plans().iter().map(|plan| plan.depth).collect();
     let expected = [
         Depth::Head,

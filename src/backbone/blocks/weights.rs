@@ -1,4 +1,4 @@
-//! The trainable numbers of a graph, and what it costs to run.
+//! The trainable weights of a graph, and its costs.
 
 use std::collections::HashSet;
 
@@ -11,16 +11,16 @@ use super::points::DataPath;
 pub struct Weight {
     /// Its name in the graph.
     pub name: String,
-    /// What it is.
+    /// Its role.
     pub kind: WeightKind,
-    /// How many numbers.
+    /// Its number of elements.
     pub elements: usize,
-    /// Which block it belongs to, counted from the network's end: 1 in the last one.
+    /// The number of its block, counted from the network's end: 1 for the last.
     pub from_end: usize,
 }
 
-/// The weights of the nodes from place `begin` of the path on, each once. Scales and means of a batch norm
-/// that was not folded are not among them: they stay as they are. `starts` has the place where each block begins.
+/// The weights of the nodes from index `begin` of the path on, each once, except scales and means of a batch
+/// normalisation that was not folded, which are not trained. `starts` has the index at which each block begins.
 pub(super) fn weights(
     graph: &Graph,
     path: &DataPath,
@@ -32,7 +32,7 @@ pub(super) fn weights(
             .iter()
             .filter_map(|index| graph.nodes().get(*index))
     };
-    // Computed from the data; a weight may be a constant, or a reading of one (a cast of fp16).
+    // Values computed from the data; a weight may be a constant or a cast of one from fp16.
     let computed: HashSet<ValueId> = on_path().flat_map(Node::makes).collect();
     let mut seen = HashSet::new();
     let mut found = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn weights(
     found
 }
 
-/// Multiply-accumulates of one image, for each node of the path.
+/// Multiply-accumulates for one image, for each node of the path.
 pub(super) fn multiply_accumulates(graph: &Graph, path: &DataPath) -> Vec<u64> {
     let nodes = path.nodes.iter().map(|index| graph.nodes().get(*index));
     nodes

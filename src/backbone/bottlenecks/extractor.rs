@@ -1,4 +1,4 @@
-//! One worker's tools: a session of the backbone on one thread, and the buffers in front of it.
+//! Computes bottlenecks in one worker: a session of the backbone on one thread, with its input buffers.
 
 use fast_image_resize::Resizer;
 use image::RgbImage;
@@ -19,7 +19,7 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// Loads the backbone, with tuned weights if there are any, to run on the calling thread alone (30 to 70 ms).
+    /// Loads the backbone, with fine-tuned weights if there are any, to run on the calling thread (30 to 70 ms).
     pub fn new(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
@@ -28,8 +28,8 @@ impl Extractor {
         Self::with_threads(architecture, preprocessing, fine_tuned, 1)
     }
 
-    /// Loads the backbone to run on `threads` threads: a single image takes less time, but many are
-    /// faster with one extractor per core.
+    /// Loads the backbone to run on `threads` threads: faster for a single image, but many are faster with one
+    /// extractor per core.
     pub fn with_threads(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
@@ -40,7 +40,7 @@ impl Extractor {
         Self::from_model(architecture, preprocessing, &model, threads)
     }
 
-    /// From the bytes of [`Architecture::model_with`].
+    /// Loads the bytes of [`Architecture::model_with`].
     pub(in crate::backbone) fn from_model(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
@@ -73,8 +73,8 @@ impl Extractor {
         self.run()
     }
 
-    /// The bottleneck of whatever is in the input buffer: the limit that [`Extractor::extract`] is measured
-    /// against.
+    /// The bottleneck of the current contents of the input buffer: the lower bound for the time of
+    /// [`Extractor::extract`].
     pub fn run(&mut self) -> Result<Vec<f32>, BackboneError> {
         let side = self.preprocessing.resolution_px as usize;
         let mut bottleneck = vec![0.0; self.dim];

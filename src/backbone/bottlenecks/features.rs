@@ -1,4 +1,4 @@
-//! Bottlenecks as a safetensors file, for use outside Salamander.
+//! Exports bottlenecks as a safetensors file, for use outside Salamander.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,10 +10,9 @@ use crate::files::{self, Durability};
 use crate::backbone::tensor_file::tensor_file;
 use crate::backbone::{Architecture, BackboneError, BottleneckTable};
 
-/// Writes `features` f32`[N, D]` with the metadata `paths` (a JSON list of N strings, in the order of the rows)
-/// and `architecture`. Rows of failed frames are left out, so N is what is returned. `names` are the
-/// frames' names as they shall appear, as many as the table has rows. Written to a temporary file and
-/// renamed.
+/// Writes `features` f32`[N, D]` with the metadata `paths` (a JSON list of N strings, in the order of the rows) and
+/// `architecture`. Rows of failed frames are left out; returns N. `names` are the names to write for the frames, as
+/// many as the table has rows. Written atomically.
 pub fn write_features(
     out: &Path,
     table: &BottleneckTable,

@@ -20,21 +20,21 @@ use crate::backbone::{
 use store::{Store, cache_name};
 use workers::{Also, Model, Tools};
 
-/// Bad images that get a warning each; the rest are counted in one more.
+/// The most warnings about single images; the others are counted in one more.
 const MAX_WARNINGS: usize = 20;
 
 /// Bottlenecks of a list of frames.
 #[derive(Debug, Clone, Default)]
 pub struct BottleneckTable {
-    /// Length of one row, D.
+    /// Length of a row, D.
     pub dim: usize,
     /// Row-major `f32[N, D]`; the rows of failed frames are zero.
     pub values: Vec<f32>,
-    /// Frames without a bottleneck, by index: the index and why, in a sentence.
+    /// Frames without a bottleneck: the index, and the reason in a sentence.
     pub failed: Vec<(usize, String)>,
-    /// How many came from the cache.
+    /// How many bottlenecks came from the cache.
     pub from_cache: usize,
-    /// What each file holds; `None` of one that cannot be read.
+    /// The content identity of each file; `None` if it cannot be read.
     pub contents: Vec<Option<ContentId>>,
 }
 
@@ -46,12 +46,12 @@ impl BottleneckTable {
     }
 }
 
-/// Computes or reads the bottlenecks of the image files `frames`. Each worker decodes, preprocesses and
-/// runs its own single-threaded session. `cache_dir` holds the cache (keyed by the hash of the file's
-/// bytes, backbone, tuned weights, preprocessing and view) and may be deleted at any time; `None` caches nothing.
-/// Bottlenecks of tuned weights are of use to one run alone: their cache belongs where it goes with that run.
-/// A bad image is skipped: it is in `failed`, and a warning of `work` names it. Cancelling keeps what is
-/// computed, in the cache.
+/// Computes the bottlenecks of the image files `frames`, or reads them from the cache. Each worker decodes,
+/// preprocesses and runs its own single-threaded session. `cache_dir` contains the cache (keyed by the hash of the
+/// file's bytes, backbone, fine-tuned weights, preprocessing and view) and may be deleted at any time; with `None`
+/// nothing is cached. Bottlenecks of fine-tuned weights are useful to one run only: their cache should be deleted with
+/// that run. An unusable image is skipped: it is in `failed`, and a warning of `work` names it. After a cancellation
+/// the computed bottlenecks stay in the cache.
 pub fn bottlenecks(
     frames: &[PathBuf],
     architecture: &Architecture,
@@ -69,11 +69,11 @@ pub fn bottlenecks(
     compute(frames, &model, cache_dir, None, work)
 }
 
-/// How many of the image files `frames` have their bottlenecks in the cache. Reads no image; a file that changed seconds ago
-/// counts as one without.
+/// How many of the image files `frames` have cached bottlenecks. Reads no images; a file that changed seconds ago
+/// counts as not cached.
 ///
 /// # Errors
-/// Cancelled; a cache that is there and cannot be read.
+/// Cancelled; a cache that exists but cannot be read.
 pub fn cached_bottlenecks(
     frames: &[PathBuf],
     architecture: &Architecture,
@@ -84,7 +84,7 @@ pub fn cached_bottlenecks(
     let entry = architecture.entry()?;
     let model = Model::plain(architecture, preprocessing);
     let name = cache_name(&model, &entry.blake3);
-    // Opening it would make it.
+    // Opening it would create it.
     if !Store::is_at(cache_dir, &name) {
         return Ok(0);
     }
@@ -100,9 +100,9 @@ pub fn cached_bottlenecks(
     Ok(cached)
 }
 
-/// [`bottlenecks`], which also puts the activations of the plain views at a cut into the cache, as far as
-/// `budget_bytes` allow (see [`crate::backbone::Activations`]): one pass of the network gives both. A frame of which only
-/// one is there already is run for the other alone.
+/// Like [`bottlenecks`], but also caches the activations of the plain views at a cut, within `budget_bytes` (see
+/// [`crate::backbone::Activations`]): one pass of the network gives both. If only one of them is missing for a frame,
+/// only that is computed.
 pub fn bottlenecks_and_activations(
     source: &ActivationSource,
     cache_dir: &Path,
@@ -112,7 +112,7 @@ pub fn bottlenecks_and_activations(
     let also = Also::open(source, cache_dir, budget_bytes, work);
     work.check()?;
     if let Err(error) = &also {
-        // Whoever opens the activations next will say so to the user.
+        // The user is warned when the activations are opened next.
         log::warn!("activations are not kept: {error}");
     }
     let model = Model::plain(source.architecture, source.preprocessing);
@@ -147,7 +147,7 @@ fn compute(
     };
     let store = store.map(Mutex::new);
 
-    // First what needs no reading of images at all, which is nearly everything from the second time on.
+    // First the frames for which no image must be read, which are almost all of them from the second time on.
     let mut missing = Vec::new();
     if let Some(store) = &store {
         let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +163,7 @@ fn compute(
                 }
                 _ => missing.push((index, frame)),
             }
-            // Thousands of these take a second: the watcher need not be woken for each.
+            // Thousands of these take a second: not every one is reported.
             if index % 256 == 0 {
                 work.set_done(table.from_cache as u64);
             }
@@ -210,7 +210,7 @@ fn compute(
         && !table.failed.is_empty()
         && let Err(gone) = files::metadata(dir)
     {
-        // Not the frames are at fault: the drive with all of it was unplugged.
+        // The frames are not at fault: the drive with the project was disconnected.
         return Err(BackboneError::io("read", dir)(gone));
     }
     table.failed.sort();
@@ -233,7 +233,7 @@ struct Found {
     from_cache: bool,
 }
 
-/// The bottleneck of one file; the inner error is a bad image, the outer one ends everything.
+/// The bottleneck of one file; the inner error is an unusable image, the outer one ends everything.
 fn frame_bottleneck(
     tools: &mut Tools<'_>,
     frame: &Path,
@@ -241,7 +241,7 @@ fn frame_bottleneck(
     also: Option<&Also>,
     work: &Work,
 ) -> Result<Result<Found, String>, BackboneError> {
-    // Size and times before the content: a change in between makes the stamp outdated, not wrong.
+    // Size and times before the content: if the file changes meanwhile, the stamp is outdated, not wrong.
     let stamp = store.and_then(|store| {
         let metadata = files::metadata(frame).ok()?;
         lock(store).contents.stamp(frame, &metadata)
@@ -275,7 +275,7 @@ fn frame_bottleneck(
             from_cache: true,
         }));
     }
-    // Before the first image: meanwhile the process starts that decodes it.
+    // Before the first image: meanwhile the decoding process starts.
     tools.load(activation_too, known.is_some())?;
     let image = match load_image_from_bytes(&bytes, frame) {
         Ok(image) => image,
@@ -305,7 +305,7 @@ fn frame_bottleneck(
 }
 
 fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
-    // A panic elsewhere ends everything; what is on disk is whole or ignored.
+    // A panic elsewhere ends everything; rows on disk are either complete or ignored.
     store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -370,12 +370,12 @@ mod tests {
             let of = &place.architecture;
             cached_bottlenecks(&place.frames, of, preprocessing, &cache, &Work::new()).unwrap()
         };
-        // Files that were made just now may still be being written.
+        // Files that were created just now may still be incomplete.
         assert!(cached(&place.preprocessing) <= 8);
         let stretched = place.architecture.preprocessing(Fit::Stretch).unwrap();
         assert_eq!(cached(&stretched), 0);
 
-        // One is renamed, one gets other pixels in a file of the same name.
+        // One file is renamed, another gets different pixels under the same name.
         let renamed = place.dir.path().join("another name.png");
         std::fs::rename(&place.frames[2], &renamed).unwrap();
         place.frames[2] = renamed;

@@ -1,4 +1,4 @@
-//! The cache of bottlenecks on disk, with the hashes of the files it knows.
+//! The cache of bottlenecks on disk, with the content hashes of files.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::backbone::BackboneError;
 use crate::backbone::cache::content::{Contents, Stamp};
 use crate::backbone::cache::{Cache, Key};
 
-/// Name of the cache's files: the backbone, and a hash of everything else that determines the numbers.
+/// Name of the cache's files: the backbone, and a hash of everything else that affects the bottlenecks.
 pub(in crate::backbone) fn cache_name(model: &Model, model_hash: &str) -> String {
     let mut all = format!("{model_hash} {}", model.preprocessing.fingerprint());
     if let Some(fine_tuned) = model.fine_tuned {
@@ -21,24 +21,24 @@ pub(in crate::backbone) fn cache_name(model: &Model, model_hash: &str) -> String
     format!("{}-{hash}", model.architecture)
 }
 
-/// The rows of one backbone and preprocessing, and the hashes of the files.
+/// The rows for one backbone and preprocessing, and the content hashes of files.
 pub(in crate::backbone) struct Store {
     cache: Cache,
     pub contents: Contents,
     pub dim: usize,
-    /// Writing failed and was reported; it is not tried again.
+    /// Whether writing has failed and was reported; it is not tried again.
     broken: bool,
 }
 
 impl Store {
-    /// Whether there is one.
+    /// Whether the cache exists.
     pub fn is_at(dir: &Path, name: &str) -> bool {
         dir.join("bottlenecks")
             .join(format!("{name}.keys"))
             .is_file()
     }
 
-    /// `None`, with a warning, when the cache cannot be used: everything is computed then.
+    /// Opens the cache; `None`, with a warning, if it is unusable: then everything is computed.
     pub fn open(
         dir: &Path,
         name: &str,

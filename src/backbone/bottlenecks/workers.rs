@@ -1,4 +1,4 @@
-//! The sessions and files that the workers computing bottlenecks need, each loaded on first use.
+//! The sessions and files for workers that compute bottlenecks, each loaded on first use.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,17 +15,17 @@ use crate::backbone::{
     ActivationSource, Architecture, BackboneError, Extractor, FineTunedWeights, Preprocessing,
 };
 
-/// What each worker loads.
+/// The model of all workers.
 pub(in crate::backbone) struct Model<'a> {
     pub architecture: &'a Architecture,
     pub preprocessing: &'a Preprocessing,
     pub fine_tuned: Option<&'a FineTunedWeights>,
-    /// Made once, by the first worker with an image that is not in the cache.
+    /// Loaded once, by the first worker with an image that is not cached.
     pub bytes: Mutex<Option<Arc<[u8]>>>,
 }
 
 impl<'a> Model<'a> {
-    /// With the weights that the architecture comes with.
+    /// With the original weights of the architecture.
     pub fn plain(architecture: &'a Architecture, preprocessing: &'a Preprocessing) -> Self {
         Self {
             architecture,
@@ -48,7 +48,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The activations that are computed along with the bottlenecks.
+/// The activations that are computed together with the bottlenecks.
 pub(in crate::backbone) struct Also {
     store: Mutex<ActivationStore>,
     front: Arc<FrontModel>,
@@ -83,7 +83,7 @@ impl Also {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the activation of this content is wanted and not there.
+    /// Whether the activation of this content is wanted and not cached.
     pub fn lacks(also: Option<&Self>, content: &[u8; 32]) -> bool {
         let key = Key {
             content: *content,
@@ -120,7 +120,7 @@ impl<'a> Tools<'a> {
         }
     }
 
-    /// Loads what an image will need: the extractor of bottlenecks, or what makes an activation too.
+    /// Loads the session for an image: that for bottlenecks, or the one that also computes activations.
     pub fn load(
         &mut self,
         also: Option<&Also>,
@@ -145,8 +145,7 @@ impl<'a> Tools<'a> {
         made(&mut self.extractor, || self.model.extractor())?.extract(image)
     }
 
-    /// Stores the activation of an image; returns the bottleneck that was computed with it, unless that
-    /// is known already.
+    /// Stores the activation of an image; returns the bottleneck computed with it, unless that is already known.
     pub fn activation(
         &mut self,
         also: &Also,
@@ -161,7 +160,7 @@ impl<'a> Tools<'a> {
     }
 }
 
-/// What is in the slot, made now if it is empty.
+/// The value in the slot, created if it is empty.
 fn made<T>(
     slot: &mut Option<T>,
     make: impl FnOnce() -> Result<T, BackboneError>,

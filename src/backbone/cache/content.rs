@@ -1,9 +1,8 @@
-//! What identifies the content of image files: a hash, remembered by path, size and times so that an unchanged file need
-//! not be read again.
+//! The content hashes of image files, cached by path, size and times, so that an unchanged file is not read again.
 //!
-//! `<cache>/bottlenecks/files` is append-only, entries of 64 bytes: 24 bytes of the BLAKE3 hash of the file's
-//! stamp (path relative to the folder that holds the cache, size, times), the 32 bytes of the content's
-//! hash, 8 bytes of check sum. A damaged entry is passed over.
+//! `<cache>/bottlenecks/files` is append-only, with entries of 64 bytes: 24 bytes of the BLAKE3 hash of the file's
+//! stamp (path relative to the folder that contains the cache, size, times), the 32 bytes of the content's hash, 8
+//! bytes of checksum. Damaged entries are ignored.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -20,11 +19,12 @@ use crate::backbone::cache::{make_dir, open_or_make, writer_lock};
 
 const ENTRY_BYTES: usize = 64;
 
-/// A file this young may still change within one tick of the file system's clock, unseen by size and times.
+/// A file changed this recently may change again within one tick of the file system's clock, which size and times do
+/// not show.
 const TOO_YOUNG: Duration = Duration::from_secs(2);
 
-/// The contents of files, `None` of one that cannot be read. Only files that the cache in the folder `cache_dir` does
-/// not know are read, and it knows them from then on.
+/// The content identities of files; `None` if a file cannot be read. Only files that are not in the cache in the
+/// folder `cache_dir` are read, and then added to it.
 pub fn content_ids(
     files: &[PathBuf],
     cache_dir: Option<&Path>,
@@ -36,21 +36,21 @@ pub fn content_ids(
         .collect())
 }
 
-/// Identifies a file as it was at one moment.
+/// Identifies a version of a file.
 pub(in crate::backbone) type Stamp = [u8; 24];
 
 /// Known content hashes.
 pub(in crate::backbone) struct Contents {
-    /// Paths are taken relative to this folder where they lie in it, so that a moved project is known.
+    /// Paths within this folder are relative to it, so that the cache remains valid when the project is moved.
     base: PathBuf,
     known: HashMap<Stamp, [u8; 32]>,
     file: File,
-    /// Held while open; without it nothing is added.
+    /// The writer lock, held while open; without it nothing is added.
     lock: Option<File>,
 }
 
 impl Contents {
-    /// Opens or makes the table in the folder `dir`; `base` is the folder that moves with it.
+    /// Opens or creates the table in the folder `dir`; `base` is the folder that is moved with it.
     pub(in crate::backbone) fn open(dir: &Path, base: &Path) -> Result<Self, BackboneError> {
         let path = dir.join("files");
         let io = |error| BackboneError::io("read", &path)(error);
@@ -81,7 +81,7 @@ impl Contents {
         })
     }
 
-    /// The stamp of a file, `None` while it is too young to be trusted.
+    /// The stamp of a file; `None` if it was changed too recently.
     pub(in crate::backbone) fn stamp(&self, path: &Path, metadata: &Metadata) -> Option<Stamp> {
         let modified = metadata.modified().ok()?;
         let (changed, identity) = changed(metadata).unwrap_or((modified, 0));
@@ -106,12 +106,12 @@ impl Contents {
         Some(stamp)
     }
 
-    /// The content hash of the file with this stamp, if it was read before.
+    /// The content hash of the file with this stamp, if it is known.
     pub(in crate::backbone) fn get(&self, stamp: &Stamp) -> Option<[u8; 32]> {
         self.known.get(stamp).copied()
     }
 
-    /// Remembers what a file holds.
+    /// Records the content hash of a file.
     pub(in crate::backbone) fn put(
         &mut self,
         stamp: Stamp,
@@ -133,8 +133,8 @@ impl Contents {
     }
 }
 
-/// The content hashes of files. Those that are not known in the folder `cache_dir` are read, on all cores;
-/// one that cannot be read is an error that names it.
+/// The content hashes of files. Those unknown in the folder `cache_dir` are read, on all cores; an unreadable file is
+/// an error.
 pub(in crate::backbone) fn content_hashes(
     files: &[PathBuf],
     cache_dir: Option<&Path>,
@@ -206,7 +206,7 @@ fn hashes(
     Ok(hashes)
 }
 
-/// When the file was last changed in any way, and its inode: what `cp -p` and the like cannot set.
+/// The file's time of the last change of status, and its inode: `cp -p` and similar commands cannot set these.
 #[cfg(unix)]
 fn changed(metadata: &Metadata) -> Option<(SystemTime, u64)> {
     use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,4 @@
-//! Rows that other machines computed, put into a cache.
+//! Adds rows computed by other machines to a cache.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,13 @@ use crate::backbone::{ActivationSource, Architecture, BackboneError, Preprocessi
 /// The result of joining caches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Joined {
-    /// Rows that were new.
+    /// How many rows were new.
     pub added: u64,
-    /// Rows that were there.
+    /// How many rows existed.
     pub known: u64,
-    /// Rows whose checksum was wrong; they will be computed again.
+    /// How many rows had a wrong checksum; they will be computed again.
     pub damaged: u64,
-    /// Rows that the budget left no room for.
+    /// How many rows exceeded the budget.
     pub left_out: u64,
 }
 
@@ -33,12 +33,12 @@ impl std::ops::AddAssign for Joined {
     }
 }
 
-/// Puts the bottlenecks in the caches `from` into the one in the folder `into`. Rows are filed under the content of images, so
-/// that it does not matter which come first or come again; into an empty cache the same rows are written as the same bytes. The caches
-/// `from` may be read-only.
+/// Adds the bottlenecks in the caches `from` to the one in the folder `into`. Rows are keyed by the content of images,
+/// so their order and repetitions do not matter; written to an empty cache, the same rows always give the same bytes.
+/// The caches `from` may be read-only.
 ///
 /// # Errors
-/// A cache cannot be read, `into` cannot be written or another process writes it; cancelled.
+/// A cache cannot be read, `into` cannot be written, or another process is writing it; cancelled.
 pub fn join_bottlenecks(
     from: &[PathBuf],
     architecture: &Architecture,
@@ -75,10 +75,11 @@ pub fn join_bottlenecks(
     })
 }
 
-/// The same for activations; the frames of the source are not looked at. No more are kept than `budget_bytes` allow, and caches without any are passed over.
+/// The same for activations; the frames of the source are ignored. At most `budget_bytes` are stored, and caches
+/// without activations are skipped.
 ///
 /// # Errors
-/// As [`join_bottlenecks`].
+/// As for [`join_bottlenecks`].
 pub fn join_activations(
     from: &[PathBuf],
     source: &ActivationSource,
@@ -143,7 +144,7 @@ fn busy(path: PathBuf) -> BackboneError {
     BackboneError::io("write", path)(busy)
 }
 
-/// Rows of one kind, in the caches of several machines.
+/// Rows of one kind in the caches of several machines.
 struct RowsOf<'a> {
     folder: &'a str,
     name: &'a str,
@@ -157,7 +158,7 @@ impl RowsOf<'_> {
         Cache::open_elsewhere(&dir, self.name, self.elements, self.element_bytes)
     }
 
-    /// How many there are, the same in several caches counted in each.
+    /// How many there are, counting a row in several caches several times.
     fn count(&self, from: &[PathBuf]) -> Result<u64, BackboneError> {
         let mut count = 0;
         for from in from {
@@ -166,7 +167,7 @@ impl RowsOf<'_> {
         Ok(count)
     }
 
-    /// Calls `see` for each row, cache by cache, in the order of their hashes.
+    /// Calls `see` for each row, cache by cache, sorted by hash.
     fn each(
         &self,
         from: &[PathBuf],

@@ -1,20 +1,19 @@
-//! Rows of numbers on disk: two append-only files for each kind of row.
+//! A cache of rows of numbers on disk: two append-only files for each kind of row.
 //!
-//! `<cache>/<kind>/<name>.keys` holds entries of 48 bytes, `<name>.rows` the vectors, entry *i*
-//! belonging to row *i*, all little-endian:
+//! `<cache>/<kind>/<name>.keys` contains entries of 48 bytes, `<name>.rows` the vectors; entry *i* belongs to row *i*.
+//! All numbers are little-endian:
 //!
 //! | bytes | |
 //! | --- | --- |
 //! | 0..32 | BLAKE3 hash of the image file's bytes |
 //! | 32..36 | view |
-//! | 36..40 | how many numbers a row has |
+//! | 36..40 | length of a row |
 //! | 40..48 | first bytes of the BLAKE3 hash of bytes 0..40 and the row |
 //!
-//! The row is written before its entry, so that a killed process leaves whole entries with whole rows and
-//! at most a tail, which the next writer cuts off. A power cut may leave anything: the checksum of each
-//! row is checked when it is first read, and a damaged row is computed again. Fifty thousand
-//! frames are two files, and reading the index is one read of 2.4 MB. Rows are never held in memory: the
-//! system's file cache holds what is read often.
+//! A row is written before its entry, so that a killed process leaves complete entries with complete rows, and at most
+//! an incomplete end, which the next writer cuts off. A power failure may leave anything: the checksum of each row is
+//! checked when it is first read, and a damaged row is computed again. Fifty thousand frames are two files, and the
+//! index is read at once, 2.4 MB. Rows are not kept in memory: the system's file cache does that.
 
 pub(super) mod content;
 pub(super) mod join;
@@ -30,42 +29,41 @@ use crate::backbone::BackboneError;
 
 const ENTRY_BYTES: usize = 48;
 
-/// The key of a row: the image file's content and the view of it.
+/// The key of a row: the image file's content, and the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::backbone) struct Key {
     /// BLAKE3 hash of the file's bytes.
     pub content: [u8; 32],
-    /// 0 is the plain view.
+    /// The number of the view; 0 is the plain one.
     pub view: u32,
 }
 
-/// Where a row is.
+/// Where a row is stored.
 struct Entry {
     row: u64,
     sum: [u8; 8],
-    /// Read and found whole since the cache was opened: not checked again, as batches read the same rows again
-    /// and again.
+    /// Whether its checksum was verified since the cache was opened; batches read the same rows repeatedly.
     whole: bool,
 }
 
-/// Rows of one length, for example the bottlenecks of one backbone and preprocessing.
+/// Rows of one length, for example the bottlenecks for one backbone and preprocessing.
 pub(in crate::backbone) struct Cache {
-    /// Numbers in a row.
+    /// Length of a row.
     elements: usize,
     index: HashMap<Key, Entry>,
     rows: File,
     keys: File,
-    /// Held while open; without it another job or process is writing, and nothing is added.
+    /// The writer lock, held while open; without it another job or process is writing, and nothing is added.
     _lock: Option<File>,
     writable: bool,
-    /// Rows written so far.
+    /// Number of rows written.
     len: u64,
     buffer: Vec<u8>,
 }
 
 impl Cache {
-    /// Opens or makes the cache `name` in the folder `dir`, of rows of `elements` numbers with `element_bytes`
-    /// bytes each. Never fails because of what is in the files.
+    /// Opens or creates the cache `name` in the folder `dir`, with rows of `elements` numbers of `element_bytes` bytes
+    /// each. Damaged files are no error.
     pub(in crate::backbone) fn open(
         dir: &Path,
         name: &str,
@@ -85,8 +83,7 @@ impl Cache {
             .map_err(BackboneError::io("read", path))
     }
 
-    /// Opens a cache that stands in the files of another place, to read it: neither the files nor a lock are made, and nothing is
-    /// cut off.
+    /// Opens a cache of another place for reading only: creates no files, takes no lock, cuts nothing off.
     pub(in crate::backbone) fn open_elsewhere(
         dir: &Path,
         name: &str,
@@ -123,7 +120,7 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The keys of all rows, in the order of their hashes.
+    /// The keys of all rows, sorted by hash.
     pub(in crate::backbone) fn keys(&self) -> Vec<Key> {
         let mut keys: Vec<Key> = self.index.keys().copied().collect();
         keys.sort_unstable_by_key(|key| (key.content, key.view));
@@ -169,7 +166,7 @@ impl Cache {
         Ok(())
     }
 
-    /// The bytes of a row, little-endian. `None` when it is not there or not whole.
+    /// The bytes of a row, little-endian; `None` if it is missing or damaged.
     pub(in crate::backbone) fn get(&mut self, key: &Key) -> Option<&[u8]> {
         let entry = self.index.get_mut(key)?;
         let offset = entry.row * self.buffer.len() as u64;
@@ -186,12 +183,12 @@ impl Cache {
         Some(&self.buffer)
     }
 
-    /// Whether there is a row, whole or not.
+    /// Whether a row exists, damaged or not.
     pub(in crate::backbone) fn contains(&self, key: &Key) -> bool {
         self.index.contains_key(key)
     }
 
-    /// Adds a row of little-endian bytes. It is with the operating system when this returns.
+    /// Adds a row of little-endian bytes. When this returns, the operating system has it.
     pub(in crate::backbone) fn put(&mut self, key: &Key, row: &[u8]) -> std::io::Result<()> {
         if !self.writable || row.len() != self.buffer.len() || self.index.contains_key(key) {
             return Ok(());
@@ -217,7 +214,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Whether rows can be added: nobody else is writing.
+    /// Whether rows can be added: no other process is writing.
     pub(in crate::backbone) fn is_writable(&self) -> bool {
         self.writable
     }
@@ -233,15 +230,15 @@ impl Cache {
     }
 }
 
-/// Makes a folder of the cache, `<cache>/<kind>`, but not what holds the cache: a project on a drive that was unplugged
+/// Creates a folder of the cache, `<cache>/<kind>`, but not the parent of the cache: a project on a disconnected drive
 /// is not created again in its place.
 pub(in crate::backbone) fn make_dir(dir: &Path) -> Result<(), BackboneError> {
     let owner = dir.ancestors().nth(2).unwrap_or(dir);
     Ok(files::make_dirs(owner, dir)?)
 }
 
-/// Opens a file of the cache, and makes it if need be; tells whether it can be written. In a project on a read-only
-/// disk what is there can still be read.
+/// Opens a file of the cache, and creates it if necessary; returns whether it can be written. In a project on a
+/// read-only disk, existing files can still be read.
 pub(in crate::backbone) fn open_or_make(path: &Path) -> std::io::Result<(File, bool)> {
     match files::open_or_create(path) {
         Ok(file) => Ok((file, true)),
@@ -252,8 +249,8 @@ pub(in crate::backbone) fn open_or_make(path: &Path) -> std::io::Result<(File, b
     }
 }
 
-/// The right to write the files `name` in `dir`: two writers would overwrite each other's rows. A file of its
-/// own, because a lock on Windows keeps others from reading too. It dies with the process.
+/// Locks the files `name` in `dir` for writing: two writers would overwrite each other's rows. The lock is a separate
+/// file, because a lock on Windows also prevents reading. It is released when the process ends.
 pub(in crate::backbone) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
     let file = files::open_lock(dir.join(format!("{name}.lock")));
     match file.map(|file| (file.try_lock(), file)) {
@@ -350,7 +347,7 @@ mod tests {
         expected.extend_from_slice(&sum.as_bytes()[..8]);
         assert_eq!(keys, expected);
         assert_eq!(cache.bytes(), 12 + 48);
-        // The same bytes as other numbers are other rows.
+        // The same bytes read as another type are different rows.
         drop(cache);
         assert!(
             Cache::open(dir.path(), "net", 6, 2)

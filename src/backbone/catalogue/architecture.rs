@@ -1,4 +1,4 @@
-//! An architecture: a backbone at an input resolution, `efficientnet-lite0@224`.
+//! Architectures: a backbone at an input resolution, `efficientnet-lite0@224`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::backbone::catalogue::known_backbones;
 use crate::backbone::{Backbone, BackboneError, Fit, Preprocessing, catalogue};
 
-/// A backbone at an input resolution; reads and prints as `efficientnet-lite0@224`.
+/// A backbone at an input resolution; parsed and displayed as `efficientnet-lite0@224`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Architecture {
-    /// The backbone's name, in the catalogue or among the project's own.
+    /// The backbone's name, in the catalogue or the project.
     pub backbone: String,
-    /// Input width and height in pixels; of those in the catalogue a multiple of 32.
+    /// Input width and height in pixels; a multiple of 32 for backbones in the catalogue.
     pub resolution_px: u32,
 }
 
@@ -32,14 +32,14 @@ impl Architecture {
         Ok(catalogue()?.iter().flat_map(Backbone::offered).collect())
     }
 
-    /// Reads an architecture that is known, or what may be the name of one of a project that is not open yet
-    /// ([`Architecture::resolved`] resolves it then).
+    /// Parses the name of a known architecture, or a possible name in a project that is not open yet
+    /// ([`Architecture::resolved`] resolves it later).
     pub fn named(text: &str) -> Result<Self, BackboneError> {
         let known = text.parse::<Self>();
         known.or_else(|unknown| Self::maybe_own(text).ok_or(unknown))
     }
 
-    /// `name` or `name@resolution`, of no backbone that ships with Salamander.
+    /// Parses `name` or `name@resolution`, if the backbone is not in the catalogue.
     fn maybe_own(text: &str) -> Option<Self> {
         let (backbone, resolution_px) = match text.split_once('@') {
             Some((name, px)) => (name, px.parse().ok().filter(|px| *px > 0)?),
@@ -54,7 +54,7 @@ impl Architecture {
         })
     }
 
-    /// The architecture that [`Architecture::named`] read the name of.
+    /// The architecture with the name parsed by [`Architecture::named`].
     pub fn resolved(&self) -> Result<Self, BackboneError> {
         if self.resolution_px == 0 {
             return self.backbone.parse();
@@ -62,8 +62,8 @@ impl Architecture {
         self.to_string().parse()
     }
 
-    /// Its catalogue entry. Fails when the backbone is unknown or not offered at this resolution (a
-    /// settings file may say anything).
+    /// Its backbone. An error if it is unknown or not offered at this resolution, as a settings file may contain
+    /// anything.
     pub fn entry(&self) -> Result<&'static Backbone, BackboneError> {
         Backbone::named(&self.backbone)
             .ok()
@@ -71,12 +71,12 @@ impl Architecture {
             .ok_or_else(|| unknown(&self.to_string()))
     }
 
-    /// Multiply-accumulates of one image.
+    /// Multiply-accumulates for one image.
     pub fn multiply_accumulates(&self) -> Result<u64, BackboneError> {
         Ok(self.entry()?.multiply_accumulates_at(self.resolution_px))
     }
 
-    /// How images become the input of this architecture, made square by `fit`.
+    /// How images are converted to the input of this architecture, made square by `fit`.
     pub fn preprocessing(&self, fit: Fit) -> Result<Preprocessing, BackboneError> {
         let entry = self.entry()?;
         Ok(Preprocessing {
@@ -94,8 +94,8 @@ impl fmt::Display for Architecture {
     }
 }
 
-/// Reads `backbone@resolution`, or `backbone` alone for its default resolution; one that was added to a project may be called
-/// without the hash in its name.
+/// Parses `backbone@resolution`, or `backbone` alone for its default resolution; for one added to a project, the hash
+/// in its name may be omitted.
 impl FromStr for Architecture {
     type Err = BackboneError;
 
@@ -119,7 +119,7 @@ impl FromStr for Architecture {
     }
 }
 
-/// "unknown architecture …; known are efficientnet-lite0@96, 128, …".
+/// The error "unknown architecture …; known are efficientnet-lite0@96, 128, …".
 fn unknown(name: &str) -> BackboneError {
     let known = match known_backbones() {
         Ok(backbones) => backbones

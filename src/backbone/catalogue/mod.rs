@@ -1,9 +1,9 @@
-//! The backbones: those that ship with Salamander, and those that were added to projects.
+//! The known backbones: those in the catalogue, and those added to projects.
 //!
-//! The catalogue of the shipped ones, `models/catalogue.json`, is built into the program; the model files lie in a
-//! folder beside it (see [`model_dirs`]). Those of a project lie in the project and are made known when it is opened.
-//! Their names contain a hash of their content, so that a name means one network whatever projects are open. All files are
-//! checked against their hashes once per process.
+//! The catalogue, `models/catalogue.json`, is built into the program; the model files are in a folder beside the
+//! program (see [`model_dirs`]). Backbones of a project are in its folder, and are registered when it is opened. Their
+//! names contain a hash of their content, so that a name denotes one network whatever projects are open. Every file's
+//! hash is checked once per process.
 
 mod architecture;
 
@@ -20,10 +20,10 @@ pub use architecture::Architecture;
 
 const CATALOGUE: &str = include_str!("../../../models/catalogue.json");
 
-/// The schema of the catalogue that this code reads.
+/// The version of the catalogue's schema.
 const SCHEMA: u32 = 2;
 
-/// The licence files that the catalogue names, in full: they have to go along with the weights.
+/// The texts of the licences named in the catalogue: they must be included with the weights.
 const LICENCES: [(&str, &str); 2] = [
     ("LICENSE", include_str!("../../../models/LICENSE")),
     (
@@ -32,17 +32,17 @@ const LICENCES: [(&str, &str); 2] = [
     ),
 ];
 
-/// The accuracy that was published for a whole network, with its 1000-class layer, in fp32.
+/// The published accuracy of a whole network with its 1000-class layer, in fp32.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct PublishedTop1 {
-    /// Top-1 on the validation images of `ImageNet`, percent.
+    /// Top-1 accuracy on the validation images of `ImageNet`, percent.
     pub percent: f32,
-    /// The resolution that the figure holds at, pixels; need not be on offer.
+    /// The resolution for which it was published, in pixels; may not be offered here.
     #[serde(rename = "resolution")]
     pub resolution_px: u32,
-    /// Multiply-accumulates of one image at that resolution, without the 1000-class layer.
+    /// Multiply-accumulates for one image at that resolution, without the 1000-class layer.
     pub multiply_accumulates: u64,
-    /// Who published it.
+    /// The publication.
     pub source: String,
 }
 
@@ -50,29 +50,29 @@ pub struct PublishedTop1 {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(from = "Entry")]
 pub struct Backbone {
-    /// `efficientnet-lite0`.
+    /// Its name: `efficientnet-lite0`.
     pub name: String,
-    /// The resolution it is meant for, pixels.
+    /// The resolution that it was designed for, in pixels.
     pub default_resolution: u32,
-    /// Resolutions on offer, multiples of 32.
+    /// Resolutions offered, multiples of 32.
     pub resolutions: Vec<u32>,
     /// Length of a bottleneck.
     pub bottleneck_dim: usize,
-    /// Trainable parameters.
+    /// Number of trainable parameters.
     pub parameters: u64,
-    /// Multiply-accumulates of one image at the default resolution.
+    /// Multiply-accumulates for one image at the default resolution.
     pub multiply_accumulates: u64,
-    /// The accuracy that was published, of those that ship with Salamander.
+    /// The published accuracy, for backbones in the catalogue.
     pub imagenet_top1: Option<PublishedTop1>,
-    /// SPDX licence; of a project's own, what the user stated.
+    /// SPDX identifier of the licence; for a project's own backbone, as stated by the user.
     pub licence: String,
     /// Name of the file with the licence's text.
     licence_file: String,
-    /// Where it is and what it is called, when it was added to a project.
+    /// Its title and folder, if it was added to a project.
     pub own: Option<Own>,
     /// Name of the model file.
     pub file: String,
-    /// Size of the model file.
+    /// Size of the model file in bytes.
     pub bytes: u64,
     /// BLAKE3 hash of the model file, hexadecimal.
     pub blake3: String,
@@ -80,24 +80,24 @@ pub struct Backbone {
     pub input: String,
     /// Name of the graph's pooled output, `f32[N, D]`.
     pub bottleneck: String,
-    /// Subtracted from each channel value (0..=255), R, G, B.
+    /// Subtracted from each channel value (0..=255); R, G, B.
     pub mean: [f32; 3],
-    /// Divides each channel value after that.
+    /// Divisor of each channel value after that; R, G, B.
     pub std: [f32; 3],
 }
 
-/// Additional facts of a backbone that was added to a project.
+/// Additional facts about a backbone that was added to a project.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Own {
-    /// Its name without the hash, for people.
+    /// Its name without the hash, for users.
     pub title: String,
     /// The folder with its files, in the project.
     pub dir: PathBuf,
-    /// Multiply-accumulates of one image at each resolution on offer.
+    /// Multiply-accumulates for one image at each resolution offered.
     pub multiply_accumulates: BTreeMap<u32, u64>,
 }
 
-/// The catalogue's own layout.
+/// An entry in the catalogue file.
 #[derive(Deserialize)]
 struct Entry {
     name: String,
@@ -163,7 +163,7 @@ impl From<Entry> for Backbone {
     }
 }
 
-/// The shipped backbones, in the order in which they are offered.
+/// The backbones in the catalogue, in the order in which they are offered.
 pub fn catalogue() -> Result<&'static [Backbone], BackboneError> {
     static PARSED: OnceLock<Result<Vec<Backbone>, String>> = OnceLock::new();
     PARSED
@@ -185,7 +185,7 @@ fn added() -> &'static RwLock<BTreeMap<String, &'static Backbone>> {
     &ADDED
 }
 
-/// Makes a project's own backbone known by its name. Kept until the process ends, some hundred bytes each.
+/// Registers a project's own backbone by its name. It is kept until the process ends, some hundred bytes each.
 pub(in crate::backbone) fn register(backbone: Backbone) -> &'static Backbone {
     let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = all.get(&backbone.name)
@@ -198,7 +198,7 @@ pub(in crate::backbone) fn register(backbone: Backbone) -> &'static Backbone {
     kept
 }
 
-/// Forgets a backbone that was in this folder of a project.
+/// Removes a backbone that was in this folder of a project.
 pub(in crate::backbone) fn unregister(name: &str, dir: &Path) {
     let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
     let is_there = |known: &&Backbone| known.own.as_ref().is_some_and(|own| own.dir == dir);
@@ -207,22 +207,22 @@ pub(in crate::backbone) fn unregister(name: &str, dir: &Path) {
     }
 }
 
-/// All backbones that are known, the shipped ones first.
+/// All known backbones, those in the catalogue first.
 pub(in crate::backbone) fn known_backbones() -> Result<Vec<&'static Backbone>, BackboneError> {
     let added = added().read().unwrap_or_else(PoisonError::into_inner);
     Ok(catalogue()?.iter().chain(added.values().copied()).collect())
 }
 
-/// A shipped model as `doctor` shows it.
+/// The state of a backbone's model file, for `doctor`.
 #[derive(Debug)]
 pub struct ModelStatus {
     /// The backbone.
     pub backbone: &'static Backbone,
-    /// Where its file is, or what is wrong with it, in one sentence.
+    /// The path of its file, or what is wrong with it, in one sentence.
     pub file: Result<PathBuf, BackboneError>,
 }
 
-/// Reads every shipped model file and checks its hash.
+/// Reads the model file of every backbone in the catalogue and checks its hash.
 pub fn model_status() -> Result<Vec<ModelStatus>, BackboneError> {
     Ok(catalogue()?
         .iter()
@@ -235,12 +235,12 @@ pub fn model_status() -> Result<Vec<ModelStatus>, BackboneError> {
         .collect())
 }
 
-/// The folders in which model files are looked for: `SALAMANDER_MODELS` alone if it is set, else in this
-/// order `models/` beside the executable, `Resources/models` of a macOS bundle,
-/// `../share/salamander/models`, the source folder.
+/// The folders that are searched for model files: the one in `SALAMANDER_MODELS` if that is set; otherwise in this
+/// order `models/` beside the executable, `Resources/models` of a macOS bundle, `../share/salamander/models`, the
+/// source folder.
 #[must_use]
 pub fn model_dirs() -> Vec<PathBuf> {
-    // Only the folder that the user named: a model from elsewhere would be a surprise.
+    // Only the folder that the user set: a model from elsewhere would be a surprise.
     if let Some(dir) = std::env::var_os("SALAMANDER_MODELS").filter(|dir| !dir.is_empty()) {
         return vec![PathBuf::from(dir)];
     }
@@ -260,7 +260,7 @@ pub fn model_dirs() -> Vec<PathBuf> {
     dirs
 }
 
-/// The facts of a backbone that was added to a project, as [`Backbone`] has them.
+/// The properties of a backbone that was added to a project, as in [`Backbone`].
 pub(in crate::backbone) struct OwnFacts {
     pub default_resolution: u32,
     pub bottleneck_dim: usize,
@@ -277,7 +277,7 @@ pub(in crate::backbone) struct OwnFacts {
 }
 
 impl Backbone {
-    /// One that was added to a project.
+    /// A backbone that was added to a project.
     pub(in crate::backbone) fn own(name: String, own: Own, facts: OwnFacts) -> Self {
         Self {
             name,
@@ -300,7 +300,7 @@ impl Backbone {
         }
     }
 
-    /// The backbone called `name`: a shipped one, or one of a project that was opened.
+    /// The backbone called `name`, from the catalogue or an opened project.
     pub fn named(name: &str) -> Result<&'static Self, BackboneError> {
         let shipped = catalogue()?.iter().find(|backbone| backbone.name == name);
         let of_project = || {
@@ -320,7 +320,7 @@ impl Backbone {
         }
     }
 
-    /// The same, where one of a project that was opened may be called by its title alone.
+    /// The same, also by the title alone for one of an opened project.
     pub fn called(name: &str) -> Result<&'static Self, BackboneError> {
         Self::named(name).or_else(|unknown| {
             let added = added().read().unwrap_or_else(PoisonError::into_inner);
@@ -344,27 +344,27 @@ impl Backbone {
         })
     }
 
-    /// Multiply-accumulates of one image at a resolution on offer.
+    /// Multiply-accumulates for one image at a resolution offered.
     #[must_use]
     pub fn multiply_accumulates_at(&self, resolution_px: u32) -> u64 {
         if let Some(own) = &self.own {
             let known = own.multiply_accumulates.get(&resolution_px);
             return known.copied().unwrap_or(self.multiply_accumulates);
         }
-        // All strides of a shipped network multiply to 32 and the resolution is a multiple of 32, so the cost is
-        // exactly proportional to the number of pixels.
+        // The strides of every backbone in the catalogue multiply to 32, and the resolution is a multiple of 32, so
+        // the cost is exactly proportional to the number of pixels.
         let cells = |resolution_px: u32| u64::from(resolution_px / 32).pow(2);
         self.multiply_accumulates / cells(self.default_resolution) * cells(resolution_px)
     }
 
-    /// The accuracy that was published for this resolution, percent; `None` where none was.
+    /// The accuracy published for this resolution, percent; `None` if there is none.
     #[must_use]
     pub fn top1_percent_at(&self, resolution_px: u32) -> Option<f32> {
         let published = self.imagenet_top1.as_ref()?;
         (published.resolution_px == resolution_px).then_some(published.percent)
     }
 
-    /// The licence of the weights in full, which asks to be passed on with them.
+    /// The full text of the licence of the weights, which must be included with them.
     #[must_use]
     pub fn licence_text(&self) -> &'static str {
         LICENCES
@@ -373,7 +373,7 @@ impl Backbone {
             .map_or("", |(_, text)| text)
     }
 
-    /// Where the model file is.
+    /// The path of the model file.
     pub fn path(&self) -> Result<PathBuf, BackboneError> {
         let Some(own) = &self.own else {
             return self.path_in(&model_dirs());
@@ -400,7 +400,7 @@ impl Backbone {
             })
     }
 
-    /// The model file's bytes, its hash checked. Read once per process and kept (some megabytes each).
+    /// The model file's bytes, after checking their hash. Read once per process and kept (some megabytes each).
     pub fn model(&self) -> Result<Arc<[u8]>, BackboneError> {
         static LOADED: Mutex<BTreeMap<String, Arc<[u8]>>> = Mutex::new(BTreeMap::new());
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -475,7 +475,7 @@ mod tests {
         };
         assert_eq!(top1("efficientnet-lite0", 224), Some(75.1));
         assert_eq!(top1("mobilenet-v2", 224), Some(71.88));
-        // Published at 240 pixels, which is not on offer.
+        // Published for 240 pixels, which is not offered.
         assert_eq!(top1("efficientnet-lite1", 256), None);
         assert_eq!(top1("mobilenet-v2", 96), None);
     }

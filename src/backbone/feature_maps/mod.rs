@@ -1,10 +1,9 @@
-//! The last feature map of a network and the weight of each of its channels for a class: what class activation maps
-//! are made of.
+//! The last feature map of a network and the weight of each of its channels for a class, for class activation maps.
 //!
-//! Where the bottleneck is the mean of the last feature map, the weight of a channel is that of the head (B. Zhou et al.,
-//! "Learning Deep Features for Discriminative Localization", CVPR 2016). Elsewhere (layers between the mean and the
-//! bottleneck, a class token) it is the derivative of the class's logit by the channel, summed over the map
-//! (R. Selvaraju et al., "Grad-CAM", ICCV 2017), which for a mean comes to the same.
+//! If the bottleneck is the mean of the last feature map, the weight of a channel is that of the head (B. Zhou et al.,
+//! "Learning Deep Features for Discriminative Localization", CVPR 2016). Otherwise (with layers between the mean and
+//! the bottleneck, or a class token) it is the derivative of the class's logit with respect to the channel, summed
+//! over the map (R. Selvaraju et al., "Grad-CAM", ICCV 2017), which is equivalent for a mean.
 
 mod place;
 
@@ -20,21 +19,21 @@ use crate::backbone::{Architecture, BackboneError, Blocks, FineTunedWeights, Pre
 pub use place::Cells;
 use place::cells;
 
-/// Input and output of the graph that differentiates.
+/// Names of the input and output of the gradient graph.
 const COLUMN: &str = "column_of_the_head";
 const GRADIENT: &str = "gradient_of_the_logit";
 
 /// The last feature map of one image, and its bottleneck.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureMap {
-    /// `f32[C, H, W]`, or `f32[T, C]` of a network that works on tokens.
+    /// `f32[C, H, W]`, or `f32[T, C]` for a network on tokens.
     values: Tensor,
     /// The pooled output, `f32[D]`.
     pub bottleneck: Vec<f32>,
 }
 
 impl FeatureMap {
-    /// Adds another one of the same network, times `factor`.
+    /// Adds another map of the same network, times `factor`.
     pub fn add_scaled(&mut self, other: &Self, factor: f32) {
         let pairs = self.bottleneck.iter_mut().zip(&other.bottleneck);
         pairs.for_each(|(sum, value)| *sum += factor * value);
@@ -46,20 +45,20 @@ impl FeatureMap {
         }
     }
 
-    /// Its numbers, to be kept: the bottleneck, then the map.
+    /// The bottleneck, followed by the map, for storage.
     pub fn numbers(&self) -> impl Iterator<Item = f32> {
         let values = self.values.f32().unwrap_or_default();
         self.bottleneck.iter().chain(values).copied()
     }
 }
 
-/// How the feature map lies in memory.
+/// The layout of a feature map in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Grid {
     channels: usize,
     rows: usize,
     columns: usize,
-    /// Of tokens: how many stand in front of those of the map (class token, registers). `None` for `[C, H, W]`.
+    /// For tokens: how many precede those of the map (class token, registers). `None` for `[C, H, W]`.
     tokens: Option<usize>,
 }
 
@@ -93,7 +92,7 @@ impl Grid {
         self.channels * (self.cells() + self.tokens.unwrap_or(0))
     }
 
-    /// Where the value of a channel at a cell lies.
+    /// The index of the value of a channel at a cell.
     fn at(self, channel: usize, cell: usize) -> usize {
         match self.tokens {
             None => channel * self.cells() + cell,
@@ -117,10 +116,10 @@ fn none(reason: impl Into<String>) -> BackboneError {
     }
 }
 
-/// A network that gives its last feature map beside its bottleneck.
+/// A network with its last feature map and its bottleneck as outputs.
 pub struct FeatureMaps {
     session: Session,
-    /// From the feature map to the derivative by it; `None` where the bottleneck is the map's mean.
+    /// Computes the derivative with respect to the feature map; `None` if the bottleneck is the map's mean.
     gradient: Option<Session>,
     grid: Grid,
     cells: [Cells; 2],
@@ -133,10 +132,11 @@ pub struct FeatureMaps {
 }
 
 impl FeatureMaps {
-    /// Loads a backbone, with tuned weights if there are any, to run on `threads` threads (some 100 ms).
+    /// Loads a backbone, with fine-tuned weights if there are any, to run on `threads` threads (some 100 ms).
     ///
     /// # Errors
-    /// [`BackboneError::NoFeatureMap`] for a network without a last feature map, or through whose end no derivative goes.
+    /// [`BackboneError::NoFeatureMap`] for a network without a last feature map, or with an operator without a
+    /// gradient rule after it.
     pub fn new(
         architecture: &Architecture,
         preprocessing: &Preprocessing,
@@ -148,7 +148,7 @@ impl FeatureMaps {
         Self::of_blocks(&blocks, dim, preprocessing, threads)
     }
 
-    /// The same of the blocks of any network whose bottleneck has the length `dim`.
+    /// The same for the blocks of any network whose bottleneck has the length `dim`.
     pub(in crate::backbone) fn of_blocks(
         blocks: &Blocks,
         dim: usize,
@@ -157,7 +157,7 @@ impl FeatureMaps {
     ) -> Result<Self, BackboneError> {
         let last = blocks.blocks().last();
         let last = last.ok_or_else(|| none("it has no blocks"))?;
-        // Behind the last attention a class token alone may count: what it looks at is seen in front of it.
+        // After the last attention, possibly only the class token matters: the map is taken before it.
         let cut = match last.output.shape.len() {
             3 => &last.output,
             _ => &last.cut,
@@ -196,20 +196,20 @@ impl FeatureMaps {
         self.dim
     }
 
-    /// Rows and columns of a map.
+    /// Numbers of rows and columns of a map.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.grid.rows, self.grid.columns)
     }
 
-    /// Where rows and columns of a map lie in the square that the network sees.
+    /// The positions of a map's rows and columns in the network's square input.
     #[must_use]
     pub fn cells(&self) -> [Cells; 2] {
         self.cells
     }
 
-    /// Whether the bottleneck is the mean of the feature map, so that maps are exact: their mean and the class's bias are
-    /// its logit.
+    /// Whether the bottleneck is the mean of the feature map, so that maps are exact: the mean of a class's map plus
+    /// its bias is its logit.
     #[must_use]
     pub fn is_exact(&self) -> bool {
         self.gradient.is_none()
@@ -232,7 +232,7 @@ impl FeatureMaps {
         Ok(FeatureMap { values, bottleneck })
     }
 
-    /// A map of [`FeatureMap::numbers`]; `None` when they are not as many as this network's has.
+    /// A map from the values of [`FeatureMap::numbers`]; `None` if their number is wrong for this network.
     #[must_use]
     pub fn of_numbers(&self, mut numbers: Vec<f32>) -> Option<FeatureMap> {
         if numbers.len() != self.dim + self.grid.len() {
@@ -247,9 +247,9 @@ impl FeatureMaps {
         })
     }
 
-    /// What each cell of a feature map adds to the dot product of the bottleneck and `column` (`f32[D]`, the weights of
-    /// one class), times the number of cells; row by row. Where maps are exact, the mean is that product. With `baseline`
-    /// it is what each cell adds to the difference from that map's.
+    /// The contribution of each cell of a feature map to the dot product of the bottleneck and `column` (`f32[D]`, the
+    /// weights of one class), times the number of cells; row by row. If maps are exact, the mean is that product. With
+    /// `baseline` it is the contribution to the difference from that map.
     pub fn weigh(
         &mut self,
         map: &FeatureMap,
@@ -288,13 +288,13 @@ impl FeatureMaps {
     }
 }
 
-/// Whether the graph from the feature map to the bottleneck takes the mean over all pixels and does nothing more: tried
-/// on numbers, because there are many ways to write that down.
+/// Whether the graph from the feature map to the bottleneck is just the mean over all pixels. Determined by running
+/// it, because there are many ways to write a mean.
 fn is_mean(back: &Graph, cut: &CutAt, grid: Grid, dim: usize) -> Result<bool, BackboneError> {
     if grid.tokens.is_some_and(|first| first > 0) || grid.channels != dim {
         return Ok(false);
     }
-    // Of both signs and all sizes from 2^-4 to 2^4, in an order without a pattern.
+    // Of both signs and magnitudes from 2^-4 to 2^4, without a pattern.
     let number = |at: usize| {
         let mixed = (at as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let size = f64::from((mixed % 1024) as u32) / 128.0 - 4.0;
@@ -317,7 +317,8 @@ fn is_mean(back: &Graph, cut: &CutAt, grid: Grid, dim: usize) -> Result<bool, Ba
     Ok(found.len() == dim && found.iter().zip(&sums).all(equal))
 }
 
-/// The graph from the feature map and the weights of a class to the derivative of their logit by the map.
+/// The graph from the feature map and the weights of a class to the derivative of the class's logit with respect to
+/// the map.
 fn differentiated(mut back: Graph, dim: usize) -> Result<Graph, BackboneError> {
     let unreachable = |reason: String| none(format!("no derivative goes back to it: {reason}"));
     let (Some(&map), Some(&pooled)) = (back.inputs().first(), back.outputs().first()) else {
@@ -353,7 +354,7 @@ mod tests {
         })
     }
 
-    /// The mean of the map of a class, and its product with the bottleneck.
+    /// The mean of a class's map, and the product of its weights with the bottleneck.
     fn mean_and_product(maps: &mut FeatureMaps) -> (f64, f64) {
         let found = maps.extract(&image()).unwrap();
         let column: Vec<f32> = (0..maps.dim()).map(|at| (at as f32 * 0.7).sin()).collect();
@@ -377,7 +378,7 @@ mod tests {
             assert!(maps.is_exact(), "{name}");
             let side = architecture.resolution_px as usize / 32;
             assert_eq!(maps.size(), (side, side));
-            // Padding behind alone, as TensorFlow has it, or on both sides.
+            // Padding only at the end, as in TensorFlow, or on both sides.
             let first = if name.starts_with("mobilenet") {
                 0.5
             } else {
@@ -398,7 +399,7 @@ mod tests {
         }
     }
 
-    /// `image → 3×3 convolution → mean → what `behind` adds`.
+    /// `image → 3×3 convolution → mean → layers added by behind`.
     fn network(
         behind: impl FnOnce(&mut Graph, crate::graph::ValueId) -> crate::graph::ValueId,
     ) -> Blocks {
@@ -435,7 +436,8 @@ mod tests {
         FeatureMaps::of_blocks(blocks, 6, &preprocessing, 1).unwrap()
     }
 
-    /// A factor behind the mean is no mean, and its derivative is known: the map is that of the mean times the factor.
+    /// With a factor after the mean it is no plain mean, and the derivative is known: the map is that of the mean
+    /// times the factor.
     #[test]
     fn what_lies_behind_the_mean_is_differentiated() {
         let mut plain = maps_of(&network(|_, flat| flat));

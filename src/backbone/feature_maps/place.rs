@@ -1,23 +1,24 @@
-//! Where the cells of a feature map lie in the image: the centres of their receptive fields.
+//! The positions of a feature map's cells in the image: the centres of their receptive fields.
 //!
-//! Cells do not tile the image evenly. With TensorFlow's padding at stride 2 (all of it behind) the middle of the first
-//! cell of a 7 × 7 map of 224 pixels is pixel 31, with `PyTorch`'s (one pixel on each side) it is pixel 0, not 15.5.
+//! Cells do not tile the image evenly. With TensorFlow's padding at stride 2 (only at the end), the centre of the
+//! first cell of a 7 × 7 map of 224 pixels is pixel 31; with `PyTorch`'s (one pixel on each side) it is pixel 0, not
+//! 15.5.
 
 use crate::graph::{Graph, Node, Op, ValueId};
 
 use crate::backbone::CutAt;
 
-/// The middles of a row of cells, in parts of the image's side.
+/// The centres of a row of cells, as fractions of the image's side.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cells {
-    /// The middle of the first cell.
+    /// The centre of the first cell.
     pub first: f64,
-    /// From one middle to the next.
+    /// The distance of successive centres.
     pub step: f64,
 }
 
 impl Cells {
-    /// Of so many cells that tile the side.
+    /// The centres of `count` cells that tile the side.
     #[must_use]
     pub fn even(count: usize) -> Self {
         let step = 1.0 / count.max(1) as f64;
@@ -28,8 +29,8 @@ impl Cells {
     }
 }
 
-/// The middles of rows and columns of the map at `cut`, by the convolutions and pools on the way from the image of `side`
-/// pixels to it; evenly spread where the way leads through something else that moves pixels.
+/// The centres of rows and columns of the map at `cut`, computed from the convolutions and pools between the image of
+/// `side` pixels and the map; evenly spaced if other operators between them move pixels.
 pub(in crate::backbone) fn cells(front: &Graph, cut: &CutAt, side: usize) -> [Cells; 2] {
     let [_, rows, columns] = *cut.shape.as_slice() else {
         let count = cut.shape.first().copied().unwrap_or(1).isqrt();
@@ -44,7 +45,7 @@ pub(in crate::backbone) fn cells(front: &Graph, cut: &CutAt, side: usize) -> [Ce
         first: (first + 0.5) / side as f64,
         step: step / side as f64,
     });
-    // A way that was misread would not cover the image.
+    // If the graph was misinterpreted, the cells would not cover the image.
     let covers = |(cells, even): (&Cells, &Cells)| (cells.step / even.step - 1.0).abs() < 0.35;
     if parts.iter().zip(&even).all(covers) {
         parts
@@ -53,7 +54,7 @@ pub(in crate::backbone) fn cells(front: &Graph, cut: &CutAt, side: usize) -> [Ce
     }
 }
 
-/// For rows and columns, how many pixels lie between the middles of two cells, and the pixel at the middle of the first.
+/// For rows and columns, the distance of the centres of two cells in pixels, and the pixel at the centre of the first.
 fn walk(graph: &Graph, map: ValueId) -> Option<[(f64, f64); 2]> {
     let mut found = [(1.0, 0.0); 2];
     let mut value = map;
@@ -68,8 +69,8 @@ fn walk(graph: &Graph, map: ValueId) -> Option<[(f64, f64); 2]> {
             *step *= stride;
             *first = *first * stride + shifts.get(at)?;
         }
-        // Of several the one that the others were added to or joined with: all have the same middles. What
-        // is 1 × 1 only scales the channels.
+        // Of several inputs, follow the one that others were added to or concatenated with: all have the same centres.
+        // A 1 × 1 input only scales channels.
         let is_map = |input: &&ValueId| {
             graph.constant_of(**input).is_none()
                 && graph
@@ -81,8 +82,8 @@ fn walk(graph: &Graph, map: ValueId) -> Option<[(f64, f64); 2]> {
     }
 }
 
-/// Stride, and how far the middle of a window lies behind its place times the stride, for rows and columns; `None` for what
-/// moves pixels in another way.
+/// The stride, and the offset of a window's centre from its index times the stride, for rows and columns; `None` for
+/// operators that move pixels in other ways.
 fn slide(graph: &Graph, node: &Node) -> Option<([f64; 2], [f64; 2])> {
     let x = node.input(0)?;
     let pixels = |value| -> Option<Vec<usize>> {
@@ -100,7 +101,7 @@ fn slide(graph: &Graph, node: &Node) -> Option<([f64; 2], [f64; 2])> {
             false,
         ),
         Op::Pool(pool) => (&pool.sliding, pool.sliding.taps()?, pool.ceil),
-        // What leaves each pixel where it is.
+        // Operators that do not move pixels.
         Op::Elementwise(_) | Op::Activation(_) | Op::Norm(_) | Op::Reshaping(_) | Op::Moves(_) => {
             let output = node.output()?;
             let same = node

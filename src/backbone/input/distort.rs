@@ -1,15 +1,15 @@
-//! What a view does to the pixels of its square: rotation, hue, blur and cutout.
+//! Augmentations of a square of pixels: rotation, hue, blur and cutout.
 
 use image::{DynamicImage, Rgb, RgbImage};
 
-/// A blur of a smaller deviation leaves 8-bit pixels as they are.
+/// A blur with a smaller standard deviation does not change 8-bit pixels.
 const LEAST_BLUR_PX: f32 = 0.1;
 
-/// Rotates a square clockwise about its centre by so many degrees, with bilinear interpolation. What comes from outside
-/// of it is the image mirrored at its edges.
+/// Rotates a square clockwise about its centre by `degrees`, with bilinear interpolation. Pixels outside the image are
+/// those of the image mirrored at its edges.
 pub(in crate::backbone) fn rotate(square: &RgbImage, degrees: f64) -> RgbImage {
     let side = i64::from(square.width());
-    // Whole numbers from here on, so that every machine gets the same pixels.
+    // Integers from here on, so that every machine gives the same pixels.
     let [sin, cos] = {
         let (sin, cos) = degrees.to_radians().sin_cos();
         [sin, cos].map(|value| (value * 65536.0).round() as i64)
@@ -31,13 +31,13 @@ pub(in crate::backbone) fn rotate(square: &RgbImage, degrees: f64) -> RgbImage {
     };
     let mut rotated = RgbImage::new(square.width(), square.height());
     for (x, y, out) in rotated.enumerate_pixels_mut() {
-        // Twice the distance from the centre, pixels.
+        // Twice the distance from the centre, in pixels.
         let [across, down] = [x, y].map(|at| 2 * i64::from(at) + 1 - side);
-        // Where it comes from, counted from the centre of the first pixel; units of 2⁻¹⁷ pixels.
+        // The source position from the centre of the first pixel, in units of 2⁻¹⁷ pixels.
         let from_x = ((side - 1) << 16) + across * cos + down * sin;
         let from_y = ((side - 1) << 16) - across * sin + down * cos;
         let [left, top] = [from_x, from_y].map(|from| from >> 17);
-        // 256 parts of the way to the next pixel.
+        // The position between two pixels in 256 steps.
         let [right_part, lower_part] = [from_x, from_y].map(|from| ((from >> 9) & 255) as u32);
         let corners = [
             (pixel(left, top), (256 - right_part) * (256 - lower_part)),
@@ -56,8 +56,8 @@ pub(in crate::backbone) fn rotate(square: &RgbImage, degrees: f64) -> RgbImage {
     rotated
 }
 
-/// Rotates hues by so many degrees at the same luminance: the matrix of `feColorMatrix type="hueRotate"` in SVG. (That of
-/// the `image` crate rounds down, which makes greys darker.)
+/// Rotates hues by `degrees` at constant luminance: the matrix of `feColorMatrix type="hueRotate"` in SVG. (The one in
+/// the `image` crate rounds down, which darkens greys.)
 pub(in crate::backbone) fn rotate_hue(square: &mut RgbImage, degrees: f64) {
     const LUMINANCE: [f64; 3] = [0.213, 0.715, 0.072];
     const OF_SINE: [[f64; 3]; 3] = [
@@ -66,7 +66,7 @@ pub(in crate::backbone) fn rotate_hue(square: &mut RgbImage, degrees: f64) {
         [-0.787, 0.715, 0.072],
     ];
     let (sin, cos) = degrees.to_radians().sin_cos();
-    // In units of 2⁻¹⁶, so that every machine gets the same pixels.
+    // In units of 2⁻¹⁶, so that every machine gives the same pixels.
     let matrix: [[i32; 3]; 3] = std::array::from_fn(|to| {
         let sines = OF_SINE.get(to).copied().unwrap_or_default();
         let parts: [f64; 3] = std::array::from_fn(|from| {
@@ -87,16 +87,17 @@ pub(in crate::backbone) fn rotate_hue(square: &mut RgbImage, degrees: f64) {
     }
 }
 
-/// Blurs with a Gaussian of this deviation, pixels. What lies outside is as the edge.
+/// Gaussian blur with this standard deviation, in pixels. The edge pixels are repeated outside.
 pub(in crate::backbone) fn blur(square: RgbImage, deviation: f32) -> RgbImage {
-    // No number is not larger either.
+    // Also false for NaN.
     if deviation >= LEAST_BLUR_PX {
         return DynamicImage::ImageRgb8(square).blur(deviation).into_rgb8();
     }
     square
 }
 
-/// Covers a square with a colour. Its side and its centre (x, y) are parts of the side; what of it lies outside is cut off.
+/// Covers a square with a colour. Its side and its centre (x, y) are fractions of the image's side; it is clipped at
+/// the edges.
 pub(in crate::backbone) fn cover(square: &mut RgbImage, [side, x, y]: [f64; 3], colour: [u8; 3]) {
     let length = f64::from(square.width());
     let bounds = |centre: f64| {
@@ -138,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_rotation_is_clockwise_about_the_centre_and_fills_the_corners_from_the_edges() {
-        // A dark spot to the right of the centre moves below the horizontal line through it.
+        // A dark spot to the right of the centre moves below the horizontal line through the centre.
         let spot = |x: u32, y: u32| x.abs_diff(75) <= 3 && y.abs_diff(50) <= 3;
         let square = RgbImage::from_fn(101, 101, |x, y| {
             Rgb(if spot(x, y) { [0; 3] } else { [200; 3] })
@@ -155,7 +156,7 @@ mod tests {
         // 25 pixels from the centre, 50 + 25 · (cos 30°, sin 30°).
         assert!((mean(0) - 71.65).abs() < 0.2, "{}", mean(0));
         assert!((mean(1) - 62.5).abs() < 0.2, "{}", mean(1));
-        // Nothing was made up: all else is what the image has.
+        // No new values: all others occur in the image.
         assert!(rotated.pixels().all(|pixel| pixel.0[0] <= 200));
         assert_eq!(rotated.get_pixel(0, 0).0, [200; 3]);
         // Where the image is smooth at its edge, the reflection continues it without a step.
@@ -173,7 +174,7 @@ mod tests {
     fn a_hue_is_rotated_and_grey_stays() {
         let mut square = RgbImage::from_pixel(4, 4, Rgb([150, 100, 100]));
         rotate_hue(&mut square, 120.0);
-        // Towards green, as bright as before: 0.213 R + 0.715 G + 0.072 B.
+        // Towards green at the same luminance: 0.213 R + 0.715 G + 0.072 B.
         let [red, green, blue] = square.get_pixel(0, 0).0.map(f64::from);
         assert!(green > red && green > blue, "{red} {green} {blue}");
         let luminance = 0.213 * red + 0.715 * green + 0.072 * blue;
@@ -194,7 +195,7 @@ mod tests {
             square.put_pixel(column, 20, Rgb([255; 3]));
         }
         let blurred = blur(square.clone(), 2.0);
-        // A line across has the profile of the Gaussian down: 255 / (σ √2π) · exp(−d² / 2σ²).
+        // The profile across a line is the Gaussian: 255 / (σ √2π) · exp(−d² / 2σ²).
         for row in 10..31 {
             let distance = f64::from(row) - 20.0;
             let expected = 255.0 / (2.0 * (2.0 * std::f64::consts::PI).sqrt());

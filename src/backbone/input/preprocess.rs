@@ -1,9 +1,8 @@
-//! From an image to the backbone's input; one definition, stored with the run and shipped with the export.
+//! Converts an image to the backbone's input. There is one definition, stored with the run and included in exports.
 //!
-//! The resize is a triangle filter widened by the scale factor when shrinking: what Pillow calls
-//! `Image.resize(size, BILINEAR)`, torchvision `antialias=True` and TensorFlow
-//! `tf.image.resize(…, antialias=True)`. Whoever runs an exported model can repeat it; the result equals
-//! Pillow's to within one level of 255.
+//! The resize is a triangle filter, widened by the scale factor when reducing: Pillow's `Image.resize(size,
+//! BILINEAR)`, torchvision's `antialias=True` and TensorFlow's `tf.image.resize(…, antialias=True)`. So users of an
+//! exported model can reproduce it; the result equals Pillow's to within one level of 255.
 
 use fast_image_resize::images::{CroppedImage, CroppedImageMut, Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -14,28 +13,28 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// The largest square in the middle.
+    /// Crop to the largest square in the middle.
     CenterCrop,
-    /// Width and height are scaled separately.
+    /// Scale width and height separately.
     Stretch,
-    /// The whole image with grey bars.
+    /// Pad with grey bars.
     Pad,
 }
 
-/// Cut, size, order and normalisation of the input.
+/// Crop, size, order and normalisation of the input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preprocessing {
     /// How the image is made square.
     pub fit: Fit,
     /// Width and height in pixels.
     pub resolution_px: u32,
-    /// Subtracted from each channel value (0..=255), R, G, B.
+    /// Subtracted from each channel value (0..=255); R, G, B.
     pub mean: [f32; 3],
-    /// Divides each channel value after that.
+    /// Divisor of each channel value after that; R, G, B.
     pub std: [f32; 3],
 }
 
-/// The part of the image that is taken, and the part of the square it fills; pixels.
+/// The part of the image that is used, and the part of the square that it fills, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backbone) struct Placement {
     pub source: Rect,
@@ -50,11 +49,11 @@ pub(in crate::backbone) struct Rect {
     pub height: u32,
 }
 
-/// The longest side of an input, pixels: several times that of any backbone, and no more memory than any machine has.
+/// The largest side of an input in pixels: several times that of any backbone, and moderate in memory.
 const MOST_PX: u32 = 4096;
 
 impl Preprocessing {
-    /// What makes it one that no network has, as the end of a sentence: runs and model files may come from anywhere.
+    /// Why these are invalid for any network, as the end of a sentence: runs and model files may come from anywhere.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let side = self.resolution_px;
@@ -68,19 +67,19 @@ impl Preprocessing {
         (!is_usable).then(|| "its mean or standard deviation is no number to normalise by".into())
     }
 
-    /// Cuts and resizes with antialiasing: `resolution × resolution` RGB, 8 bits.
+    /// Crops and resizes with antialiasing: `resolution × resolution` RGB, 8 bits.
     #[must_use]
     pub fn resize(&self, image: &RgbImage) -> RgbImage {
         self.resize_with(&mut Resizer::new(), image)
     }
 
-    /// [`Preprocessing::resize`] with the buffers of `resizer` used again, for loops.
+    /// [`Preprocessing::resize`] that reuses the buffers of `resizer`, for loops.
     pub(crate) fn resize_with(&self, resizer: &mut Resizer, image: &RgbImage) -> RgbImage {
         let placement = self.place(image.width(), image.height());
         self.resize_placed(resizer, image, placement)
     }
 
-    /// Resizes a part of the image onto a part of the square, whose rest is bars.
+    /// Resizes a part of the image to a part of the square; the rest is bars.
     pub(in crate::backbone) fn resize_placed(
         &self,
         resizer: &mut Resizer,
@@ -94,19 +93,20 @@ impl Preprocessing {
             RgbImage::new(side, side)
         };
         if let Err(error) = resize_rect(resizer, image, &mut square, placement) {
-            // Only an empty image has no place, and no decoder yields one; it comes out plain.
+            // Only an empty image has no placement, and decoders do not return empty images; the result is then one
+            // colour.
             log::error!("a picture could not be resized: {error}");
         }
         square
     }
 
-    /// The colour of the bars of [`Fit::Pad`]: the mean, which becomes about zero after normalisation.
+    /// The colour of the bars of [`Fit::Pad`]: the mean, which normalisation maps to about zero.
     #[must_use]
     pub fn bar_colour(&self) -> [u8; 3] {
         self.mean.map(|mean| mean.round().clamp(0.0, 255.0) as u8)
     }
 
-    /// Where the plain view of an image of this size comes from and goes to.
+    /// The placement of the plain view of an image of this size.
     pub(in crate::backbone) fn place(&self, width: u32, height: u32) -> Placement {
         let side = self.resolution_px;
         let whole = |width, height| Rect {
@@ -133,7 +133,7 @@ impl Preprocessing {
                 }
             }
             Fit::Pad => {
-                // Halves round up, in whole numbers, so that every language gets the same.
+                // Halves are rounded up, in integers, so that every programming language gives the same result.
                 let longer = u64::from(width.max(height).max(1));
                 let scaled = |length: u32| {
                     let scaled = (2 * u64::from(length) * u64::from(side) + longer) / (2 * longer);
@@ -153,8 +153,8 @@ impl Preprocessing {
         }
     }
 
-    /// Where the columns and the rows of an image of this size lie in the square that the network sees, as parts of its
-    /// side, 0..=1; `None` for those that are cut away.
+    /// The positions of the columns and rows of an image of this size in the network's square input, as fractions of
+    /// its side, 0..=1; `None` for those that are cropped.
     #[must_use]
     pub fn places_in_square(&self, width: u32, height: u32) -> [Vec<Option<f64>>; 2] {
         let Placement { source, target } = self.place(width, height);
@@ -177,7 +177,7 @@ impl Preprocessing {
     pub fn normalize_into(&self, pixels: &RgbImage, out: &mut [f32]) {
         let area = pixels.width() as usize * pixels.height() as usize;
         debug_assert_eq!(out.len(), 3 * area);
-        // There are only 256 values per channel, so the division is done once for each.
+        // There are only 256 values per channel, so each division is done once.
         let tables: [[f32; 256]; 3] = std::array::from_fn(|channel| {
             std::array::from_fn(|value| {
                 let (mean, std) = match channel {
@@ -198,9 +198,9 @@ impl Preprocessing {
         }
     }
 
-    /// Identifies everything that changes the input of the backbone, for the keys of caches.
+    /// A text that contains everything that affects the input of the backbone, for the keys of caches.
     pub(crate) fn fingerprint(&self) -> String {
-        // The number in front changes when the code above starts to give other pixels.
+        // The leading number is increased when a change of the code above gives other pixels.
         format!(
             "1 bilinear-antialias {:?} {} {:?} {:?}",
             self.fit, self.resolution_px, self.mean, self.std
@@ -223,8 +223,8 @@ fn resize_rect(
     )?;
     let (width, height) = square.dimensions();
     let mut to = Image::from_slice_u8(width, height, square, PixelType::U8x3)?;
-    // Views rather than crop boxes: the filter must not see pixels outside the cut, or cutting first
-    // and resizing then, as others do it, would give another result along the edge.
+    // Views of the crop instead of crop boxes: the filter must not see pixels outside the crop, or else cropping first
+    // and resizing then, as others do, would give a different result at the edge.
     let from = CroppedImage::new(&from, source.left, source.top, source.width, source.height)?;
     let mut to = CroppedImageMut::new(
         &mut to,
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Antialiased bilinear as Pillow defines it, in 64-bit floating point, both passes rounded to 8 bits.
+    /// Pillow's antialiased bilinear filter, in 64-bit floats, both passes rounded to 8 bits.
     fn reference(image: &RgbImage, width: u32, height: u32) -> RgbImage {
         let pass = |length_in: u32, length_out: u32, get: &dyn Fn(u32) -> [u8; 3], at: u32| {
             let scale = f64::from(length_in) / f64::from(length_out);
@@ -326,7 +326,7 @@ mod tests {
         let stretched = preprocessing(Fit::Stretch, 64).resize(&image);
         assert!(largest_difference(&stretched, &reference(&image, 64, 64)) <= 1);
 
-        // 97 · 64 / 150 = 41.4, so 41 rows, 11 of grey above and 12 below.
+        // 97 · 64 / 150 = 41.4, so 41 rows, with 11 grey ones above and 12 below.
         let padded = preprocessing(Fit::Pad, 64).resize(&image);
         let inner = image::imageops::crop_imm(&padded, 0, 11, 64, 41).to_image();
         assert!(largest_difference(&inner, &reference(&image, 64, 41)) <= 1);
@@ -346,7 +346,7 @@ mod tests {
         }
     }
 
-    /// The middle of the image lies in the middle of the square, and a crop's edges at its edges.
+    /// The middle of the image is in the middle of the square, and the edges of a crop are at its edges.
     #[test]
     fn columns_and_rows_have_their_places_in_the_square() {
         let [columns, rows] = preprocessing(Fit::CenterCrop, 32).places_in_square(100, 50);
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!((rows[0], rows[49]), (Some(0.01), Some(0.99)));
         let [columns, _] = preprocessing(Fit::Stretch, 32).places_in_square(100, 50);
         assert_eq!((columns[0], columns[99]), (Some(0.005), Some(0.995)));
-        // 16 of 32 rows are filled, 8 above and 8 below are bars.
+        // 16 of 32 rows are filled; 8 above and 8 below are bars.
         let [columns, rows] = preprocessing(Fit::Pad, 32).places_in_square(100, 50);
         assert_eq!(columns[99], Some(0.995));
         assert_eq!((rows[0], rows[49]), (Some(0.255), Some(0.745)));

@@ -1,13 +1,12 @@
-//! Views: readings of one frame that differ as photos of the same thing differ.
+//! Views: augmented versions of a frame that differ like several photos of one subject.
 //!
-//! View 0 is the plain one. Each further view is cropped, mirrored and lit at random, with the parameters of
-//! `retrain.py`: from the square that the plain view shows, a smaller square is taken whose side is
-//! `1 / ((1 + random_crop) · s)` of it, with s between 1 and `1 + random_scale`, at a random place;
-//! brightness is multiplied by a factor between `1 − random_brightness` and `1 + random_brightness`.
-//! The crop is made on the image itself, in whole pixels, so that a view is resized once like the plain one. What
-//! retrain.py does not have is done to the resized square ([`crate::backbone::input::distort`]), in this order: mirror, rotation,
-//! brightness, hue, blur, cutout. Which view comes out follows from the file's content, the seed and the number of
-//! the view alone, on every machine.
+//! View 0 is the plain one. Each further view is randomly cropped, mirrored and brightened, with the parameters of
+//! `retrain.py`. From the square of the plain view, a smaller square is taken at a random place; its side is
+//! `1 / ((1 + random_crop) · s)` of the square's, with s between 1 and `1 + random_scale`. Brightness is multiplied by a
+//! factor between `1 − random_brightness` and `1 + random_brightness`. The crop is made on the image itself, in whole
+//! pixels, so that a view is resized once, like the plain one. Augmentations that retrain.py lacks are applied to the
+//! resized square ([`crate::backbone::input::distort`]), in this order: mirror, rotation, brightness, hue, blur, cutout.
+//! A view depends only on the file's content, the seed and the number of the view, on every machine.
 
 use fast_image_resize::Resizer;
 use image::RgbImage;
@@ -19,28 +18,28 @@ use super::distort::{blur, cover, rotate, rotate_hue};
 use super::preprocess::{Placement, Rect};
 use crate::backbone::Preprocessing;
 
-/// The largest deviation of a blur, pixels.
+/// The largest standard deviation of a blur, in pixels.
 const MOST_BLUR_PX: f32 = 10.0;
 
-/// How views other than the plain one differ from it. The names of the first four are those of `retrain.py`.
+/// The augmentation of all views except the plain one. The names of the first four are those of `retrain.py`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Augmentation {
-    /// Whether half of the views are mirrored. Off by default: to many things left and right matter.
+    /// Whether half of the views are mirrored. Off by default, because for many subjects left and right matter.
     pub flip_left_right: bool,
-    /// Percent of a margin that is cut off at a random place, 0..=100.
+    /// Percent of a margin that is cropped at a random place, 0..=100.
     pub random_crop: u8,
-    /// Percent by which the image is enlarged at most, 0..=100.
+    /// Largest enlargement in percent, 0..=100.
     pub random_scale: u8,
-    /// Percent by which pixels are made brighter or darker at most, 0..=100.
+    /// Largest change of brightness in percent, 0..=100.
     pub random_brightness: u8,
-    /// Degrees by which the image is rotated at most, to either side, 0..=180.
+    /// Largest rotation to either side in degrees, 0..=180.
     pub random_rotation: u8,
-    /// Degrees by which hues are rotated at most, to either side, 0..=180.
+    /// Largest rotation of hues to either side in degrees, 0..=180.
     pub random_hue: u8,
-    /// Largest deviation of a Gaussian blur, pixels of the network's input, 0..=10.
+    /// Largest standard deviation of a Gaussian blur, in pixels of the network's input, 0..=10.
     pub random_blur: f32,
-    /// Largest side of a square that is covered with the mean, percent of the image's side, 0..=100.
+    /// Largest side of a square that is covered with the mean colour, in percent of the image's side, 0..=100.
     pub random_cutout: u8,
 }
 
@@ -57,7 +56,7 @@ impl Default for Augmentation {
 }
 
 impl Augmentation {
-    /// Nothing of all that.
+    /// No augmentation.
     pub const OFF: Self = Self {
         flip_left_right: false,
         random_crop: 0,
@@ -69,15 +68,15 @@ impl Augmentation {
         random_cutout: 0,
     };
 
-    /// Whether all views are the plain one.
+    /// Whether all views are equal to the plain one.
     #[must_use]
     pub fn is_off(self) -> bool {
         self == Self::OFF
     }
 
-    /// Identifies everything that decides on the views of a content, for the keys of caches.
+    /// A text that contains everything that determines the views of a content, for the keys of caches.
     pub(in crate::backbone) fn fingerprint(self, seed: u64) -> String {
-        // The number in front changes when the code below starts to give other views.
+        // The leading number is increased when a change of the code below gives other views.
         let of_retrain = format!(
             "1 {} {} {} {} {seed}",
             self.flip_left_right, self.random_crop, self.random_scale, self.random_brightness
@@ -90,7 +89,7 @@ impl Augmentation {
             ..self
         };
         if self == only_these {
-            // What was filed before there were others is still found.
+            // The key of earlier versions, without the later settings, stays valid.
             return of_retrain;
         }
         format!(
@@ -100,29 +99,29 @@ impl Augmentation {
     }
 }
 
-/// One reading of an image.
+/// The parameters of one view of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::backbone) struct View {
-    /// Side of the square that is taken, as a part of the plain view's, in 0..=1.
+    /// Side of the cropped square, as a fraction of the plain view's, in 0..=1.
     side: f64,
-    /// Where it begins, as a part of the plain view's side.
+    /// Offset of the cropped square, as a fraction of the plain view's side.
     left: f64,
     top: f64,
     mirrored: bool,
     /// Factor of the brightness, in units of 2⁻¹⁶.
     brightness: u64,
-    /// Degrees, clockwise.
+    /// Rotation in degrees, clockwise.
     rotation: f64,
-    /// Degrees.
+    /// Rotation of hues in degrees.
     hue: f64,
-    /// Deviation of the blur, pixels.
+    /// Standard deviation of the blur, in pixels.
     blur: f32,
-    /// Side and centre (x, y) of the covered square, as parts of the side.
+    /// Side and centre (x, y) of the covered square, as fractions of the image's side.
     cutout: [f64; 3],
 }
 
 impl View {
-    /// The view as it was photographed.
+    /// The view without augmentation.
     pub const PLAIN: Self = Self {
         side: 1.0,
         left: 0.0,
@@ -145,7 +144,7 @@ impl View {
         hasher.update(&seed.to_le_bytes());
         hasher.update(&number.to_le_bytes());
         let mut random = Random(ChaCha8Rng::from_seed(*hasher.finalize().as_bytes()));
-        // All are drawn whatever is switched off, so that one parameter does not change what another does.
+        // All are drawn, even if an augmentation is off, so that one parameter does not affect another.
         let [scale, left, top, mirror, light] = std::array::from_fn(|_| random.unit());
         let [rotation, hue, blur, cutout, x, y] = std::array::from_fn(|_| random.unit());
         let percent = |value: u8| f64::from(value.min(100)) / 100.0;
@@ -166,7 +165,7 @@ impl View {
         }
     }
 
-    /// Crops, resizes and changes an image: `resolution × resolution` RGB, 8 bits.
+    /// Crops, resizes and augments an image: `resolution × resolution` RGB, 8 bits.
     pub fn resize(
         &self,
         preprocessing: &Preprocessing,
@@ -199,7 +198,7 @@ impl View {
         square
     }
 
-    /// What the plain placement becomes when this part of the square fills the whole of it.
+    /// The plain placement when this part of the square is enlarged to all of it.
     fn place(&self, plain: Placement, resolution_px: u32) -> Placement {
         let side = f64::from(resolution_px);
         let across = self.along(
@@ -214,7 +213,7 @@ impl View {
             self.top,
             side,
         );
-        // A thin image between bars may lie outside of what is taken; then it is shown as it is.
+        // A narrow image between bars may be outside the cropped square; then the plain view is used.
         let (Some((from_x, to_x)), Some((from_y, to_y))) = (across, down) else {
             return plain;
         };
@@ -230,7 +229,7 @@ impl View {
         }
     }
 
-    /// In one direction: begin and length in the image and in the square, pixels.
+    /// In one direction: offset and length in the image and in the square, in pixels.
     fn along(
         &self,
         source: (u32, u32),
@@ -255,7 +254,7 @@ impl View {
     }
 }
 
-/// Begin and length in whole pixels, at least one, within `0..end`.
+/// Offset and length in whole pixels, at least one, within `0..end`.
 fn whole(begin: f64, finish: f64, end: u32) -> (u32, u32) {
     let first = (begin.round() as u32).min(end.saturating_sub(1));
     let last = (finish.round() as u32).clamp(first + 1, end.max(first + 1));
@@ -265,7 +264,7 @@ fn whole(begin: f64, finish: f64, end: u32) -> (u32, u32) {
 struct Random(ChaCha8Rng);
 
 impl Random {
-    /// A number in `0..1` in steps of 2⁻⁵³; written out, because a library may change its own way.
+    /// A number in `0..1` in steps of 2⁻⁵³; implemented here, because a library may change its algorithm.
     fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -327,7 +326,7 @@ mod tests {
 
     #[test]
     fn views_are_the_same_on_every_machine() {
-        // Another result is other rows under the same key: then the number in the fingerprint goes up.
+        // If the result changes, cached rows are invalid: increase the number in the fingerprint.
         let view = View::of(&[7; 32], 1, STRONG, 3);
         assert_eq!(
             (
@@ -411,7 +410,7 @@ mod tests {
             assert_eq!((without.rotation, without.hue), (0.0, 0.0));
             assert_eq!((without.blur, without.cutout[0]), (0.0, 0.0));
         }
-        // The names of caches on the disks of users; a new setting may change only those that it changes.
+        // The names of existing caches; a new setting may only change the names of those that use it.
         assert_eq!(STRONG.fingerprint(3), "1 true 60 40 50 3");
         assert_eq!(ALL.fingerprint(3), "1 true 60 40 50 3 1 30 20 1.5 40");
         let keys: std::collections::HashSet<String> = [
@@ -530,7 +529,7 @@ mod tests {
 
     #[test]
     fn bars_keep_their_place_around_the_image() {
-        // 97 / 150 of the square are image; a window in the middle of half the side sees nothing else.
+        // 97 / 150 of the square are image; a window in the middle with half the side contains nothing else.
         let preprocessing = preprocessing(Fit::Pad);
         let image = RgbImage::from_pixel(150, 97, Rgb([250, 0, 0]));
         let middle = View {
@@ -541,7 +540,7 @@ mod tests {
         };
         let square = middle.resize(&preprocessing, &mut Resizer::new(), &image);
         assert!(square.pixels().all(|pixel| pixel.0 == [250, 0, 0]));
-        // The upper half shows the bar (11 of 64 rows) in twice the size.
+        // The upper half contains the bar (11 of 64 rows) at twice the size.
         let upper = View { top: 0.0, ..middle };
         let square = upper.resize(&preprocessing, &mut Resizer::new(), &image);
         let bars = square.rows().take_while(|row| {

@@ -1,4 +1,4 @@
-//! What training at each depth would take, measured on this machine before anything starts.
+//! Estimates the duration of a training to each depth, from measurements on this machine before it starts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,55 +22,54 @@ use super::FineTuneSettings;
 use super::network::{cut_of, network};
 use super::rows::{RowBatches, Rows};
 
-/// Fine-tuning is recommended up to this many seconds.
+/// The longest estimated duration in seconds for which fine-tuning is recommended.
 const PATIENCE_SECS: f64 = 300.0;
 
 /// With fewer training frames than this, fine-tuning is not recommended.
 pub(in crate::train) const MIN_FRAMES: usize = 40;
 
-/// Looking at a validation frame takes this part of learning from a training frame.
+/// The time for evaluating a validation frame, as a fraction of that for training on a frame.
 const LOOK_SHARE: f64 = 0.35;
 
-/// What training at one depth would take.
+/// The estimated costs of a training to one depth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DepthEstimate {
-    /// How much is trained.
+    /// The depth.
     pub depth: Depth,
-    /// Numbers that are trained, the head's among them.
+    /// The number of trained weights, including the head's.
     pub trained_weights: u64,
-    /// Steps after the head's.
+    /// Steps of the fine-tuning.
     pub steps: u32,
-    /// Bytes that the activations of all views take on disk, at most those of the budget.
+    /// Bytes of the activations of all views on disk, at most the budget.
     pub cache_bytes: u64,
-    /// Whether they are more than the budget, so that some are computed again in each step.
+    /// Whether they exceed the budget, so that some are computed again in each step.
     pub over_budget: bool,
-    /// Seconds for everything, from images to the trained model, when nothing is cached.
+    /// Seconds for everything, from images to the trained model, if nothing is cached.
     pub secs: f64,
 }
 
-/// What each depth would take, and which is recommended.
+/// The estimated costs of each depth, and the recommended one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// From the shallowest.
     pub depths: Vec<DepthEstimate>,
     /// The deepest that takes at most five minutes; with fewer than 40 training frames the head.
     pub recommended: Depth,
-    /// Training frames that it is for.
+    /// The number of training frames.
     pub train_frames: usize,
 }
 
 impl Estimate {
-    /// The estimate of a depth; depths that come to the same are there once, under the shallowest.
+    /// The estimate for a depth; of equivalent depths only the shallowest has one.
     #[must_use]
     pub fn of(&self, depth: Depth) -> Option<&DepthEstimate> {
         self.depths.iter().rev().find(|found| found.depth <= depth)
     }
 }
 
-/// Measures on this machine what training a project at each depth would take: some steps at each depth, and some
-/// frames through the network. Takes a few seconds; nothing is trained, and
-/// nothing in the project changes. Steps of the depth and of its
-/// batch are those of `settings`.
+/// Estimates the costs of training a project to each depth, by measuring some steps at each depth, and passing some
+/// frames through the network. Takes a few seconds; nothing is trained, and nothing in the project changes. The
+/// numbers of steps and the batch size are those of `settings`.
 pub fn estimate(
     project: &Project,
     settings: &TrainSettings,
@@ -89,7 +88,7 @@ pub fn estimate(
     })
 }
 
-/// The deepest that does not try anybody's patience.
+/// The deepest that takes an acceptable time.
 fn recommended(depths: &[DepthEstimate], train_frames: usize) -> Depth {
     let deepest = depths
         .iter()
@@ -101,38 +100,39 @@ fn recommended(depths: &[DepthEstimate], train_frames: usize) -> Depth {
     }
 }
 
-/// How fast this machine trains a project with one architecture: measured once, the time of any training with that
-/// architecture follows by arithmetic.
+/// The speed of this machine at training a project with one architecture. It is measured once; the duration of any
+/// training with that architecture is then computed from it.
 #[derive(Debug)]
 pub struct Pace {
-    /// Seconds of a step of the head for each frame of its batch.
+    /// Seconds for a step of the head, per frame of its batch.
     head_secs: f64,
-    /// Seconds that a frame takes from its file through the whole network, with all cores at work.
+    /// Seconds for a frame from its file through the whole network, using all cores.
     through_whole: f64,
     whole_macs: f64,
-    /// The depths that were asked for, from the shallowest; those that come to the same are there once.
+    /// The requested depths, from the shallowest; equivalent ones only once.
     plans: Vec<PlanPace>,
-    /// Frames: of training, of validation, all.
+    /// The numbers of training frames, validation frames and all frames.
     train: usize,
     validation: usize,
     all: usize,
     sizes: Sizes,
-    /// Numbers in the head that was measured.
+    /// The number of weights of the measured head.
     head_weights: u64,
 }
 
 #[derive(Debug)]
 struct PlanPace {
     plan: Plan,
-    /// Seconds of a step for each image of its batch; nothing for the head.
+    /// Seconds for a step per image of its batch; 0 for the head.
     per_image: f64,
 }
 
 impl Pace {
-    /// Measures the depths `wanted`, each with the batch of `settings`. Takes a few seconds; nothing in the project changes.
+    /// Measures the depths `wanted`, each with the batch size in `settings`. Takes a few seconds; nothing in the
+    /// project changes.
     ///
     /// # Errors
-    /// Those of a training that is being prepared; cancelled, once `work` is.
+    /// Errors of preparing a training; cancelled, if `work` is.
     pub fn measure(
         project: &Project,
         settings: &TrainSettings,
@@ -151,7 +151,7 @@ impl Pace {
         let dim = settings.architecture.entry()?.bottleneck_dim;
         let sizes = Sizes { dim, classes };
 
-        // A few frames from all over the project.
+        // A few frames, evenly distributed over the project.
         let apart = (all / SAMPLE_FRAMES).max(1);
         let sample: Vec<PathBuf> = selection
             .frames
@@ -169,7 +169,7 @@ impl Pace {
             .first()
             .map_or(1, |plan| plan.macs_front + plan.macs_back)
             .max(1) as f64;
-        // One measurement of images through the front serves all: it is shared out by multiply-accumulates.
+        // A single measurement of images through the front is scaled to all depths by multiply-accumulates.
         let through_whole = match plans.get(1) {
             Some(plan) => {
                 let secs = view_secs(settings, plan, &sample, work)?;
@@ -210,14 +210,14 @@ impl Pace {
         })
     }
 
-    /// Seconds that the bottlenecks of all frames take, which trainings with the same architecture share.
+    /// Seconds for the bottlenecks of all frames, which trainings with the same architecture share.
     #[must_use]
     pub fn first_pass_secs(&self) -> f64 {
         self.through_whole * self.all as f64
     }
 
-    /// Seconds that the activations of all frames at the cut of a depth take, where their bottlenecks are there already; `None` for
-    /// a depth that was not measured.
+    /// Seconds for the activations of all frames at the cut of a depth, if their bottlenecks are cached; `None` for a
+    /// depth that was not measured.
     #[must_use]
     pub fn front_secs(&self, depth: Depth) -> Option<f64> {
         let plan = &self.plan(depth)?.plan;
@@ -227,7 +227,7 @@ impl Pace {
         })
     }
 
-    /// What a training with these settings would take when nothing is cached; `None` for a depth that was not measured.
+    /// The estimate for a training with these settings if nothing is cached; `None` for a depth that was not measured.
     #[must_use]
     pub fn of(&self, settings: &TrainSettings) -> Option<DepthEstimate> {
         let plan = self.plan(settings.fine_tune.depth)?;
@@ -239,7 +239,7 @@ impl Pace {
         plans.find(|found| found.plan.depth <= depth)
     }
 
-    /// Seconds that a frame takes through the front of a plan.
+    /// Seconds for a frame through the front of a plan.
     fn front(&self, plan: &Plan) -> f64 {
         self.through_whole * plan.macs_front as f64 / self.whole_macs
     }
@@ -249,7 +249,7 @@ impl Pace {
         PlanPace { plan, per_image }: &PlanPace,
         settings: &TrainSettings,
     ) -> DepthEstimate {
-        // Views are counted for the depth of the plan, whichever is chosen.
+        // The number of views is that for the depth of the plan, whichever is chosen.
         let fine_tune = FineTuneSettings {
             depth: plan.depth,
             ..settings.fine_tune.clone()
@@ -257,7 +257,7 @@ impl Pace {
         let images_of_head =
             f64::from(settings.how_many_training_steps) * settings.head.learn.batch_size as f64;
         let views = self.train as u64 * u64::from(fine_tune.views_for(self.train));
-        // The time of a step goes into products with its weights.
+        // The time of a step is proportional to the number of weights.
         let larger = head_weights(self.sizes, settings) as f64 / self.head_weights.max(1) as f64;
         let mut found = DepthEstimate {
             depth: plan.depth,
@@ -273,7 +273,7 @@ impl Pace {
         }
         let steps = fine_tune.steps_for(self.train);
         let images = f64::from(steps) * fine_tune.learn.batch_size as f64;
-        // As many validation frames are evaluated as half the training frames seen.
+        // Validation frames evaluated are half as many as the training frames seen.
         let looks = if self.validation == 0 {
             0.0
         } else {
@@ -298,12 +298,12 @@ impl Pace {
     }
 }
 
-/// Numbers in a head with these settings.
+/// The number of weights of a head with these settings.
 fn head_weights(Sizes { dim, classes }: Sizes, settings: &TrainSettings) -> u64 {
     Head::count(dim, settings.head.hidden_units as usize, classes)
 }
 
-/// Seconds of a step at the depth of a plan for each image of its batch.
+/// Seconds for a step at the depth of a plan, per image of its batch.
 fn image_secs(
     blocks: &Arc<Blocks>,
     plan: &Plan,
@@ -313,17 +313,17 @@ fn image_secs(
 ) -> Result<f64, TrainError> {
     let mut quick = settings.clone();
     quick.fine_tune.depth = plan.depth;
-    // A step of the whole network takes long; half of its batch tells as much.
+    // A step of the whole network takes long; half of its batch is sufficient.
     let parts = if plan.depth >= Depth::Stage { 2 } else { 1 };
     quick.fine_tune.learn.batch_size = (settings.fine_tune.learn.batch_size / parts).max(1);
     let secs = step_secs(blocks, plan, &quick, sizes, 2, work)?;
     Ok(secs / quick.fine_tune.learn.batch_size as f64)
 }
 
-/// Frames that are run through the network for a measurement.
+/// The number of frames passed through the network for a measurement.
 const SAMPLE_FRAMES: usize = 12;
 
-/// Seconds that one image takes from its file through the front of a plan, with all cores at work.
+/// Seconds for one image from its file through the front of a plan, using all cores.
 fn view_secs(
     settings: &TrainSettings,
     plan: &Plan,
@@ -355,7 +355,7 @@ fn view_secs(
     Ok(began.elapsed().as_secs_f64() / sample.len().max(1) as f64)
 }
 
-/// Zeros: what the numbers are makes no difference to how long they take.
+/// Rows of zeros: the values do not affect the time.
 struct Nothing;
 
 impl Rows for Nothing {
@@ -369,7 +369,7 @@ impl Rows for Nothing {
     }
 }
 
-/// Seconds that one step takes at the depth of a plan, the shortest of `rounds`.
+/// Seconds for one step at the depth of a plan, the shortest of `rounds`.
 pub(super) fn step_secs(
     blocks: &Arc<Blocks>,
     plan: &Plan,
@@ -408,7 +408,7 @@ pub(super) fn step_secs(
 fn shortest_step(learner: &mut Learner, rounds: u32, work: &Work) -> Result<f64, TrainError> {
     let curves = LiveCurves::default();
     let mut best = f64::INFINITY;
-    // The first step also allocates, so it does not count.
+    // The first step also allocates memory and does not count.
     for step in 1..=rounds + 1 {
         let began = Instant::now();
         learner.run(
@@ -427,7 +427,7 @@ fn shortest_step(learner: &mut Learner, rounds: u32, work: &Work) -> Result<f64,
     Ok(best)
 }
 
-/// Seconds of one step of a network of the catalogue at the depth of the settings; for benchmarks.
+/// Seconds for one step of a network in the catalogue at the depth of the settings; for benchmarks.
 pub fn measure_fine_tuning_step(
     architecture: &Architecture,
     settings: &TrainSettings,

@@ -1,4 +1,4 @@
-//! The back of a network as a problem.
+//! The fine-tuning as a problem: the back of a network with the head.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::train::optimizer::Weight;
 use crate::train::parts::images_at_once;
 use crate::train::problem::{Forward, Problem};
 
-/// The names of the head's weights, in the order of [`Head::tensors`](crate::train::Head): those of a hidden layer, where there is
-/// one, then matrix and bias of the last one.
+/// The names of the head's weights, in the order of [`Head::tensors`](crate::train::Head): those of a hidden layer, if
+/// there is one, then matrix and bias of the last layer.
 pub(super) const HEAD_WEIGHTS: [&str; 4] = [
     "logits.hidden.weight",
     "logits.hidden.bias",
@@ -22,16 +22,16 @@ pub(super) const HEAD_WEIGHTS: [&str; 4] = [
     "logits.bias",
 ];
 
-/// What is trained: the back of the network from the cut to the pooled bottleneck, and the head on it.
+/// The trained part of the network: its back from the cut to the bottleneck, and the head.
 #[derive(Debug, Clone)]
 pub(super) struct Network {
-    /// One input, the cut `f32[N, …]`; one output, `f32[N, D]`.
+    /// A graph with one input, the cut `f32[N, …]`, and one output, `f32[N, D]`.
     pub back: Graph,
-    /// Shape of the cut without the batch: `[C, H, W]`, or `[T, C]` of tokens.
+    /// Shape of the cut without the batch: `[C, H, W]`, or `[T, C]` for tokens.
     pub cut: Vec<usize>,
     /// Number of classes, K.
     pub classes: usize,
-    /// The weights that are trained, the [head's](HEAD_WEIGHTS) last.
+    /// The trained weights, the [head's](HEAD_WEIGHTS) last.
     pub weights: Vec<Weight>,
 }
 
@@ -51,7 +51,7 @@ impl Problem for Network {
         self.classes
     }
 
-    /// Rows of the activation cache, `f16[B, C·H·W]`.
+    /// Declares rows of the activation cache, `f16[B, C·H·W]`.
     fn declare(&self, graph: &mut Graph, _: Part, images: usize) -> [ValueId; 2] {
         let shape = [images, self.row_len()].map(Dim::Fixed);
         [
@@ -72,7 +72,7 @@ impl Problem for Network {
         let lens = std::iter::once(images).chain(self.cut.iter().copied());
         let lens: Vec<i64> = lens.map(|len| len as i64).collect();
         let x = graph.reshape(x, &lens);
-        // The head's weights do not belong to the back.
+        // The head's weights are not in the graph of the back.
         let trained: BTreeMap<ValueId, ValueId> = self
             .weights
             .iter()

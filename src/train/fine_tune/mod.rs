@@ -1,4 +1,4 @@
-//! Training deeper than the head: the last blocks of the backbone, from cached activations.
+//! Fine-tuning: training the last blocks of the backbone from cached activations.
 
 mod estimate;
 mod graph;

@@ -1,4 +1,4 @@
-//! Builds the back of the network from a plan of what is trained, with its initial weights.
+//! Builds the back of the network with a head from a plan, with its initial weights.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::train::{Head, TrainError};
 use super::graph::{HEAD_WEIGHTS, Network};
 use super::settings::FineTuneSettings;
 
-/// The back of the network with a head on it, and the initial contents of the weights that are trained.
+/// The back of the network with a head, and the initial values of the trained weights.
 pub(super) fn network(
     blocks: &Arc<Blocks>,
     plan: &Plan,
@@ -63,7 +63,7 @@ pub(super) fn network(
     Ok((Arc::new(network), initial))
 }
 
-/// Where a plan that goes deeper than the head cuts the network.
+/// The cut of a plan with fine-tuning.
 pub(in crate::train) fn cut_of(plan: &Plan) -> Result<&CutAt, TrainError> {
     plan.cut.as_ref().ok_or_else(|| {
         TrainError::Setting("a training of the head alone has no blocks to train".into())

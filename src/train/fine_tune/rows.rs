@@ -8,9 +8,9 @@ use crate::onnx::{ElementType, Loop, OnnxError};
 use crate::train::TrainError;
 use crate::train::batches::{Batches, Feed, Part, ViewOfFrame};
 
-/// Where activations come from.
+/// A source of activations.
 pub(super) trait Rows {
-    /// Writes the activations of `wanted` into `out`, one after the other.
+    /// Writes the activations of `wanted` to `out`, one after the other.
     fn fill(
         &mut self,
         wanted: &[ViewOfFrame],
@@ -36,7 +36,7 @@ impl Rows for Activations {
     }
 }
 
-/// Rows in batches. Steps and evaluations take equally many.
+/// Batches of rows. Steps and evaluations have the same batch size.
 pub(super) struct RowBatches<'a> {
     rows: &'a mut dyn Rows,
     row_len: usize,
@@ -47,7 +47,7 @@ pub(super) struct RowBatches<'a> {
 }
 
 impl<'a> RowBatches<'a> {
-    /// Of rows of this length.
+    /// Batches of rows with this length.
     pub(super) fn new(rows: &'a mut dyn Rows, row_len: usize, batch: usize) -> Self {
         Self {
             rows,

@@ -1,40 +1,40 @@
-//! Settings of a training deeper than the head.
+//! Settings of the fine-tuning.
 
 use serde::{Deserialize, Serialize};
 
 use crate::backbone::{Augmentation, Depth, Views};
 use crate::train::LearnSettings;
 
-/// Settings of the part of a training that goes deeper than the head. It begins where the head's training ended.
+/// Settings of the fine-tuning, which begins with the trained head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FineTuneSettings {
     /// How much of the network is trained; [`Depth::Head`] trains the head only.
     pub depth: Depth,
-    /// Whether the depth is left to the program, which decides it once the head is trained (see
-    /// [`Decision`](crate::train::Decision)). In the settings of a new run `depth` is then [`Depth::Head`], or the depth
-    /// that is recommended if that is known already; in those of a run it is what was decided.
+    /// Whether the depth is recommended by the program, which decides it once the head is trained (see
+    /// [`Decision`](crate::train::Decision)). In the settings of a new run `depth` is then [`Depth::Head`], or the
+    /// recommended depth if that is already known; in those of a decided run it is the decided depth.
     #[serde(skip_serializing_if = "is_not")]
     pub automatic: bool,
-    /// Steps; `None` chooses by the number of frames (see [`FineTuneSettings::steps_for`]).
+    /// Steps; `None` for a number that depends on the number of frames (see [`FineTuneSettings::steps_for`]).
     pub steps: Option<u32>,
-    /// How it is learned.
+    /// The settings of its optimisation.
     #[serde(flatten)]
     pub learn: LearnSettings,
-    /// Factor of the learning rate from one block to the one before it, over 0 and at most 1: the head learns at
-    /// the full rate, the last block at this part of it, the one before at its square (Howard and Ruder 2018; as
-    /// in Bao et al. 2022). 1 is the same rate for all, as in runs that do not say.
+    /// Factor of the learning rate from one block to the one before it, over 0 and at most 1: the head has the full
+    /// rate, the last block this fraction of it, the one before its square (Howard and Ruder 2018; as in Bao et al.
+    /// 2022). 1 is the same rate for all, as in runs without this setting.
     #[serde(default = "same_rate")]
     pub layer_decay: f32,
-    /// Whether depthwise kernels are trained as well; they are few and cost most.
+    /// Whether depthwise kernels are trained, too; they are few and the most expensive.
     pub train_depthwise: bool,
-    /// Augmented views of each training frame beside the plain one; `None` chooses by the number of frames (see
-    /// [`FineTuneSettings::views_for`]). Runs that do not say had none.
+    /// Augmented views of each training frame, beside the plain one; `None` for a number that depends on the number of
+    /// frames (see [`FineTuneSettings::views_for`]). Runs without this setting had none.
     #[serde(default = "no_views")]
     pub views: Option<u32>,
-    /// What an augmented view may change.
+    /// The augmentation of views.
     pub augmentation: Augmentation,
-    /// Largest size of the cached activations, bytes; beyond that they are computed again each time.
+    /// Largest total size of the cached activations in bytes; rows beyond it are computed again each time.
     pub cache_budget_bytes: u64,
 }
 
@@ -52,9 +52,10 @@ fn no_views() -> Option<u32> {
     Some(0)
 }
 
-/// Most views of each frame that are chosen without a number.
+/// The most views of each frame that are chosen automatically.
 const MOST_VIEWS: u32 = 6;
-/// No more views are chosen than make as many images with the plain ones: each has to go through the network once.
+/// The most images, including plain ones, for which views are chosen automatically: each has to be passed through the
+/// network once.
 const MOST_IMAGES: usize = 30_000;
 
 impl Default for FineTuneSettings {
@@ -74,7 +75,7 @@ impl Default for FineTuneSettings {
 }
 
 impl FineTuneSettings {
-    /// The views that are trained on, in a run that says how many.
+    /// The views that are trained on, in a run with a number of views.
     pub(in crate::train) fn all_views(&self, seed: u64) -> Views {
         Views {
             count: self.views.unwrap_or(0).saturating_add(1),
@@ -83,14 +84,14 @@ impl FineTuneSettings {
         }
     }
 
-    /// Whether anything but the head is trained.
+    /// Whether there is any fine-tuning.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.depth != Depth::Head
     }
 
-    /// Augmented views of each of `frames` training frames: those asked for, or up to six where anything but the head is
-    /// trained, fewer of many frames.
+    /// Augmented views of each of `frames` training frames: the given number; otherwise up to six if there is
+    /// fine-tuning, fewer for many frames.
     #[must_use]
     pub fn views_for(&self, frames: usize) -> u32 {
         self.views.unwrap_or_else(|| {
@@ -102,8 +103,8 @@ impl FineTuneSettings {
         })
     }
 
-    /// Chooses the numbers that are not given for so many training frames, where anything but the head is trained: written
-    /// down, so that whoever resumes a run follows the same schedule.
+    /// Sets the numbers that are not given for this many training frames, if there is fine-tuning: they are stored, so
+    /// that a resumed run follows the same schedule.
     pub(in crate::train) fn settle(&mut self, frames: usize) {
         if self.is_on() {
             self.steps = Some(self.steps_for(frames));
@@ -111,13 +112,13 @@ impl FineTuneSettings {
         }
     }
 
-    /// Whether there are augmented views, as far as the settings alone tell.
+    /// Whether there are augmented views, as far as the settings alone determine it.
     #[must_use]
     pub fn has_views(&self) -> bool {
         self.views_for(1) > 0
     }
 
-    /// Steps for `frames` training frames: those asked for, or as many as see each frame two and a half times,
+    /// Steps for `frames` training frames: the given number; otherwise as many as see each frame two and a half times,
     /// at least 200 and at most 2,000.
     #[must_use]
     pub fn steps_for(&self, frames: usize) -> u32 {

@@ -1,5 +1,5 @@
-//! The rewritten network against the plain one, the optimisers against formulas in double precision, and the
-//! loop's promises: it learns, and gives the same bits again whatever interrupts it.
+//! The rewritten network compared with the plain one, the optimisers with formulas in double precision, and the
+//! guarantees of the loop: it learns, and gives the same bits after any interruption.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,8 +32,8 @@ use crate::train::recipe::Recipe;
 use crate::train::tests::{owned, random};
 use crate::train::{CurvePoint, LearnSettings, LiveCurves, Part, TrainError, TrainSettings};
 
-/// The back of a small network with everything that the layout treats in its own way: pointwise and depthwise
-/// convolutions, with and without stride, a residual, a dense convolution and a pool in between (planes).
+/// The back of a small network with everything that the layout treats differently: pointwise and depthwise
+/// convolutions, with and without stride, a shortcut, a dense convolution and a pool in planes.
 struct Small {
     back: Graph,
     cut: [usize; 3],
@@ -94,7 +94,7 @@ fn small(seed: u64) -> Small {
     }
 }
 
-/// Rows in memory: noise around one centre per class.
+/// Rows in memory: noise around one centre for each class.
 struct Table {
     rows: Vec<Vec<f16>>,
     cancel_at: Option<usize>,
@@ -209,8 +209,8 @@ fn case() -> (
     )
 }
 
-/// Trains from a checkpoint. Also gives where the training stands at its end or where it was cancelled, and the points
-/// up to there.
+/// Trains from a checkpoint. Also returns the progress at its end or when it was cancelled, and the points up to
+/// there.
 fn train(
     from: Checkpoint,
     steps: u32,
@@ -221,7 +221,7 @@ fn train(
     train_on(&sides, from, steps, cancel_at, settings)
 }
 
-/// [`train`] on other sides than those of the [`case`].
+/// [`train`] with other sides than those of the [`case`].
 fn train_on(
     [train, validation]: &[LabelledFrames; 2],
     from: Checkpoint,
@@ -240,7 +240,7 @@ fn train_on(
     )
 }
 
-/// [`train_on`] with a recipe of its own.
+/// [`train_on`] with another recipe.
 fn train_by(
     recipe: &Recipe,
     sides: [&LabelledFrames; 2],
@@ -278,7 +278,7 @@ fn beginning(settings: &TrainSettings, initial: &[Tensor]) -> Checkpoint {
     Checkpoint::beginning(&settings.recipe(Part::FineTuning, 0).optimization, initial)
 }
 
-/// Everything but the time.
+/// Everything except times.
 fn timeless(
     mut checkpoint: Checkpoint,
     mut points: Vec<CurvePoint>,
@@ -360,7 +360,7 @@ fn interrupted_anywhere_it_ends_with_the_same_bits() {
         let begin = || beginning(&settings, &initial);
         let (_, last, points) = train(begin(), 60, None, &settings);
         let whole = timeless(last, points);
-        // `fill` is called for training and for validation alike, so this hits both.
+        // `fill` is called for training and validation alike, so this interrupts both.
         for at in [1, 2, 7, 9, 30, 31, 32, 33, 50, 77] {
             let (end, middle, mut points) = train(begin(), 60, Some(at), &settings);
             assert!(matches!(end, Err(TrainError::Cancelled(_))), "at {at}");

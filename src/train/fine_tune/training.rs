@@ -1,4 +1,4 @@
-//! A training deeper than the head, from prepared data and the trained head to a finished run.
+//! The fine-tuning of a run, from prepared data and the trained head to the finished run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::network::{cut_of, network};
 use super::rows::RowBatches;
 use super::verdict;
 
-/// Trains the blocks that the run's settings name, behind the trained head, from where the run stands, and keeps them.
+/// Trains the blocks for the run's depth together with the head, from the last checkpoint, and keeps them.
 pub(in crate::train) fn fine_tune(
     project: &Project,
     run: &mut Run,
@@ -31,7 +31,7 @@ pub(in crate::train) fn fine_tune(
 ) -> Result<(), TrainError> {
     let fine_tune = run.settings.fine_tune.clone();
     let head_best = run.head_only().and_then(StageResult::best);
-    // What follows learns from activations; of the bottlenecks only those of the test frames are asked for again.
+    // The fine-tuning reads activations; only the bottlenecks of the test frames are needed again.
     prepared.data.train.forget_x();
     prepared.data.validation.forget_x();
     let prepared = &prepared;
@@ -85,7 +85,7 @@ pub(in crate::train) fn fine_tune(
         batches: &mut RowBatches::new(&mut rows, network.row_len(), batch),
         store: Store::of(run.last_stage()),
     };
-    // The figures of its best weights are those on the present frames.
+    // The figures of its best weights are those on the current frames.
     let depth = fine_tune.depth;
     let show =
         |points: &[CurvePoint]| curves.begin_fine_tuning(depth, steps, points, None, head_best);
@@ -113,7 +113,7 @@ pub(in crate::train) fn fine_tune(
     run.keep(&new_head, result, tested.as_ref())
 }
 
-/// The head, and the rest.
+/// Separates the weights of the head from the others.
 fn split_weights(
     network: &Network,
     kept: Vec<Tensor>,
@@ -124,7 +124,7 @@ fn split_weights(
             head.push(tensor);
             continue;
         }
-        // Back to the shape that the network has it in.
+        // Back to the shape in the network.
         let original = network.back.find(&weight.name);
         let original = original.and_then(|weight| network.back.lens(weight));
         let shape = original.unwrap_or_else(|| tensor.shape.clone());
@@ -133,7 +133,7 @@ fn split_weights(
     Ok((Head::of_tensors(&head)?, FineTunedWeights::new(fine_tuned)?))
 }
 
-/// Both classifiers on the test frames, with the whole network as the app and an export run it.
+/// Evaluates both classifiers on the test frames, with the whole network as the app and exports run it.
 fn test(
     project: &Project,
     run: &Run,
@@ -163,7 +163,7 @@ fn test(
         Some(&run.cache_dir()),
         work,
     )?;
-    // A frame that has gone since the bottlenecks were computed counts as wrong for neither.
+    // A frame that is missing now counts as wrong for neither.
     let mut rows = [Vec::new(), Vec::new()];
     let mut labels = Vec::new();
     let mut groups = Vec::new();

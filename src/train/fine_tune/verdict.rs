@@ -10,7 +10,7 @@ use crate::train::BestPoint;
 /// Two-sided 95 % quantile of the normal distribution.
 const Z_95: f64 = 1.959_964;
 
-/// What the comparison on the test frames says.
+/// The result of the comparison on the test frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -34,33 +34,32 @@ pub struct Verdict {
     pub fine_tuned: f64,
     /// 95 % interval of the difference, -1..=1; `None` with fewer than [`MIN_GROUPS`] groups of test frames.
     pub interval: Option<[f64; 2]>,
-    /// Test frames.
+    /// The number of test frames.
     pub frames: usize,
-    /// Groups that they come from.
+    /// The number of their groups.
     pub groups: usize,
-    /// What follows.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// Groups of test frames below which no interval is given.
+/// With fewer groups of test frames there is no interval.
 pub const MIN_GROUPS: usize = 5;
 
-/// Whether fine-tuned weights are worse on so many validation frames than the head alone, beyond chance: by more than two
-/// standard errors of the difference of two counts of wrong answers. The frames are the same, so the true error is smaller; but
-/// the head is the best of hundreds of evaluations on them, so its accuracy there is biased upwards.
+/// Whether fine-tuned weights are worse on this many validation frames than the head alone, beyond chance: by more than
+/// two standard errors of the difference of two counts of wrong answers. As the frames are the same, the true error is
+/// smaller; but the head is the best of hundreds of evaluations on them, so its accuracy there is biased upwards.
 pub(super) fn is_worse(head_only: BestPoint, fine_tuned: BestPoint, frames: usize) -> bool {
     let [before, after] =
         [head_only, fine_tuned].map(|of| (1.0 - f64::from(of.validation_accuracy)) * frames as f64);
     after - before > 2.0 * (after + before).sqrt()
 }
 
-/// Compares two classifiers on the same frames, of which each tells whether it was right.
+/// Compares two classifiers on the same frames; each has the correctness of its answers.
 ///
-/// Frames of one group (a video) are alike, so the variance is taken between groups (the cluster-robust
-/// variance of a mean, Liang and Zeger 1986): with dᵢ = 1, 0 or -1 and its mean d̄, over G groups
-/// `Var = G/(G-1) · Σ_g (Σ_{i∈g} (dᵢ - d̄))² / n²`. Where every frame is a group of its own that is the
-/// usual paired comparison. Two frames are added to each side before (Agresti and Min 2005), so that a handful
-/// of frames that agree do not look certain.
+/// Frames of one group (a video) are similar, so the variance is computed between groups (the cluster-robust variance
+/// of a mean, Liang and Zeger 1986): with dᵢ = 1, 0 or -1 and its mean d̄, over G groups `Var = G/(G-1) · Σ_g (Σ_{i∈g}
+/// (dᵢ - d̄))² / n²`. If every frame is a group of its own, this is the usual paired comparison. Before that, two
+/// frames are added to each side (Agresti and Min 2005), so that a handful of frames that agree do not look certain.
 #[must_use]
 pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Option<Verdict> {
     let frames = head_only.len();
@@ -77,7 +76,7 @@ pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Opti
     let g = by_group.len();
     let difference = share(fine_tuned) - share(head_only);
     let interval = (g >= MIN_GROUPS).then(|| {
-        // One gain and one loss more, each a group of its own.
+        // One additional gain and one additional loss, each a group of its own.
         let clusters = by_group.values().copied().chain([(1.0, 1.0), (-1.0, 1.0)]);
         let n = frames as f64 + 2.0;
         let mean = difference * frames as f64 / n;
@@ -108,7 +107,7 @@ pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Opti
 }
 
 impl Verdict {
-    /// One sentence for a person.
+    /// A sentence for users.
     #[must_use]
     pub fn sentence(&self) -> String {
         let change = if percent(self.head_only) == percent(self.fine_tuned) {
@@ -167,7 +166,7 @@ mod tests {
         verdict(head_only, fine_tuned, &names).unwrap()
     }
 
-    /// 20 frames won and 4 lost of 200, each its own group: the paired interval by hand.
+    /// 20 gains and 4 losses in 200 frames, each its own group: the paired interval computed by hand.
     #[test]
     fn single_frames_give_the_paired_interval() {
         let before: Vec<bool> = (0..200).map(|at| at >= 20).collect();

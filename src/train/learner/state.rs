@@ -1,4 +1,4 @@
-//! What a training in progress holds in its session: weights, the state of the optimiser, the last gradient.
+//! The state of a training in its session: weights, the state of the optimiser, the last gradient.
 
 use crate::onnx::{OnnxError, Tensor};
 use crate::train::TrainError;
@@ -11,7 +11,7 @@ use crate::train::optimizer::Slot;
 use super::Learner;
 
 impl Learner<'_> {
-    /// The weights to evaluate and keep: their moving averages, where there are any.
+    /// The weights to evaluate and keep: their moving averages, if there are any.
     pub(super) fn weights(&self) -> Result<Vec<Tensor>, OnnxError> {
         let averaged = self.recipe.optimization.slots().contains(&Slot::Average);
         let of_each = self.problem.weights().iter().map(|weight| {
@@ -24,7 +24,7 @@ impl Learner<'_> {
         of_each.collect()
     }
 
-    /// The norm of the last step's gradient, before it was clipped, where it is measured and finite.
+    /// The norm of the last step's gradient before clipping, if it is measured and finite.
     pub(super) fn gradient_norm(&self) -> Result<Option<f32>, OnnxError> {
         let recipe = self.recipe;
         let norm = if recipe.outputs_gradient_norm() && self.step_loop.has_stepped() {
@@ -53,7 +53,7 @@ impl Learner<'_> {
         Ok(norm.map(|norm| norm as f32).filter(|norm| norm.is_finite()))
     }
 
-    /// Where the training stands.
+    /// The current state of the training.
     pub(in crate::train) fn snapshot(&self) -> Result<Snapshot<'_>, OnnxError> {
         let weights = self.problem.weights();
         let mut state = Vec::new();
@@ -81,7 +81,7 @@ impl Learner<'_> {
         })
     }
 
-    /// The weights to keep and the step they are from: the best on the validation frames, or the last.
+    /// The weights to keep and their step: the best on the validation frames, or the last.
     pub(in crate::train) fn kept(
         &self,
     ) -> Result<(u32, Option<BestPoint>, Vec<Tensor>), TrainError> {

@@ -2,21 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Buckets of a histogram, as many as TensorBoard makes.
+/// The number of buckets of a histogram, the same as in TensorBoard.
 const BUCKETS: usize = 30;
 
-/// How many numbers lie where, between the least and the largest of them.
+/// A histogram of numbers between their minimum and maximum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
-    /// The least number.
+    /// The minimum.
     pub min: f32,
-    /// The largest number.
+    /// The maximum.
     pub max: f32,
     /// The sum of all numbers.
     pub sum: f64,
     /// The sum of their squares.
     pub sum_squares: f64,
-    /// Numbers in each of the buckets, which are equally wide from `min` to `max`; a single one where these are equal.
+    /// Counts of the buckets, which have equal width between `min` and `max`; a single one if these are equal.
     pub counts: Vec<u32>,
 }
 
@@ -27,12 +27,12 @@ pub struct Bucket {
     pub left: f64,
     /// Its upper end.
     pub right: f64,
-    /// How many numbers lie in it.
+    /// How many numbers are in it.
     pub count: u32,
 }
 
 impl Histogram {
-    /// Of the finite ones of these numbers; `None` when there are none.
+    /// The histogram of the finite ones of these numbers; `None` if there are none.
     #[must_use]
     pub fn of(values: &[f32]) -> Option<Self> {
         let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
@@ -68,7 +68,7 @@ impl Histogram {
         })
     }
 
-    /// Number of numbers.
+    /// The number of numbers.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|count| u64::from(*count)).sum()
@@ -80,7 +80,7 @@ impl Histogram {
         self.sum / self.count().max(1) as f64
     }
 
-    /// Their standard deviation, as of a whole population.
+    /// Their standard deviation, of the whole population.
     #[must_use]
     pub fn deviation(&self) -> f64 {
         let mean = self.mean();
@@ -107,7 +107,7 @@ impl Histogram {
         })
     }
 
-    /// The number below which this share of all, 0..=1, lies, taken as evenly spread within a bucket.
+    /// The value below which the fraction `share` of all numbers, 0..=1, is, interpolated linearly within a bucket.
     #[must_use]
     pub fn quantile(&self, share: f64) -> f64 {
         let wanted = share.clamp(0.0, 1.0) * self.count() as f64;
@@ -142,7 +142,7 @@ mod tests {
         let deviation = (variance.sum::<f64>() / 301.0).sqrt();
         assert!((found.deviation() - deviation).abs() < 1e-6);
         for bucket in found.buckets() {
-            // The largest number belongs to the last bucket; rounding moves a number by one bucket at most.
+            // The maximum belongs to the last bucket; rounding shifts a number by at most one bucket.
             assert!((9..=12).contains(&bucket.count), "{bucket:?}");
         }
         assert!((found.quantile(0.5) - 1.5).abs() < 0.02);

@@ -1,6 +1,6 @@
-//! The log of what was measured in a training: `metrics.jsonl` in the run's folder, one step a line.
+//! The log of measurements in a training: `metrics.jsonl` in the run's folder, one step a line.
 //!
-//! A line that names the columns holds for those after it as well:
+//! The columns of a line also apply to the lines after it:
 //! `{"columns":[{"tag":"learning_rate","side":"run"}],"step":10,"secs":0.5,"values":[0.01]}`.
 
 use std::path::Path;
@@ -17,13 +17,13 @@ struct Line {
     columns: Option<Vec<Series>>,
     step: u32,
     secs: f64,
-    /// `null` where there is no value, or one that JSON has no word for.
+    /// `null` for a missing value, or one that JSON cannot represent.
     values: Vec<Option<f32>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     histograms: Vec<(Series, Histogram)>,
 }
 
-/// The lines of these measurements, which can stand anywhere in a file.
+/// The lines for these measurements, which can be inserted anywhere in a file.
 pub(in crate::train) fn to_lines(
     path: &Path,
     measured: &[Arc<Measured>],
@@ -51,7 +51,7 @@ pub(in crate::train) fn to_lines(
     files::to_lines(path, &lines)
 }
 
-/// The measurements in a text, up to the first line that cannot be read.
+/// The measurements in a text, up to the first invalid line.
 pub(in crate::train) fn read(text: &[u8]) -> Vec<Arc<Measured>> {
     let lines: Vec<Line> = files::whole_lines(text);
     let mut columns: Arc<[Series]> = Arc::new([]);
@@ -115,7 +115,7 @@ mod tests {
         for batch in &batches {
             text.extend(to_lines(path, batch).unwrap());
         }
-        // Killed in the midst of a line.
+        // Killed while writing a line.
         text.extend(b"{\"step\":5,\"se");
         let all = |measured: &[Arc<Measured>]| -> Vec<(u32, String, f32)> {
             let each = measured.iter().flat_map(|measured| {

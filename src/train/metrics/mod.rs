@@ -1,8 +1,8 @@
-//! What is measured over the steps of a training: any number of series, each with a tag, a side and a kind.
+//! Measurements over the steps of a training: any number of series, each with a tag, a side and a kind.
 //!
-//! The loop [measures](Measured) at the points of its curves; a log of what was measured lies in the run's folder and,
-//! while the training is under way, in [`LiveCurves`](super::LiveCurves). [`Metrics`] is the same by series, for whoever
-//! draws or compares.
+//! The loop [measures](Measured) at the points of its curves. The measurements are logged in the run's folder, and
+//! during the training also in [`LiveCurves`](super::LiveCurves). [`Metrics`] has them sorted by series, for plots and
+//! comparisons.
 
 mod histogram;
 mod log;
@@ -21,49 +21,49 @@ pub(super) use log::{read, to_lines};
 pub const ACCURACY: &str = "accuracy";
 /// Tag of mean cross-entropies, nats, as in `retrain.py`.
 pub const CROSS_ENTROPY: &str = "cross_entropy";
-/// Tag of the learning rate of the last step, before the factors of single tensors.
+/// Tag of the learning rate of the last step, before factors for single tensors.
 pub const LEARNING_RATE: &str = "learning_rate";
-/// Tag of the norm of the last step's gradient over all weights, before it is clipped.
+/// Tag of the norm of the last step's gradient over all weights, before clipping.
 pub const GRADIENT_NORM: &str = "gradient_norm";
 
-/// What comes before the names of weights in the tags of their histograms.
+/// The prefix of the names of weights in the tags of their histograms.
 pub const WEIGHTS: &str = "weights";
-/// Tag of the histogram of what the head reads of the validation images.
+/// Tag of the histogram of the head's inputs on the validation images.
 pub const FEATURES: &str = "activations/features";
 /// Tag of the histogram of the logits of the validation images.
 pub const LOGITS: &str = "activations/logits";
 /// Tag of the histogram of the probabilities of the validation images.
 pub const PROBABILITIES: &str = "activations/probabilities";
 
-/// What a series was measured on.
+/// The side that a series was measured on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MetricSide {
-    /// Images that were learned from.
+    /// Training images.
     Train,
     /// Validation images.
     Validation,
-    /// The training itself, no images: rates, weights, gradients.
+    /// The training itself, without images: rates, weights, gradients.
     Run,
 }
 
-/// What the values of a series are.
+/// The kind of a series' values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MetricKind {
     /// Numbers.
     Scalar,
     /// Distributions of numbers.
     Histogram,
-    /// Images; only event files have any.
+    /// Images; only in event files.
     Image,
 }
 
-/// A series: what was measured, and on what.
+/// A series: a quantity measured on a side.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Series {
-    /// What was measured: `accuracy`, `accuracy/<class>`, `weights/<tensor>`.
+    /// The quantity: `accuracy`, `accuracy/<class>`, `weights/<tensor>`.
     pub tag: String,
-    /// On what.
+    /// The side.
     pub side: MetricSide,
 }
 
@@ -81,29 +81,29 @@ impl Series {
 pub struct At<T> {
     /// Steps done.
     pub step: u32,
-    /// Seconds of training since the start of the run, pauses left out.
+    /// Seconds of training since the start of the run, without pauses.
     pub secs: f64,
     /// The value.
     pub value: T,
 }
 
-/// What was measured at one step, beside its [`CurvePoint`].
+/// The measurements at one step, beside its [`CurvePoint`].
 #[derive(Debug, Clone)]
 pub struct Measured {
     /// Steps done.
     pub step: u32,
-    /// Seconds of training since the start of the run, pauses left out.
+    /// Seconds of training since the start of the run, without pauses.
     pub secs: f64,
-    /// Series of scalars; the same for all steps of a training, which share it.
+    /// The series of scalars, shared by all steps of a training.
     pub columns: Arc<[Series]>,
-    /// One value for each column, NaN where there is none; may be shorter than the columns.
+    /// A value for each column, NaN if it is missing; may be shorter than the columns.
     pub values: Vec<f32>,
     /// Histograms with their series.
     pub histograms: Vec<(Series, Histogram)>,
 }
 
 impl Measured {
-    /// The scalars there are, with their series.
+    /// The available scalars with their series.
     pub fn scalars(&self) -> impl Iterator<Item = (&Series, f32)> {
         let all = self.columns.iter().zip(&self.values);
         all.filter(|(_, value)| value.is_finite())
@@ -111,14 +111,14 @@ impl Measured {
     }
 }
 
-/// Points of the curves with what else was measured at them, both in the order of their steps.
+/// Points of the curves and other measurements, both in the order of their steps.
 #[derive(Debug, Clone, Default)]
 pub(super) struct History {
     pub points: Vec<CurvePoint>,
     pub measured: Vec<Arc<Measured>>,
 }
 
-/// Everything that was measured in a training, by series.
+/// All measurements of a training by series.
 #[derive(Debug, Clone, Default)]
 pub struct Metrics {
     scalars: BTreeMap<Series, Vec<At<f32>>>,
@@ -126,7 +126,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of the points of the curves and of what else was measured.
+    /// From the points of the curves and the other measurements.
     #[must_use]
     pub fn of<'a>(points: &[CurvePoint], measured: impl IntoIterator<Item = &'a Measured>) -> Self {
         let mut metrics = Self::default();
@@ -162,7 +162,7 @@ impl Metrics {
         }
     }
 
-    /// Adds what was measured at a later step.
+    /// Adds the measurements of a later step.
     pub fn push(&mut self, measured: &Measured) {
         let (step, secs) = (measured.step, measured.secs);
         for (series, value) in measured.scalars() {
@@ -174,13 +174,13 @@ impl Metrics {
         }
     }
 
-    /// The scalars of a series, by step; empty where there is none.
+    /// The scalars of a series, by step; empty if it does not exist.
     #[must_use]
     pub fn scalars(&self, series: &Series) -> &[At<f32>] {
         self.scalars.get(series).map_or(&[], Vec::as_slice)
     }
 
-    /// The histograms of a series, by step; empty where there is none.
+    /// The histograms of a series, by step; empty if it does not exist.
     #[must_use]
     pub fn histograms(&self, series: &Series) -> &[At<Histogram>] {
         self.histograms.get(series).map_or(&[], Vec::as_slice)
@@ -197,7 +197,7 @@ impl Metrics {
 }
 
 fn add<T>(to: &mut BTreeMap<Series, Vec<At<T>>>, series: &Series, at: At<T>) {
-    // Names are copied for the first value only.
+    // Names are copied only for the first value.
     match to.get_mut(series) {
         Some(values) => values.push(at),
         None => {

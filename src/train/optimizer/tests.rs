@@ -1,4 +1,4 @@
-//! The optimisers against formulas in double precision.
+//! The optimisers compared with formulas in double precision.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@ fn updates_follow_the_formulas() {
         Optimizer::Adam,
         Optimizer::AdamW,
     ] {
-        // Plain Adam's learning rate comes with a correction that a decay must not have.
+        // Plain Adam's learning rate includes a correction that must not apply to weight decay.
         let weight_decay = if rule == Optimizer::Adam { 0.0 } else { 0.05 };
         let optimization = Optimization {
             rule,

@@ -1,4 +1,5 @@
-//! `run.json` of the formats 1 to 3: the result of the head alone, of a run with a fine-tuning, and the result of the run.
+//! `run.json` in the formats 1 to 3: the result of the head alone in a run with fine-tuning, and the result of the
+//! run.
 
 use serde::Deserialize;
 
@@ -22,9 +23,9 @@ pub(super) struct RunResult {
     best_step: u32,
     validation_accuracy: Option<f32>,
     test_accuracy: Option<f32>,
-    /// Of all stages, and before the first.
+    /// Seconds of all stages, and before the first.
     seconds: f64,
-    /// Those of the run among them.
+    /// Including the notes of the run.
     notes: Vec<String>,
     #[serde(default)]
     trained_weights: u64,
@@ -34,7 +35,8 @@ pub(super) struct RunResult {
     stopped_early: bool,
 }
 
-/// The same by stages, the last of which is `last`, of a run with these notes and so many seconds before the first stage.
+/// The same as results of stages, the last of which is `last`, for a run with these notes and this many seconds before
+/// the first stage.
 pub(super) fn stages(
     head_only: Option<HeadOnly>,
     result: Option<RunResult>,
@@ -90,7 +92,7 @@ mod tests {
     const HEAD: &str = include_str!("../../../tests/fixtures/runs-before/head.json");
     const FINE_TUNED: &str = include_str!("../../../tests/fixtures/runs-before/fine-tuned.json");
 
-    /// The run of a text, read, written and read again, and the text.
+    /// The run in a text after reading, writing and reading it again, and the text written.
     fn opened(text: &str) -> (Run, Value) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("run.json"), text).unwrap();
@@ -148,7 +150,7 @@ mod tests {
             assert!(difference.abs() < 1e-6, "{figure}: {value} {expected}");
         }
         assert_eq!(u64::from(head.steps), before["head_only"]["steps"]);
-        // Trained further, it keeps its head.
+        // When it is extended, it keeps its head.
         run.begin_again();
         assert!(run.result().is_none() && run.head_only().is_some());
         assert_eq!(run.state, RunState::Unfinished);

@@ -9,33 +9,33 @@ use super::{HEAD_FILE, Run, RunState};
 /// The result of a stage of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
-    /// What was trained in it.
+    /// The part that was trained.
     pub part: Part,
     /// Steps done.
     pub steps: u32,
-    /// The step whose weights were kept; 0 in a fine-tuning that kept the head it began with.
+    /// The step of the kept weights; 0 in a fine-tuning that kept the original head.
     pub best_step: u32,
     /// Accuracy on all validation frames with the kept weights, 0..=1; `None` without validation frames.
     pub validation_accuracy: Option<f32>,
-    /// Mean cross-entropy of all validation frames with the kept weights, nats; `None` also for the last stage of a run
-    /// from before this was recorded.
+    /// Mean cross-entropy on all validation frames with the kept weights, nats; also `None` for the last stage of a
+    /// run from before this was recorded.
     pub validation_cross_entropy: Option<f32>,
     /// Accuracy on the test frames with the kept weights, 0..=1; `None` without test frames.
     pub test_accuracy: Option<f32>,
     /// Seconds of its training.
     pub secs: f64,
-    /// How many numbers were trained; 0 where that was not recorded.
+    /// The number of trained weights; 0 if it was not recorded.
     pub trained_weights: u64,
-    /// Whether early stopping ended it before its last step.
+    /// Whether early stopping ended it.
     pub stopped_early: bool,
-    /// What the user should know of how it ended, a sentence each.
+    /// Remarks on its end, a sentence each.
     pub notes: Vec<String>,
     /// Whether the fine-tuning was worth it; `None` for the head and without test frames.
     pub verdict: Option<Verdict>,
 }
 
 impl StageResult {
-    /// What no training can have come to, as a part of a sentence.
+    /// Why no training can have this result, as a part of a sentence.
     pub(super) fn fault(&self) -> Option<&'static str> {
         let is_part = |value: f64| (0.0..=1.0).contains(&value);
         let accuracies = [self.validation_accuracy, self.test_accuracy];
@@ -65,43 +65,43 @@ impl StageResult {
         })
     }
 
-    /// Takes the figures of an evaluation of the kept weights.
+    /// Sets the figures from an evaluation of the kept weights.
     pub(in crate::train) fn set_best(&mut self, best: Option<BestPoint>) {
         self.validation_accuracy = best.map(|best| best.validation_accuracy);
         self.validation_cross_entropy = best.map(|best| best.validation_cross_entropy);
     }
 }
 
-/// What is said of seconds that no training took.
+/// The fault of an impossible duration.
 pub(super) const NO_TIME: &str = "a time in it is out of range";
 
-/// Whether a training can have taken so many seconds: up to 30,000 years.
+/// Whether a duration in seconds is possible: up to 30,000 years.
 pub(super) fn is_time(secs: f64) -> bool {
     (0.0..=1e12).contains(&secs)
 }
 
 impl Run {
-    /// The result of its last stage, when it is finished.
+    /// The result of its last stage, once it is finished.
     #[must_use]
     pub fn result(&self) -> Option<&StageResult> {
         self.last_stage().result()
     }
 
-    /// The result of the head alone, once that is known, in a run with a fine-tuning.
+    /// The result of the head alone, once it is known, in a run with fine-tuning.
     #[must_use]
     pub fn head_only(&self) -> Option<&StageResult> {
         let head = self.head_stage();
         head.result().filter(|_| !head.is_last())
     }
 
-    /// Seconds so far: of its finished stages, bottlenecks included.
+    /// Seconds so far: of its finished stages, including bottlenecks.
     #[must_use]
     pub fn secs(&self) -> f64 {
         let stages = self.results.iter().map(|stage| stage.secs);
         stages.fold(self.preparation_secs, |sum, secs| sum + secs)
     }
 
-    /// What the user should know about its figures, a sentence each: of its data, and of how its stages ended.
+    /// All remarks, a sentence each: on its data, and on the ends of its stages.
     #[must_use]
     pub fn all_notes(&self) -> Vec<String> {
         let mut notes = self.notes.clone();
@@ -114,7 +114,7 @@ impl Run {
         notes
     }
 
-    /// It is trained further: until it has ended again, its last stage has no result.
+    /// Marks it as continued: its last stage has no result until it ends again.
     pub fn begin_again(&mut self) {
         let stage = self.last_stage();
         let (last, curves, metrics) = (stage.part(), stage.curves_path(), stage.metrics_path());
@@ -122,7 +122,7 @@ impl Run {
             self.hashes.forget(&path);
         }
         self.results.retain(|result| result.part != last);
-        // How the longer training ended decides.
+        // The end of the longer training decides.
         self.decision = self.decision.filter(|made| *made != Decision::Stopped);
         self.state = RunState::Unfinished;
     }

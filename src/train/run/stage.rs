@@ -1,5 +1,5 @@
-//! The stages of a run: the head alone, and what is trained after it. Each has a checkpoint, curves, what else was measured, and
-//! event files of its own.
+//! The stages of a run: the head, and the fine-tuning. Each has its own checkpoint, curves, measurements and event
+//! files.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct Stage<'a> {
 }
 
 impl Run {
-    /// Its stages in the order in which they are trained.
+    /// Its stages, in order.
     #[must_use]
     pub fn stages(&self) -> Vec<Stage<'_>> {
         let mut stages = vec![self.head_stage()];
@@ -28,7 +28,7 @@ impl Run {
         stages
     }
 
-    /// The one of the head alone, with which each run begins.
+    /// The stage of the head, the first of every run.
     #[must_use]
     pub fn head_stage(&self) -> Stage<'_> {
         Stage {
@@ -37,7 +37,7 @@ impl Run {
         }
     }
 
-    /// The last one, whose curves are the run's: the fine-tuning where there is one, else the head's.
+    /// The last stage, whose curves are the run's: the fine-tuning if there is one, otherwise the head.
     #[must_use]
     pub fn last_stage(&self) -> Stage<'_> {
         Stage {
@@ -51,57 +51,56 @@ impl Run {
         self.last_stage().curves()
     }
 
-    /// Everything that was measured in its [last stage](Run::last_stage).
+    /// All measurements in its [last stage](Run::last_stage).
     pub fn metrics(&self) -> Result<Metrics, TrainError> {
         self.last_stage().metrics()
     }
 }
 
 impl<'a> Stage<'a> {
-    /// What is trained in it.
+    /// The part that is trained in it.
     #[must_use]
     pub fn part(self) -> Part {
         self.part
     }
 
-    /// Whether no other one follows it.
+    /// Whether no other stage follows it.
     #[must_use]
     pub fn is_last(self) -> bool {
         self.part == self.run.last_stage().part
     }
 
-    /// Whether it is the head's and no other one can follow it. The files of a head that another stage follows, or could have
-    /// followed while it was trained, have names of their own.
+    /// Whether it is the head's and no other stage can follow it. A head that is or could have been followed by
+    /// another stage has files with other names.
     pub(in crate::train) fn is_alone(self) -> bool {
         let fine_tune = &self.run.settings.fine_tune;
         self.part == Part::Head && !fine_tune.is_on() && !fine_tune.automatic
     }
 
-    /// How it is learned, with so many validation frames.
+    /// The recipe of its training, with this many validation frames.
     pub(in crate::train) fn recipe(self, validation_frames: usize) -> Recipe {
         self.run.settings.recipe(self.part, validation_frames)
     }
 
-    /// Its result; `None` before it has ended.
+    /// Its result; `None` before its end.
     #[must_use]
     pub fn result(self) -> Option<&'a StageResult> {
         let mut results = self.run.results.iter();
         results.find(|result| result.part == self.part)
     }
 
-    /// Its curves; of an unfinished run, up to its last checkpoint or a little beyond.
+    /// Its curves; in an unfinished run up to its last checkpoint or slightly beyond.
     pub fn curves(self) -> Result<Curves, TrainError> {
         Ok(files::whole_lines(&self.run.read(&self.curves_path())?))
     }
 
-    /// What was measured beside its curves.
+    /// Its measurements beside the curves.
     pub fn measured(self) -> Result<Metrics, TrainError> {
         let measured = metrics::read(&self.run.read(&self.metrics_path())?);
         Ok(Metrics::of(&[], measured.iter().map(AsRef::as_ref)))
     }
 
-    /// Everything that was measured over its steps, its curves among it; of an unfinished run, up to its last checkpoint
-    /// or a little beyond.
+    /// All its measurements, including the curves; in an unfinished run up to its last checkpoint or slightly beyond.
     pub fn metrics(self) -> Result<Metrics, TrainError> {
         let History { points, measured } = self.history()?;
         Ok(Metrics::of(&points, measured.iter().map(AsRef::as_ref)))
@@ -114,7 +113,7 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Where its checkpoint is.
+    /// The path of its checkpoint.
     pub(in crate::train) fn checkpoint_path(self) -> PathBuf {
         self.run.dir.join(match self.part {
             Part::Head => "checkpoint.safetensors",
@@ -122,17 +121,18 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// Where its curves are.
+    /// The path of its curves.
     pub(in crate::train) fn curves_path(self) -> PathBuf {
         self.lines("curves.jsonl")
     }
 
-    /// Where what was measured beside its curves is.
+    /// The path of its measurements beside the curves.
     pub(in crate::train) fn metrics_path(self) -> PathBuf {
         self.lines("metrics.jsonl")
     }
 
-    /// A file of a stage; those of a fine-tuning are called as those of a head that [is alone](Stage::is_alone).
+    /// The path of a text file of a stage; a fine-tuning has the same names as a head that [is
+    /// alone](Stage::is_alone).
     fn lines(self, name: &str) -> PathBuf {
         self.run
             .dir

@@ -1,4 +1,4 @@
-//! The weights that a run keeps: its head, and those of the backbone that were trained too.
+//! The weights of a run: its head, and the fine-tuned weights of the backbone.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ impl Run {
         self.read_head(&self.dir.join(HEAD_FILE))
     }
 
-    /// The head that the fine-tuning began with.
+    /// The head before the fine-tuning.
     pub(in crate::train) fn head_alone(&self) -> Result<Head, TrainError> {
         self.read_head(&self.dir.join(HEAD_ALONE))
     }
@@ -35,8 +35,8 @@ impl Run {
         Ok(head)
     }
 
-    /// The weights of its backbone that were trained too; `None` when the head alone was. `run.json` says which, so a
-    /// file that is lost, was changed or was put there by somebody is an error.
+    /// The fine-tuned weights of its backbone; `None` if only the head was trained. They must match `run.json`, so a
+    /// missing, changed or foreign file is an error.
     pub fn fine_tuned(&self) -> Result<Option<FineTunedWeights>, TrainError> {
         if self.state != RunState::Finished {
             return Err(TrainError::Unfinished(self.id.0.clone()));
@@ -60,8 +60,8 @@ impl Run {
         Ok(Some(fine_tuned))
     }
 
-    /// Keeps the trained weights of the backbone. To be called before the run is marked finished: then a finished
-    /// run always has its file.
+    /// Stores the fine-tuned weights of the backbone. To be called before the run is marked as finished, so that a
+    /// finished run always has the file.
     pub fn save_fine_tuned(&mut self, fine_tuned: &FineTunedWeights) -> Result<(), TrainError> {
         let mut tensors = Vec::new();
         for (name, tensor) in fine_tuned.iter() {
@@ -70,7 +70,7 @@ impl Run {
         files::write_tensors(&self.dir.join(FINE_TUNED_FILE), tensors, HashMap::new())?;
         self.fine_tuned_hash = Some(fine_tuned.hash().to_owned());
         self.save()?;
-        // Nobody asks for bottlenecks of earlier weights again; if they stay, they cost room only.
+        // Bottlenecks of the previous weights are useless; if they cannot be removed, they only take space.
         let cache = self.cache_dir();
         if let Err(error) = crate::files::remove_dir_all(&cache)
             && error.kind() != std::io::ErrorKind::NotFound
@@ -80,14 +80,14 @@ impl Run {
         Ok(())
     }
 
-    /// Where bottlenecks of its tuned backbone are kept: in its folder, so that they go with it.
+    /// The cache for bottlenecks of its fine-tuned backbone: in its folder, so that it is deleted with the run.
     #[must_use]
     pub fn cache_dir(&self) -> PathBuf {
         self.dir.join("cache")
     }
 }
 
-/// Writes the weights of a head, and returns what it wrote.
+/// Writes the weights of a head, and returns the bytes.
 pub(super) fn write_head(path: &Path, head: &Head) -> Result<Vec<u8>, TrainError> {
     let named = head.named();
     let tensors = named.iter().map(|(name, shape, values)| {

@@ -1,4 +1,4 @@
-//! The schema as a page for people: `docs/settings.md`.
+//! The schema as a document for users: `docs/settings.md`.
 
 use std::fmt;
 

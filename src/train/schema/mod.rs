@@ -1,5 +1,5 @@
-//! The schema of the settings of a training: what each is called, what it can be, what it means. The options of the
-//! command line, the fields of the window, the checks before a training, the columns of the table of runs and
+//! The schema of a training's settings: their names, possible values and descriptions. The options of the command
+//! line, the fields of the window, the checks before a training, the columns of the table of runs and
 //! `docs/settings.md` are all made from [`SETTINGS`].
 
 mod document;
@@ -15,14 +15,14 @@ use super::{TrainError, TrainSettings};
 pub use document::Document;
 pub use table::SETTINGS;
 
-/// What a setting belongs to.
+/// A group of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SettingGroup {
     /// Images, network and split.
     Data,
     /// The training of the head.
     Head,
-    /// The training of more than the head.
+    /// The fine-tuning.
     FineTuning,
     /// Augmented views.
     Views,
@@ -49,39 +49,39 @@ impl SettingGroup {
 pub struct Setting {
     /// Its name in files; with hyphens, its option on the command line.
     pub key: &'static str,
-    /// What it belongs to.
+    /// Its group.
     pub group: SettingGroup,
     /// Its name on the screen.
     pub title: &'static str,
-    /// What its numbers count: a word that stands behind them, or nothing. `{images}` stands for the
-    /// [noun](crate::project::Noun) of the project.
+    /// The unit of its numbers: a word after them, or empty. `{images}` stands for the [noun](crate::project::Noun) of
+    /// the project.
     pub unit: &'static str,
-    /// What it does, in a sentence without a full stop. `{images}` as above.
+    /// Its effect, in a sentence without a full stop. `{images}` as above.
     pub brief: &'static str,
-    /// How to choose it: a paragraph, or nothing.
+    /// Advice on choosing it: a paragraph, or empty.
     pub more: &'static str,
-    /// The flag of `retrain.py` that it takes the place of.
+    /// The corresponding flag of `retrain.py`.
     pub retrain: Option<&'static str>,
-    /// What it can be.
+    /// Its possible values.
     pub kind: Kind,
 }
 
-/// What a setting can be, and how it is read and changed.
+/// The possible values of a setting, and how it is read and changed.
 pub enum Kind {
-    /// A whole number.
+    /// An integer.
     Whole {
-        /// The least and the largest.
+        /// The smallest and the largest.
         range: [u64; 2],
         /// Reads it.
         get: fn(&TrainSettings) -> u64,
         /// Changes it.
         set: fn(&mut TrainSettings, u64),
     },
-    /// A whole number, or nothing, which has a meaning of its own.
+    /// An integer, or nothing, which has its own meaning.
     WholeOr {
-        /// The least and the largest.
+        /// The smallest and the largest.
         range: [u64; 2],
-        /// What nothing means.
+        /// The meaning of nothing.
         nothing: Nothing,
         /// Reads it.
         get: fn(&TrainSettings) -> Option<u64>,
@@ -90,9 +90,9 @@ pub enum Kind {
     },
     /// A real number.
     Real {
-        /// What it may be.
+        /// The interval.
         range: Reals,
-        /// Digits behind the point in the window.
+        /// Decimals in the window.
         digits: usize,
         /// Reads it.
         get: fn(&TrainSettings) -> f32,
@@ -106,22 +106,22 @@ pub enum Kind {
         /// Changes it.
         set: fn(&mut TrainSettings, bool),
     },
-    /// One of a few.
+    /// One of several options.
     Choice {
-        /// All of them.
+        /// All options.
         options: &'static [ChoiceOption],
-        /// The place of the chosen one.
+        /// The index of the chosen one.
         get: fn(&TrainSettings) -> usize,
-        /// Chooses the one at a place.
+        /// Chooses an option by index.
         set: fn(&mut TrainSettings, usize),
     },
-    /// A name that something else explains: the architecture, the depth.
+    /// A name that is defined elsewhere: the architecture, the depth.
     Name {
         /// Its word in files and on the command line.
         get: fn(&TrainSettings) -> String,
-        /// How people call it.
+        /// Its title for users.
         title: fn(&TrainSettings) -> String,
-        /// Takes a word; otherwise says what is wrong with it.
+        /// Sets it by its word; an error with the reason if it is invalid.
         set: fn(&mut TrainSettings, &str) -> Result<(), String>,
     },
 }
@@ -139,27 +139,27 @@ impl fmt::Debug for Kind {
     }
 }
 
-/// What the absence of a number means.
+/// The meaning of a missing number.
 #[derive(Debug)]
 pub struct Nothing {
-    /// How it is spelled on the command line beside the numbers; empty where leaving the option out says it.
+    /// The word for it on the command line in place of a number; empty if the option is omitted instead.
     pub word: &'static str,
     /// Its name on the screen.
     pub title: &'static str,
-    /// What it does, in a sentence without a full stop.
+    /// Its effect, in a sentence without a full stop.
     pub brief: &'static str,
-    /// The number that stands in the window when this is switched off.
+    /// The initial number in the window when this is switched off.
     pub instead: u64,
 }
 
-/// One of a few.
+/// An option of a [`Kind::Choice`].
 #[derive(Debug)]
 pub struct ChoiceOption {
     /// Its word in files and on the command line.
     pub word: &'static str,
     /// Its name on the screen.
     pub title: &'static str,
-    /// What it does, in a sentence without a full stop.
+    /// Its effect, in a sentence without a full stop.
     pub brief: &'static str,
 }
 
@@ -168,16 +168,16 @@ pub struct ChoiceOption {
 pub struct Reals {
     /// The lower end.
     pub least: f32,
-    /// Whether the lower end belongs to it.
+    /// Whether the lower end is included.
     pub with_least: bool,
     /// The upper end.
     pub most: f32,
-    /// Whether the upper end belongs to it.
+    /// Whether the upper end is included.
     pub with_most: bool,
 }
 
 impl Reals {
-    /// Whether a number lies in it; no NaN does.
+    /// Whether it contains a number; false for NaN.
     #[must_use]
     pub fn contains(self, value: f32) -> bool {
         let above = value > self.least || self.with_least && value >= self.least;
@@ -198,7 +198,7 @@ impl fmt::Display for Reals {
 /// The value of a setting.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A whole number.
+    /// An integer.
     Whole(u64),
     /// A real number.
     Real(f32),
@@ -206,12 +206,12 @@ pub enum Value {
     Switch(bool),
     /// A word of a [`Kind::Choice`], a [`Kind::Name`] or of [`Nothing`].
     Word(String),
-    /// No number, of a [`Kind::WholeOr`].
+    /// No number, in a [`Kind::WholeOr`].
     Nothing,
 }
 
 impl fmt::Display for Value {
-    /// As on the command line.
+    /// As written on the command line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(value) => write!(f, "{value}"),
@@ -257,7 +257,7 @@ impl Setting {
         }
     }
 
-    /// Its value as people read it.
+    /// Its value for users.
     #[must_use]
     pub fn title_of_value(&self, of: &TrainSettings) -> String {
         match &self.kind {
@@ -270,10 +270,10 @@ impl Setting {
         }
     }
 
-    /// Changes it to what a text says, spelled as on the command line.
+    /// Sets it to the value in a text, as written on the command line.
     ///
     /// # Errors
-    /// What it can be, where the text is nothing of that.
+    /// The possible values, if the text is not one of them.
     pub fn set(&self, of: &mut TrainSettings, text: &str) -> Result<(), String> {
         let text = text.trim();
         let allowed = || self.allowed();
@@ -315,7 +315,7 @@ impl Setting {
         Ok(())
     }
 
-    /// What it can be, in words that follow “it is”.
+    /// The possible values, in words that follow “it is”.
     #[must_use]
     pub fn allowed(&self) -> String {
         match &self.kind {
@@ -341,19 +341,19 @@ impl Setting {
         }
     }
 
-    /// Whether a training with these settings depends on it: one of the head alone has no fine-tuning, one without augmented views
-    /// no augmentation.
+    /// Whether it affects a training with these settings: one of the head alone has no fine-tuning, one without
+    /// augmented views no augmentation.
     #[must_use]
     pub fn plays(&self, of: &TrainSettings) -> bool {
         match self.group {
             SettingGroup::Data | SettingGroup::Head => true,
             SettingGroup::FineTuning => of.fine_tune.is_on(),
-            // Their number says whether there are any.
+            // Their number determines whether there are any.
             SettingGroup::Views => of.fine_tune.has_views() || self.key == "views",
         }
     }
 
-    /// Whether its value can be as it is; settings can come from a file that somebody edited.
+    /// Whether its value is valid; settings may come from an edited file.
     fn holds(&self, of: &TrainSettings) -> bool {
         let between = |value: u64, [least, most]: [u64; 2]| (least..=most).contains(&value);
         match &self.kind {
@@ -370,17 +370,17 @@ fn whole(text: &str, [least, most]: [u64; 2]) -> Option<u64> {
     (least..=most).contains(&value).then_some(value)
 }
 
-/// Views of each image where a change is named and their number is not.
+/// The number of views of each image if an augmentation is given but no number.
 const VIEWS_UNLESS_SAID: u32 = 8;
 
 impl TrainSettings {
-    /// Changes the settings with these keys to what the texts say, spelled as on the command line. An optimiser brings its rate
-    /// unless there is one; a change of augmented views asks for some unless their number is given.
+    /// Sets the settings with these keys to the values in the texts, as written on the command line. An optimiser also
+    /// sets its default rate unless a rate is given; an augmentation also sets a number of views unless that is given.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] for the first that cannot be, also together with the others.
+    /// [`TrainError::Setting`] for the first that is invalid, alone or together with the others.
     pub fn apply(&mut self, given: &BTreeMap<&'static str, String>) -> Result<(), TrainError> {
-        // In the order of the schema, in which an optimiser comes before its rate.
+        // In the order of the schema, so that an optimiser comes before its rate.
         for setting in SETTINGS {
             let Some(text) = given.get(setting.key) else {
                 continue;
@@ -405,10 +405,10 @@ impl TrainSettings {
         SETTINGS.iter().all(|setting| setting.holds(self)) && self.check().is_ok()
     }
 
-    /// Whether a training can have these settings. Those of a part that it does not have are not looked at.
+    /// Checks that a training can have these settings. Those that do not affect it are ignored.
     ///
     /// # Errors
-    /// [`TrainError::Setting`] names the first that it cannot have.
+    /// [`TrainError::Setting`] names the first invalid one.
     pub fn check(&self) -> Result<(), TrainError> {
         let mut wrong = SETTINGS
             .iter()

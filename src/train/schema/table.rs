@@ -1,4 +1,4 @@
-//! The table of settings, in the order in which they are shown; each group has a file of its own.
+//! The table of settings, in the order in which they are shown; each group has its own file.
 
 use crate::backbone::Fit;
 use crate::train::{ClassWeights, KeepBy, LearnSettings, Optimizer, Sampling, Schedule};
@@ -100,12 +100,12 @@ const UP_TO_ONE: Reals = Reals {
     with_most: true,
 };
 
-/// A number of another type than the schema has; the range of the setting keeps it from being cut off.
+/// Converts an integer to a smaller type; the range of the setting prevents overflow.
 fn small<T: TryFrom<u64>>(value: u64) -> Option<T> {
     T::try_from(value).ok()
 }
 
-/// The other way round.
+/// Converts an integer to the type of the schema.
 fn large<T: TryInto<u64>>(value: T) -> u64 {
     value.try_into().unwrap_or(u64::MAX)
 }
@@ -114,7 +114,7 @@ fn place_of<T: PartialEq>(all: &[T], of: &T) -> usize {
     all.iter().position(|one| one == of).unwrap_or_default()
 }
 
-/// Takes another optimiser, and the rate that suits it unless the user has one of his own.
+/// Sets another optimiser, and its default rate unless the user has changed the rate.
 fn choose(learn: &mut LearnSettings, place: usize) {
     let Some(chosen) = OPTIMIZERS.get(place).copied() else {
         return;
@@ -125,7 +125,7 @@ fn choose(learn: &mut LearnSettings, place: usize) {
     learn.optimizer = chosen;
 }
 
-/// A whole number of a field that has another type; with `[P]`, a field of [`LearnSettings`] of a part.
+/// Declares an integer setting for a field of another type; with `[P]`, a field of a part's [`LearnSettings`].
 macro_rules! whole {
     ($range:expr, [$part:ident] $field:ident) => {
         whole!($range, |s| s.learn(PARTS[$part]).$field, |s| s.learn_mut(PARTS[$part]).$field)

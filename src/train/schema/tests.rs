@@ -106,7 +106,7 @@ fn a_change_of_views_asks_for_some() {
     );
 }
 
-/// With `UPDATE_DOCS=1` writes the page again.
+/// With `UPDATE_DOCS=1` it writes the page.
 #[test]
 fn the_page_in_the_docs_is_the_schema() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");

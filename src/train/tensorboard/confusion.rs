@@ -7,11 +7,11 @@ use image::{ImageFormat, Rgb, RgbImage};
 use super::outcome::Tested;
 use super::text::Mask;
 
-/// Side of the matrix, pixels, about.
+/// Approximate width and height of the matrix in pixels.
 const SIDE: u32 = 640;
-/// Most classes whose names and counts are written.
+/// The most classes with written names and counts.
 const MOST_NAMED: usize = 40;
-/// Longest name that is written whole, letters.
+/// The longest name that is not shortened, in letters.
 const LONGEST: usize = 24;
 
 const INK: [u8; 3] = [32, 34, 40];
@@ -19,8 +19,8 @@ const PAPER: [u8; 3] = [255, 255, 255];
 const FULL: [u8; 3] = [24, 90, 170];
 const EMPTY: [u8; 3] = [240, 243, 248];
 
-/// A PNG with its width and height: a row for each true class, a column for each predicted one, each cell as dark as its
-/// share of the row. Nothing without classes.
+/// A PNG with its width and height: a row for each true class, a column for each predicted one, each cell darker for a
+/// larger fraction of the row. `None` without classes.
 pub(super) fn png(tested: &Tested, classes: &[String]) -> Option<(Vec<u8>, [u32; 2])> {
     let image = draw(&counts(tested, classes.len()), classes, tested.images)?;
     let size = [image.width(), image.height()];
@@ -29,7 +29,7 @@ pub(super) fn png(tested: &Tested, classes: &[String]) -> Option<(Vec<u8>, [u32;
     Some((bytes.into_inner(), size))
 }
 
-/// Images by true and by predicted class, row by row.
+/// Numbers of images by true and predicted class, row by row.
 fn counts(tested: &Tested, classes: usize) -> Vec<u32> {
     let mut counts = vec![0; classes * classes];
     for (y, probabilities) in tested.probabilities(classes) {
@@ -105,7 +105,7 @@ fn draw(counts: &[u32], classes: &[String], images: &str) -> Option<RgbImage> {
     Some(image)
 }
 
-/// A name, cut off where it is long.
+/// A name, shortened if necessary.
 fn label(name: &str, font: f32) -> Mask {
     if name.chars().count() <= LONGEST {
         return Mask::of_text(name, font);
@@ -114,7 +114,7 @@ fn label(name: &str, font: f32) -> Mask {
     Mask::of_text(&format!("{short}…"), font)
 }
 
-/// Where a text begins that is to stand in the middle of a rectangle.
+/// The position of a text that is centred in a rectangle.
 fn centred([x, y]: [u32; 2], [width, height]: [u32; 2], text: &Mask) -> [u32; 2] {
     [
         x + width.saturating_sub(text.width as u32) / 2,
@@ -131,7 +131,7 @@ fn write(image: &mut RgbImage, text: &Mask, [left, top]: [u32; 2], ink: [u8; 3])
     }
 }
 
-/// A colour on the way from one to another.
+/// A colour between two others.
 fn between(from: [u8; 3], to: [u8; 3], share: f32) -> [u8; 3] {
     let mut colour = from;
     for (channel, to) in colour.iter_mut().zip(to) {
@@ -162,7 +162,7 @@ mod tests {
         let (png, [width, height]) = png(&tested, &classes).unwrap();
         let image = image::load_from_memory(&png).unwrap().to_rgb8();
         assert_eq!((image.width(), image.height()), (width, height));
-        // The matrix is at the lower right, its cells are 96 pixels wide; their corners are free of text.
+        // The matrix is at the lower right; its cells are 96 pixels wide, and their corners are free of text.
         let corner = |row: u32, column: u32| {
             let from_end = |size: u32, at: u32| size - 8 - (2 - at) * 96 + 4;
             image

@@ -1,4 +1,4 @@
-//! `TensorBoard` event files of what a run measured, `train/` and `validation/` as `retrain.py` wrote them.
+//! `TensorBoard` event files of a run's measurements, in `train/` and `validation/` as in `retrain.py`.
 
 mod confusion;
 mod outcome;
@@ -18,8 +18,8 @@ use super::{TrainError, files};
 pub(super) use outcome::Tested;
 use proto::{Event, Summary, SummaryValue, record};
 
-/// The event files of one part of a run. They grow with its checkpoints, so that `TensorBoard` shows a training that is
-/// under way; it waits for the rest of a record that is cut.
+/// The event files of one part of a run. They grow with its checkpoints, so that `TensorBoard` shows a training in
+/// progress; it waits for the rest of an incomplete record.
 pub(super) struct Events {
     dir: PathBuf,
     /// Seconds since 1970 when the run was begun.
@@ -27,7 +27,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Those in `dir`, of a run that was begun at `created` (RFC 3339).
+    /// The event files in `dir`, of a run that was begun at `created` (RFC 3339).
     pub(super) fn new(dir: PathBuf, created: &str) -> Self {
         let start = created
             .parse::<jiff::Timestamp>()
@@ -35,7 +35,7 @@ impl Events {
         Self { dir, start }
     }
 
-    /// Adds what was measured since the last time.
+    /// Adds measurements.
     pub(super) fn append(&self, new: &History) -> Result<(), TrainError> {
         for file in EventFile::BOTH {
             let mut bytes = self.records(file, new);
@@ -51,7 +51,8 @@ impl Events {
         Ok(())
     }
 
-    /// Makes them hold this and nothing else. Never rewrites a correct beginning: `TensorBoard` reads on behind it.
+    /// Makes the files contain exactly these measurements. Never rewrites a correct prefix: `TensorBoard` tails the
+    /// file.
     pub(super) fn settle(&self, all: &History) -> Result<(), TrainError> {
         for file in EventFile::BOTH {
             let records = self.records(file, all);
@@ -85,7 +86,7 @@ impl Events {
         })
     }
 
-    /// The path of an event file; its folder is made.
+    /// The path of an event file, whose folder is created.
     fn path(&self, file: EventFile) -> Result<PathBuf, TrainError> {
         let folder = self.folder(file);
         make_dirs(self.dir.parent().unwrap_or(&self.dir), &folder)?;
@@ -94,7 +95,7 @@ impl Events {
 
     /// The name of an event file.
     fn name(&self) -> String {
-        // TensorBoard knows event files by this part of their names.
+        // TensorBoard recognises event files by this part of their names.
         format!("events.out.tfevents.{}.salamander", self.start as u64)
     }
 
@@ -110,7 +111,7 @@ impl Events {
         bytes
     }
 
-    /// The records of a file: for each step the accuracy and cross-entropy of its images, then what else was measured.
+    /// The records of a file: for each step the accuracy and cross-entropy of its images, then the other measurements.
     fn records(&self, file: EventFile, of: &History) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut add = |step: u32, secs: f64, value: Vec<SummaryValue>| {
@@ -144,16 +145,16 @@ impl Events {
 /// The two files.
 #[derive(Clone, Copy)]
 enum EventFile {
-    /// What was measured on images that were learned from, and of the training itself.
+    /// Measurements on training images, and of the training itself.
     Train,
-    /// What was measured on validation images.
+    /// Measurements on validation images.
     Validation,
 }
 
 impl EventFile {
     const BOTH: [Self; 2] = [Self::Train, Self::Validation];
 
-    /// The images whose figures are in it.
+    /// The side whose accuracy and cross-entropy are in it.
     fn images(self) -> MetricSide {
         match self {
             Self::Train => MetricSide::Train,
@@ -161,7 +162,7 @@ impl EventFile {
         }
     }
 
-    /// Whether what was measured on a side is in it.
+    /// Whether measurements on a side are in it.
     fn has(self, side: MetricSide) -> bool {
         matches!(
             (self, side),
@@ -170,7 +171,7 @@ impl EventFile {
         )
     }
 
-    /// What of a step's measurements is in it.
+    /// The measurements of a step that are in it.
     fn values(self, measured: &Measured) -> Vec<SummaryValue> {
         let scalars = measured.scalars();
         let scalars = scalars
@@ -184,7 +185,7 @@ impl EventFile {
     }
 }
 
-/// A histogram; those of the head with the tags and the summaries that `retrain.py` has of it.
+/// A histogram; those of the head have the tags and summaries of `retrain.py`.
 fn histogram(tag: &str, of: &Histogram) -> Vec<SummaryValue> {
     let variable = match tag {
         "weights/logits.weight" => "weights",
@@ -199,7 +200,7 @@ fn histogram(tag: &str, of: &Histogram) -> Vec<SummaryValue> {
     let tag = |name: &str| format!("final_training_ops/{variable}/summaries/{name}");
     vec![
         SummaryValue::scalar(&tag("mean"), of.mean() as f32),
-        // TensorFlow's name for the second value of that name.
+        // TensorFlow's name for the second value with that name.
         SummaryValue::scalar(&tag("stddev_1"), of.deviation() as f32),
         SummaryValue::scalar(&tag("max"), of.max),
         SummaryValue::scalar(&tag("min"), of.min),

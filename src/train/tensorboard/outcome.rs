@@ -1,5 +1,5 @@
-//! What a finished run tells `TensorBoard` beside its curves: its settings and results for the table of the `HParams`
-//! plug-in, precision and recall of each class, the confusion matrix.
+//! Event files of a finished run beside its curves: its settings and results for the table of the `HParams` plug-in,
+//! precision and recall of each class, the confusion matrix.
 
 use prost::Message;
 
@@ -14,9 +14,9 @@ use super::{Events, confusion, pr_curve};
 /// The outputs of the kept weights on a set of images.
 #[derive(Debug)]
 pub(in crate::train) struct Tested {
-    /// What images these are: "test", "validation".
+    /// The side of the images: "test", "validation".
     pub images: &'static str,
-    /// The class of each, N.
+    /// The class of each image, N.
     pub y: Vec<i64>,
     /// Row-major, `[N, K]`.
     pub logits: Vec<f32>,
@@ -35,8 +35,8 @@ impl Tested {
 }
 
 impl Events {
-    /// Writes the event file of the run itself, which stands above those of its two sides: its result, and what the kept
-    /// weights answer on images, where there are any to test them on. It is replaced when the run is extended.
+    /// Writes the event file of the run itself, in the folder above those of its two sides: its result, and the
+    /// outputs of the kept weights on images, if there are any. It is replaced when the run is extended.
     pub(in crate::train) fn write_outcome(
         &self,
         run: &Run,
@@ -84,7 +84,7 @@ impl Events {
     }
 }
 
-/// The settings of a run, of the parts that it has.
+/// The settings of a run, for its parts.
 fn session_start(settings: &TrainSettings, start: f64) -> SummaryValue {
     let plays = |group: SettingGroup| match group {
         SettingGroup::Data | SettingGroup::Head => true,
@@ -101,7 +101,7 @@ fn session_start(settings: &TrainSettings, start: f64) -> SummaryValue {
                     ..HParam::default()
                 },
                 Value::Real(number) => HParam {
-                    // As it is written, not as the nearest number of 32 bits.
+                    // By its decimal form, not by the nearest 32-bit float.
                     number: number.to_string().parse().ok(),
                     ..HParam::default()
                 },

@@ -5,10 +5,10 @@ use prost::Message;
 use super::outcome::Tested;
 use super::proto::{PrCurveData, SummaryValue};
 
-/// Thresholds from 0 to 1, as many as TensorBoard's own summaries have.
+/// The number of thresholds from 0 to 1, as in TensorBoard's own summaries.
 const THRESHOLDS: usize = 201;
 
-/// One curve for each class that some image has.
+/// A curve for each class with images.
 pub(super) fn of_classes(tested: &Tested, classes: &[String]) -> Vec<SummaryValue> {
     let all = tested.probabilities(classes.len());
     let mut curves = Vec::with_capacity(classes.len());
@@ -36,7 +36,8 @@ pub(super) fn of_classes(tested: &Tested, classes: &[String]) -> Vec<SummaryValu
 }
 
 /// True positives, false positives, true negatives, false negatives, precision, recall at each threshold, one row
-/// after the other (`tensorboard/plugins/pr_curve/metadata.py`). At a threshold counts who is at least as probable.
+/// after the other (`tensorboard/plugins/pr_curve/metadata.py`). An image counts as positive if its probability is at
+/// least the threshold.
 fn curve(images: &[(bool, f32)]) -> Vec<f32> {
     let mut at_least = [[0_u32; THRESHOLDS]; 2];
     for (is, probability) in images {

@@ -1,4 +1,4 @@
-//! The messages of event files, as far as they are used, and the records that they are in.
+//! The messages of event files that are used here, and the records that contain them.
 //!
 //! A file is a sequence of records: length (u64), its masked CRC-32C, an `Event` message (protobuf), its masked
 //! CRC-32C, all little-endian (`tensorflow/core/lib/io/record_writer.h`, `tensorflow/core/util/event.proto`,
@@ -18,7 +18,7 @@ pub(super) struct Event {
     pub wall_time: f64,
     #[prost(int64, tag = "2")]
     pub step: i64,
-    /// In the first record only.
+    /// Only in the first record.
     #[prost(string, optional, tag = "3")]
     pub file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
@@ -73,7 +73,7 @@ impl SummaryValue {
         }
     }
 
-    /// A tensor that a plug-in of `TensorBoard` shows, with what else the plug-in wants to know.
+    /// A tensor shown by a plug-in of `TensorBoard`, with the plug-in's metadata.
     pub(super) fn of_plugin(
         plugin: &str,
         content: Vec<u8>,
@@ -268,7 +268,7 @@ pub(super) fn record(bytes: &mut Vec<u8>, event: &Event) {
     bytes.extend(masked(crc32c::crc32c(&message)).to_le_bytes());
 }
 
-/// The rotation and offset that keep a checksum of checksums from being trivial.
+/// Masks a checksum by rotation and an offset, so that checksums of checksums are not trivial.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

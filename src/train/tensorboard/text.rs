@@ -1,4 +1,4 @@
-//! Text in images: outlines of Inter, filled.
+//! Renders text in images: filled outlines of Inter.
 
 use skrifa::instance::{LocationRef, Size};
 use skrifa::outline::{DrawSettings, OutlinePen};
@@ -10,7 +10,7 @@ static FONT: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular.ttf");
 /// Samples of a pixel along each side.
 const SAMPLES: usize = 4;
 
-/// How much of each pixel is covered, 0..=1.
+/// The coverage of each pixel, 0..=1.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Mask {
     pub width: usize,
@@ -20,7 +20,7 @@ pub(super) struct Mask {
 }
 
 impl Mask {
-    /// A line of text of this size in pixels; nothing of it where there is no font for it.
+    /// A line of text of this size in pixels; empty if there is no font.
     pub(super) fn of_text(text: &str, px: f32) -> Self {
         let outline = outline(text, px).unwrap_or_default();
         let width = outline.advance.ceil() as usize + 1;
@@ -28,7 +28,7 @@ impl Mask {
         let centre = |sample: usize| (sample as f32 + 0.5) / SAMPLES as f32;
         let mut inside = vec![0_u8; width * height];
         for row in 0..height * SAMPLES {
-            // Upwards, from the line that letters stand on.
+            // Upwards from the baseline.
             let crossings = outline.crossings(px - centre(row));
             let mut winding: i32 = crossings.iter().map(|(_, turn)| turn).sum();
             let mut passed = crossings.iter().peekable();
@@ -52,7 +52,7 @@ impl Mask {
         }
     }
 
-    /// Turned by a quarter, to be read upwards.
+    /// Rotated by 90 degrees, to be read upwards.
     pub(super) fn upwards(&self) -> Self {
         let (width, height) = (self.height, self.width);
         let pixel = |at: usize| {
@@ -68,20 +68,21 @@ impl Mask {
     }
 }
 
-/// Closed lines around letters.
+/// The outlines of letters as line segments.
 #[derive(Default)]
 struct Outline {
-    /// From and to.
+    /// Start and end of each segment.
     lines: Vec<[[f32; 2]; 2]>,
     start: [f32; 2],
     last: [f32; 2],
-    /// Where the next letter begins.
+    /// The position of the next letter.
     advance: f32,
 }
 
 impl Outline {
-    /// Where the horizontal line at `y` crosses the outline, from left to right, each with 1 where the outline goes upwards and
-    /// −1 where it goes downwards. By the rule of non-zero winding a point is inside where those to the right of it do not sum to 0.
+    /// Where the horizontal line at `y` intersects the outline, from left to right, each with 1 if the outline goes
+    /// upwards and −1 if it goes downwards. By the non-zero winding rule a point is inside if the sum of those to its
+    /// right is not 0.
     fn crossings(&self, y: f32) -> Vec<(f32, i32)> {
         let mut found = Vec::new();
         for [from, to] in &self.lines {
@@ -127,7 +128,7 @@ impl OutlinePen for Outline {
     }
 
     fn curve_to(&mut self, _: f32, _: f32, cx: f32, cy: f32, x: f32, y: f32) {
-        // A TrueType font has none of these.
+        // TrueType fonts have no cubic curves.
         self.quad_to(cx, cy, x, y);
     }
 
@@ -143,7 +144,7 @@ fn outline(text: &str, px: f32) -> Option<Outline> {
     let widths = font.glyph_metrics(size, location);
     let mut outline = Outline::default();
     for letter in text.chars() {
-        // The first glyph of a font stands for what it does not have.
+        // The first glyph of a font is used for missing ones.
         let glyph = letters.map(letter).unwrap_or_default();
         if let Some(drawn) = outlines.get(glyph) {
             drawn
@@ -163,7 +164,7 @@ mod tests {
     fn letters_are_filled_and_can_be_read_upwards() {
         let bar = Mask::of_text("I", 40.0);
         let covered: f32 = bar.cover.iter().sum();
-        // A stem: about 29 pixels high (the capitals of Inter are 0.73 of its size), 3 to 5 wide.
+        // A stem: about 29 pixels high (Inter's capitals have 0.73 of its size), 3 to 5 wide.
         assert!((80.0..160.0).contains(&covered), "{covered}");
         let ring = Mask::of_text("o", 40.0);
         let middle = ring.cover[28 * ring.width + ring.width / 2];
@@ -173,7 +174,7 @@ mod tests {
         assert!((turned.cover.iter().sum::<f32>() - ring.cover.iter().sum::<f32>()).abs() < 0.1);
         let top_left = Mask::of_text("'", 40.0).upwards();
         let lowest = top_left.cover.iter().rposition(|cover| *cover > 0.5);
-        // What is at the top of a line is at the left of one that is read upwards.
+        // The top of a line is at the left of one that is read upwards.
         assert!(lowest.is_some_and(|at| at % top_left.width < top_left.width / 2));
     }
 }

@@ -9,7 +9,7 @@
 use super::*;
 use crate::train::KeepBy;
 
-/// A training whose cross-entropy on the validation images rises before it ends: it learns few images by heart.
+/// A training whose cross-entropy on the validation images rises before its end: it overfits few images.
 fn overfitting() -> (Data, TrainSettings) {
     let data = Data {
         train: examples(20, 1),
@@ -31,7 +31,7 @@ fn with(settings: &TrainSettings, evaluations: u32, keep_by: KeepBy) -> TrainSet
     settings
 }
 
-/// The step at which the rule ends a training with these evaluations: so many after the lowest so far.
+/// The step at which the rule ends a training with these evaluations: `evaluations` after the lowest so far.
 fn end_by_hand(points: &[CurvePoint], evaluations: usize) -> u32 {
     let cross_entropy = |point: &CurvePoint| point.validation_cross_entropy.unwrap();
     for at in 0..points.len() {
@@ -56,7 +56,7 @@ fn it_ends_so_many_evaluations_after_the_lowest_cross_entropy() {
         let step = end_by_hand(&whole.points, evaluations as usize);
         assert!(matches!(early.end, Ok(End::Early)));
         assert_eq!(early.checkpoint.place.step, step);
-        // Until then it is the same training.
+        // Up to there it is the same training.
         let before: Vec<CurvePoint> = whole
             .points
             .iter()
@@ -88,7 +88,7 @@ fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
         );
         assert_eq!(rest.kept, whole.kept);
     }
-    // Killed after its last checkpoint, before the run was marked finished.
+    // Killed after its last checkpoint, before the run was marked as finished.
     let again = go_on(
         &data,
         &settings,
@@ -97,7 +97,7 @@ fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
         &Work::new(),
     );
     assert!(matches!(again.end, Ok(End::Early)) && again.points.is_empty());
-    // Trained further, it waits as long again.
+    // When it is extended, it waits again for as many evaluations.
     let mut further = settings;
     further.head.learn.early_stopping_from = end;
     let further = go_on(&data, &further, Some(whole.checkpoint), 300, &Work::new());

@@ -1,5 +1,5 @@
-//! Hidden layer, dropout and class weights: the gradients against differences of a loss written out by hand, and the bits again
-//! whatever interrupts.
+//! Hidden layer, dropout and class weights: gradients compared with differences of an explicit loss, and the same bits
+//! after any interruption.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +13,7 @@ use crate::graph::Mask;
 use crate::train::ClassWeights;
 use crate::train::problem::step_graph;
 
-/// A head of 24 inputs, 7 hidden units and 3 classes, learned with all that is tested here.
+/// A head with 24 inputs, 7 hidden units and 3 classes, trained with all features under test.
 fn everything_set(optimizer: Optimizer) -> TrainSettings {
     let mut settings = TrainSettings {
         sampling: Sampling::Natural,
@@ -35,7 +35,7 @@ fn layer(data: &Data, settings: &TrainSettings) -> HeadLayer {
     HeadLayer::new(SIZES, settings.head.hidden_units as usize, &table)
 }
 
-/// What dropout multiplies the inputs of both layers with in a step.
+/// The dropout masks of both layers in a step.
 fn masks(data: &Data, settings: &TrainSettings, step: u64) -> Vec<Vec<f64>> {
     let recipe = settings.recipe(Part::Head, data.validation.len());
     let objective = recipe.objective(&data.train.y, SIZES.classes);
@@ -51,7 +51,7 @@ fn masks(data: &Data, settings: &TrainSettings, step: u64) -> Vec<Vec<f64>> {
     masks.iter().zip(widths).map(filled).collect()
 }
 
-/// The loss of the batch of a step, written out in double precision. `weights` are as [`Head::tensors`] has them.
+/// The loss of the batch of a step, in double precision. `weights` are in the order of [`Head::tensors`].
 fn loss(
     data: &Data,
     settings: &TrainSettings,
@@ -125,7 +125,7 @@ fn a_step_follows_the_differences_of_the_loss() {
                 weights[at][i] += by;
                 loss(&data, &settings, &rows, &masks, &weights)
             };
-            // So small that hardly a unit turns on or off in between.
+            // So small that hardly a unit becomes active or inactive in between.
             let expected = (moved(1e-6) - moved(-1e-6)) / 2e-6;
             let found = before[i] - after[i];
             largest = largest.max(expected.abs());
@@ -178,7 +178,7 @@ fn an_evaluation_leaves_nothing_out_and_the_kept_head_is_what_was_evaluated() {
     assert_eq!(right, Some(best.validation_accuracy));
 }
 
-/// Two classes at opposite corners of a square each: no line parts them.
+/// Two classes at opposite corners of a square each: they are not linearly separable.
 #[test]
 fn a_hidden_layer_learns_what_no_line_parts() {
     let sizes = Sizes { dim: 2, classes: 2 };
@@ -227,7 +227,7 @@ fn a_hidden_layer_learns_what_no_line_parts() {
 fn balanced_weights_are_those_of_the_inverse_frequency() {
     let y = [0, 0, 0, 0, 1, 1, 3, 3];
     assert_eq!(ClassWeights::None.of(&y, 4), None);
-    // 8 images of three classes; nothing is there of the third.
+    // 8 images of three classes; a fourth has none.
     let weights = ClassWeights::Balanced.of(&y, 4).unwrap();
     let expected = [8.0 / 12.0, 8.0 / 6.0, 0.0, 8.0 / 6.0];
     assert_eq!(weights, expected);

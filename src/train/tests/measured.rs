@@ -1,4 +1,4 @@
-//! What is measured beside accuracy and cross-entropy: learning rate, gradient norm, accuracy by class, histograms.
+//! Measurements beside accuracy and cross-entropy: learning rate, gradient norm, accuracy by class, histograms.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,13 +16,13 @@ fn values(outcome: &Outcome, tag: &str, side: MetricSide) -> Vec<(u32, f32)> {
     values.map(|at| (at.step, at.value)).collect()
 }
 
-/// The weights are the same to the last bit whether anything of this is measured or not.
+/// The weights have the same bits whether any of this is measured or not.
 #[test]
 fn rate_and_gradient_are_measured_and_change_no_bit() {
     let data = data();
     for optimizer in EVERY_OPTIMIZER {
         let mut norms_by_clip = Vec::new();
-        // Nothing is ever as long as the last one, which has the norm computed in the step all the same.
+        // No gradient is as long as the last limit, with which the step computes the norm all the same.
         for clip_norm in [0.05, 0.0, 1e30] {
             let mut settings = settings(optimizer);
             settings.eval_step_interval = 1;
@@ -56,7 +56,7 @@ fn rate_and_gradient_are_measured_and_change_no_bit() {
             let close = (found / computed - 1.0).abs() < 2e-3;
             assert!(close, "{optimizer:?} {step}: {found} {computed}");
         }
-        // Before it is clipped.
+        // Before clipping.
         assert!((clipped[0].1 / computed[0].1 - 1.0).abs() < 1e-6 && clipped[0].1 > 0.05);
     }
 }
@@ -86,7 +86,7 @@ fn classes_are_measured_on_all_validation_images() {
     }
 }
 
-/// Fifty of each at most, and no other bit of a weight.
+/// At most fifty of each, and the weights have the same bits.
 #[test]
 fn histograms_are_of_the_evaluated_weights_and_change_no_bit() {
     let data = data();
@@ -108,7 +108,7 @@ fn histograms_are_of_the_evaluated_weights_and_change_no_bit() {
     let of = |tag: &str, side| metrics.histograms(&Series::new(tag, side));
     let weights = of("weights/logits.weight", MetricSide::Run);
     assert_eq!(weights.len(), 50);
-    // The moving average, which stands behind the weight and the two moments.
+    // The moving average, which comes after the weight and the two moments.
     let average = with.checkpoint.state[3].f32().unwrap();
     let expected = Histogram::of(average).unwrap();
     assert_eq!(weights.last().unwrap().value, expected);

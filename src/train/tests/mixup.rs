@@ -1,4 +1,4 @@
-//! A training with mixup against one written out in double precision.
+//! A training with mixup compared with an explicit one in double precision.
 
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
@@ -15,8 +15,8 @@ fn mixing() -> (TrainSettings, Recipe) {
     (settings, recipe)
 }
 
-/// Weights `[C, D]`, bias, and the mean accuracy and cross-entropy of each ten steps. The target of the loss is
-/// `0.9 (λ onehot(yᵢ) + (1 − λ) onehot(yⱼ)) + 0.1 / C`; that of the figures is not smoothed.
+/// Weights `[C, D]`, bias, and the mean accuracy and cross-entropy of every ten steps. The target of the loss is `0.9
+/// (λ onehot(yᵢ) + (1 − λ) onehot(yⱼ)) + 0.1 / C`; that of the figures is not smoothed.
 fn by_hand(data: &Data, settings: &TrainSettings, steps: u32) -> (Vec<Vec<f64>>, Vec<[f64; 2]>) {
     let Sizes { dim, classes } = SIZES;
     let mut draw = Draw::new(settings.seed, Purpose::Weights, 0);
@@ -119,7 +119,7 @@ fn the_last_batch_of_the_head_is_evaluated_unmixed() {
     let outcome = go_on_by(&recipe, &data, &settings, None, 10, &Work::new());
     let of_batch = outcome.points[0].train_accuracy * settings.head.learn.batch_size as f32;
     assert!((of_batch - of_batch.round()).abs() < 1e-4, "{of_batch}");
-    // Another training than without.
+    // The result differs from a training without mixup.
     let mut plain = settings.clone();
     plain.head.learn.mixup = 0.0;
     let plain = go_on(&data, &plain, None, 10, &Work::new());

@@ -1,10 +1,10 @@
-//! The rows of the table: held once, views as rows of their frames, how often each is drawn.
+//! The rows of the table: in memory once, views as rows of their frames, how often each is drawn.
 
 #![allow(clippy::unwrap_used, reason = "a failed set-up is a failed test")]
 
 use super::*;
 
-/// Sessions read the table where it is: from the bottlenecks to ONNX Runtime there is one of it.
+/// Sessions read the table in place: from the bottlenecks to ONNX Runtime there is only one copy.
 #[test]
 fn the_table_is_held_once() {
     let x = vec![0.5; 50 * SIZES.dim];
@@ -45,7 +45,7 @@ fn views_are_rows_of_their_frames() {
     let plain = kept(&data);
     // The frames of a batch do not depend on views, and each view has the class of its frame.
     assert_eq!(kept(&with_views(&data, |_, x| x)), plain);
-    // They are learned from.
+    // Views are trained on.
     let other = |view| move |number, x: f32| if number == view { -x } else { x };
     let first = kept(&with_views(&data, other(1)));
     let last = kept(&with_views(&data, other(2)));
@@ -56,7 +56,7 @@ fn views_are_rows_of_their_frames() {
 fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
     let labels: Vec<i64> = (0..1000).map(|row| i64::from(row < 10)).collect();
     let share = |sampling| {
-        // Nothing to see, so that the bias alone learns.
+        // Without information, so that only the bias is trained.
         let x = vec![0.0; labels.len() * SIZES.dim];
         let train = Examples::new(SIZES, x, labels.clone()).unwrap();
         let data = Data {
@@ -69,7 +69,7 @@ fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
         go_on(&data, &settings, None, 100, &Work::new()).kept.1.b
     };
     let [balanced, natural] = [Sampling::Balanced, Sampling::Natural].map(share);
-    // The bias learns how frequent a class is.
+    // The bias reflects how frequent a class is.
     assert!((balanced[0] - balanced[1]).abs() < 0.5, "{balanced:?}");
     assert!(natural[0] - natural[1] > 1.0, "{natural:?}");
 }

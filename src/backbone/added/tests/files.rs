@@ -1,4 +1,4 @@
-//! Files that are broken, hostile, or spread over several; and the folder in the project.
+//! Damaged and malicious files, files with external data, and the folder in the project.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::project::Project;
 use super::super::{inspect, open_own, own_of, remove_own};
 use super::{DIM, imagenet, planes, usual, written};
 
-/// The usual network with its largest constant in a file beside it.
+/// The typical network with its largest constant in an external file.
 fn spread(dir: &Path, location: &str, length: Option<u64>) -> std::path::PathBuf {
     let path = written(dir, &usual(&planes()));
     let mut model = ModelProto::decode(fs::read(&path).unwrap().as_slice()).unwrap();
@@ -100,7 +100,8 @@ fn data_beside_the_file_is_read_and_nothing_elsewhere() {
     assert!(error.contains("beyond the end"), "{error}");
 }
 
-/// Thousands of files with a byte changed, a piece lost or doubled, or the end cut off: each is one sentence or a network.
+/// Thousands of files with a changed byte, a missing or duplicate part, or cut off: each gives one sentence or a
+/// network.
 #[test]
 fn broken_files_are_refused_in_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
@@ -111,7 +112,7 @@ fn broken_files_are_refused_in_a_sentence() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 4) as usize % below.max(1)
     };
-    // What is said about the network stands at both ends, between are weights.
+    // Descriptions of the network are at both ends, with weights in between.
     let mut refused = 0;
     for round in 0..3000 {
         let mut bytes = whole.clone();
@@ -145,7 +146,7 @@ fn broken_files_are_refused_in_a_sentence() {
         }
         fs::write(&path, &bytes).unwrap();
         let found = inspect(&path, &imagenet());
-        // Every tenth that can be read is also run.
+        // Every tenth readable file is also run.
         let outcome = match found {
             Ok(found) if round % 10 == 1 => found.candidate(&Work::new()).map(|_| ()),
             other => other.map(|_| ()),
@@ -163,7 +164,7 @@ fn broken_files_are_refused_in_a_sentence() {
     assert!(refused > 1000, "{refused}");
 }
 
-/// Headers that promise more than there is, and files of nothing but empty messages.
+/// Headers that declare more than there is, and files of nothing but empty messages.
 #[test]
 fn promises_take_no_memory() {
     let dir = tempfile::tempdir().unwrap();
@@ -185,7 +186,7 @@ fn promises_take_no_memory() {
     );
     let error = write(&|model| {
         let graph = model.graph.as_mut().unwrap();
-        // A kernel of no taps that makes a map of a million channels.
+        // A kernel without taps that makes a map of a million channels.
         let pads = graph.node[0]
             .attribute
             .iter_mut()
@@ -282,7 +283,7 @@ fn what_was_added_is_used_like_what_ships() {
     assert_eq!((first.dim, first.from_cache), (DIM, 0));
     assert_eq!(table(&architecture).from_cache, 3);
 
-    // The project is moved, and what it holds with it.
+    // The project is moved with its contents.
     let moved = place.dir.path().join("moved");
     fs::rename(place.project.root(), &moved).unwrap();
     let gone = architecture.entry().unwrap().path().unwrap_err();
@@ -338,7 +339,7 @@ fn a_damaged_architecture_is_told_and_never_used() {
     }
     fs::write(&description, text).unwrap();
     assert!(open_own(&root).is_empty());
-    // An unfinished folder of a killed process is none.
+    // An unfinished folder of a killed process is ignored.
     fs::create_dir(root.join("architectures/.salamander-x-123.part")).unwrap();
     assert!(open_own(&root).is_empty());
 }

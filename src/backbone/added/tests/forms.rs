@@ -1,4 +1,4 @@
-//! Heads, layouts, types and versions of the operators.
+//! Heads, layouts, element types and versions of the operators.
 
 use half::f16;
 
@@ -15,9 +15,9 @@ use super::{
     CLASSES, DIM, SIDE, classifier, conv, imagenet, numbers, planes, tried, trunk, usual, weight,
 };
 
-/// Makes `[N, 24]`, or a map of one pixel, of the last map.
+/// Pools the last map to `[N, 24]`, or to a map of one pixel.
 type Pooling = (&'static str, fn(&mut Graph, ValueId) -> ValueId);
-/// Makes the logits of that.
+/// Computes the logits from that.
 type Heading = (&'static str, fn(&mut Graph, ValueId) -> ValueId);
 
 fn pools() -> Vec<Pooling> {
@@ -106,7 +106,7 @@ fn every_head_is_found() {
                 );
                 assert_eq!(candidate.hindrance, None, "{form}");
                 assert!(candidate.depths.len() > 1, "{form}");
-                // Three layers of 3×3: 16²·8·27 + 8²·16·72 + 8²·24·144.
+                // Three 3×3 layers: 16²·8·27 + 8²·16·72 + 8²·24·144.
                 assert_eq!(
                     candidate.multiply_accumulates[&32],
                     55_296 + 73_728 + 221_184,
@@ -131,7 +131,7 @@ fn a_network_without_a_head_is_its_own_bottleneck() {
     assert_eq!(candidate.bottleneck_dim, DIM);
 }
 
-/// Channels last, as tf2onnx writes it, with the normalisation inside: bytes or floats up to 255.
+/// Channels last, as tf2onnx writes them, with normalisation in the network: bytes, or floats up to 255.
 #[test]
 fn channels_last_and_what_normalises_inside_are_found() {
     for element in [ElementType::F32, ElementType::U8] {
@@ -178,7 +178,7 @@ fn channels_last_and_what_normalises_inside_are_found() {
     }
 }
 
-/// All of it in fp16, input and output too.
+/// Everything in fp16, including input and output.
 #[test]
 fn fp16_is_widened() {
     let mut graph = usual(&planes());
@@ -217,7 +217,7 @@ fn fp16_is_widened() {
     assert!(all_wide);
 }
 
-/// What was an attribute once.
+/// Parameters that used to be attributes.
 #[test]
 fn operators_of_version_9_are_read() {
     let mut graph = Graph::new("old");
@@ -260,7 +260,7 @@ fn operators_of_version_9_are_read() {
     }
 }
 
-/// A transformer of two layers with a class token: the batch is computed with, as torch exports it.
+/// A transformer of two layers with a class token, whose graph computes with the batch, as torch exports it.
 fn transformer(batch: Dim, computed: bool) -> Graph {
     const TOKENS: usize = 16;
     let mut graph = Graph::new("transformer");
@@ -380,7 +380,7 @@ fn a_transformer_with_a_class_token_is_trained_by_blocks() {
     });
     assert!(!computes_shapes);
 
-    // Heat maps are weighted by the gradient, over the tokens in front of the last layer, the class token left out.
+    // Heat maps are weighted by the gradient, over the tokens before the last layer, without the class token.
     let input = kept.name_of(kept.inputs()[0]).to_owned();
     let pooled = kept.name_of(kept.outputs()[0]).to_owned();
     let blocks = Blocks::analyse(&kept, &input, (&pooled, DIM), SIDE as u32).unwrap();
@@ -403,7 +403,7 @@ fn a_transformer_with_a_class_token_is_trained_by_blocks() {
     assert!(map.iter().any(|value| value.abs() > 1e-4), "{map:?}");
 }
 
-/// A file for one image alone.
+/// A file for single images.
 #[test]
 fn a_batch_of_one_becomes_free() {
     let (_, candidate) = tried(&transformer(1.into(), false), &imagenet());
@@ -412,7 +412,7 @@ fn a_batch_of_one_becomes_free() {
     assert!(candidate.depths.len() > 1);
 }
 
-/// The matrix of a layer behind a transposition is a weight.
+/// The matrix of a layer after a transposition is a weight.
 #[test]
 fn a_transposed_matrix_is_a_weight() {
     let mut graph = Graph::new("transposed");

@@ -1,4 +1,4 @@
-//! The network in rows against planes, and a batch in parts against the whole.
+//! The network in rows compared with planes, and a batch in parts compared with the whole.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::train::problem::{Inputs, Problem};
 #[derive(Debug, Clone, Copy)]
 enum Form {
     Planes,
-    /// In blocks of so many channels, or with the batch last.
+    /// In blocks of this many channels, or with the batch last.
     Rows(Option<usize>),
 }
 
-/// The loss `Σ r·bottleneck` and its derivatives by all weights, in either form of the graph.
+/// The loss `Σ r·bottleneck` and its derivatives with respect to all weights, in either form of the graph.
 fn derivatives(small: &Small, form: Form, x: &Tensor, r: &Tensor) -> Vec<Tensor> {
     let batch = x.shape[0];
     let back = &small.back;
@@ -109,15 +109,16 @@ fn compare(small: &Small, block: Option<usize>, batch: usize, seed: u64, limit: 
 
 #[test]
 fn rows_give_the_same_values_and_derivatives_as_planes() {
-    // Batches whose pixels fill blocks, and those that do not.
+    // Batches whose pixels fill blocks, and others.
     for (seed, batch) in [(0, 5), (1, 7), (2, 1), (3, 16), (4, 16), (5, 32)] {
         compare(&small(seed), block_size(), batch, seed, 1e-5);
         compare(&small(seed), None, batch, seed, 1e-5);
     }
 }
 
-/// What [`small`] lacks: squeeze-and-excite, an activation that is not 0 at 0 on channels that do not fill a block, a value
-/// with several users, convolutions without a bias, a depthwise kernel that is not trained, a dense layer behind the pool.
+/// Everything that [`small`] lacks: squeeze-and-excite, an activation that is not 0 at 0 on channels that do not fill
+/// a block, a value with several readers, convolutions without a bias, an untrained depthwise kernel, a dense layer
+/// after the pool.
 fn unusual(seed: u64) -> Small {
     let mut draw = Draw::new(seed, Purpose::Weights, 0);
     let mut graph = Graph::new("unusual");
@@ -183,13 +184,13 @@ fn rows_cope_with_unusual_networks() {
     }
 }
 
-/// All weights of a shipped backbone, its first convolution and those with steps among them.
+/// All weights of a backbone in the catalogue, including its first convolution and those with strides.
 #[test]
 fn rows_give_the_derivatives_of_a_whole_backbone() {
     of_a_whole_backbone(&Architecture::default());
 }
 
-/// The same where the padding at a stride of two is the same on both sides.
+/// The same with symmetric padding at a stride of two.
 #[test]
 fn rows_give_the_derivatives_of_mobilenet() {
     of_a_whole_backbone(&"mobilenet-v2@96".parse().unwrap());
@@ -214,12 +215,12 @@ fn of_a_whole_backbone(architecture: &Architecture) {
         back,
         weights,
     };
-    // Single precision through fifty layers; activations next to a corner of ReLU6 fall on either side of it.
+    // In single precision through fifty layers, activations near a bound of ReLU6 may fall on either side of it.
     compare(&whole, block_size(), 6, 7, 1e-3);
     compare(&whole, None, 4, 8, 1e-3);
 }
 
-/// The logits and derivatives of a batch, with some images at a time, mixed or not.
+/// The logits and derivatives of a batch in parts of this many images, mixed or not.
 fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     const BATCH: usize = 32;
     let (network, initial, settings, _) = case();
@@ -268,7 +269,7 @@ fn by_parts(images: usize, mixes: bool) -> Vec<Tensor> {
     }
     let weights = network.weights.iter().map(|weight| weight.name.as_str());
     inputs.extend(weights.zip(&initial));
-    // Each image keeps what it keeps in the whole batch.
+    // Each image has the same mask as in the whole batch.
     let of_all = BATCH / learned.masks.len();
     let mut row = 0;
     let masks: Vec<(String, Tensor)> = learned
@@ -313,7 +314,7 @@ fn a_batch_in_parts_has_the_derivatives_of_the_whole() {
     }
 }
 
-/// The whole of a large network goes in parts; a few blocks of it go at once.
+/// A whole large network is trained in parts; a few of its blocks are not.
 #[test]
 fn what_fits_into_memory_goes_at_once() {
     let blocks = Arc::new(Blocks::of(&Architecture::default()).unwrap());

@@ -1,4 +1,4 @@
-//! The learning rate over the steps, and over the blocks.
+//! The learning rate over the steps and over the blocks.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ fn the_rate_warms_up_and_falls_to_nothing() {
     assert!((at(&settings, 55, 100) - 1.0).abs() < 1e-9);
     assert!(at(&settings, 100, 100).abs() < 1e-9);
     assert!(at(&settings, 1, 1).is_finite());
-    // Extended twice, it does so again for each part, whatever the others are.
+    // Extended twice, each part has its own schedule, independent of the others.
     let extended = FineTuneSettings {
         learn: LearnSettings {
             restarts: vec![100, 150],
@@ -58,14 +58,14 @@ fn the_rate_warms_up_and_falls_to_nothing() {
     );
 }
 
-/// The weights after one step of plain momentum, the given ones at the given factor.
+/// The weights after one step with plain momentum; those in `slower` have the given factor.
 fn after_a_step(factor: f32, slower: &[&str]) -> Vec<(String, Tensor)> {
     let (network, mut initial, mut settings, [train, _]) = case();
     let mut network = Arc::unwrap_or_clone(network);
     for (weight, tensor) in network.weights.iter_mut().zip(&mut initial) {
         if slower.contains(&weight.name.as_str()) {
             weight.rate = factor;
-            // From zero, so that nothing is lost in the addition and half is exactly half.
+            // Starting from zero, no precision is lost, and half the rate is exactly half the change.
             *tensor = Tensor::zeros(crate::onnx::ElementType::F32, weight.shape.clone());
         }
     }

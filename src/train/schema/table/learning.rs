@@ -1,4 +1,4 @@
-//! Settings of how weights are learned, which the head and the fine-tuning both have: where they differ, the first is the
+//! Settings of the optimisation, common to the head and the fine-tuning: of values that differ, the first is the
 //! head's.
 
 use crate::train::Part;
@@ -9,9 +9,9 @@ use super::{
     choose, large, place_of, small,
 };
 
-/// The place of the head in what follows.
+/// The index of the head in pairs.
 pub(super) const HEAD: usize = 0;
-/// The place of the fine-tuning.
+/// The index of the fine-tuning in pairs.
 pub(super) const FINE_TUNED: usize = 1;
 
 const PARTS: [Part; 2] = [Part::Head, Part::FineTuning];
