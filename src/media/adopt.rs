@@ -1,4 +1,4 @@
-//! Bringing single pictures of files in that a model was tried on, each with its class.
+//! Adds images and video frames that a model was tried on to the project, each with its class.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,31 +12,31 @@ use super::import::{
 };
 use super::{Kind, MediaError};
 
-/// An image, or a frame of a video, and the class that it gets.
+/// An image, or a frame of a video, and its class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wanted {
     /// The file.
     pub path: PathBuf,
     /// Seconds from the start of the video; `None` for an image.
     pub time_secs: Option<f64>,
-    /// Its class, which exists or is made.
+    /// Its class, which is created if it does not exist.
     pub class: ClassName,
 }
 
-/// What came in.
+/// The result of adding images and frames.
 #[derive(Debug, Default)]
 pub struct Adopted {
-    /// What became of each file.
+    /// The result for each file.
     pub outcome: ImportOutcome,
-    /// Frames of videos that got a class.
+    /// How many video frames got a class.
     pub labelled: usize,
-    /// Wanted frames that the project does not have: its video was there before, with other settings.
+    /// How many wanted frames the project does not have, because it had sampled the video before with other settings.
     pub missing: usize,
 }
 
-/// Brings pictures in. An image is copied into its class; one that is there under another class is moved. Of a video the
-/// whole becomes a source without a class, its frames are taken as `sampling` says, and the wanted ones get their classes.
-/// All of it is in the outcome's record, so that it is one change to take back, also after an error.
+/// Adds images and frames. An image is copied to its class; one that exists under another class is moved. A video
+/// becomes a source without a class, its frames are extracted with `sampling`, and the wanted ones get their classes.
+/// Everything is in the outcome's record, so that it can be undone as one change, also after an error.
 pub fn adopt(
     project: &Project,
     wanted: &[Wanted],
@@ -48,7 +48,7 @@ pub fn adopt(
         sampling: *sampling,
         videos: Videos::Extract,
         on_conflict: OnConflict::Move,
-        // They were looked at one by one.
+        // The user has already inspected each of them.
         force: true,
         ..ImportOptions::default()
     };
@@ -105,7 +105,7 @@ pub fn adopt(
     Ok(())
 }
 
-/// Each file once: images by their class, videos without one.
+/// The plan of the import, with each file once: images with their class, videos without one.
 fn plan(wanted: &[Wanted]) -> Result<ImportPlan, MediaError> {
     let mut groups: Vec<PlanGroup> = Vec::new();
     for image in wanted {

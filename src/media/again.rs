@@ -1,4 +1,4 @@
-//! Extracting a video again, and telling the frames that are new from those that were there.
+//! Extracts a video again, and separates new frames from those that existed.
 
 use std::collections::HashSet;
 
@@ -7,17 +7,17 @@ use crate::project::{Frame, Project, SourceId};
 
 use super::{MediaError, extract};
 
-/// The frames of a source after it was extracted, as paths relative to the project's root.
+/// The frames of a source after an extraction, as paths relative to the project's root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Again {
     /// Frames that this extraction wrote.
     pub new: Vec<String>,
-    /// Frames that were there before, where they are now.
+    /// Frames that existed before, at their current paths.
     pub before: Vec<String>,
 }
 
-/// [`extract()`], telling which frames it wrote. Frames are known by their file names, so that those that are
-/// labelled meanwhile are not taken for new ones.
+/// Like [`extract()`], but returns which frames it wrote. Frames are identified by file names, so that existing ones
+/// that are labelled meanwhile do not count as new.
 pub fn extract_again(
     project: &Project,
     source: &SourceId,

@@ -1,4 +1,4 @@
-//! How many frames an extraction will write, and whether that is worth a question.
+//! Estimates how many frames an extraction writes, and whether the user should confirm that.
 
 use std::fmt;
 use std::path::Path;
@@ -6,28 +6,28 @@ use std::path::Path;
 use crate::project::Sampling;
 use crate::text::{bytes, count};
 
-/// More frames than these are written only after a question: at two a second, nearly three hours of film.
+/// More frames than this are written only after confirmation: at two a second, nearly three hours of film.
 const MUCH_FRAMES: u64 = 20_000;
-/// Bytes of a JPEG frame for each of its pixels, at `-q:v 2`: a little more than most films give.
+/// Assumed bytes of a JPEG frame per pixel, at `-q:v 2`: a little more than most films give.
 const BYTES_PER_PIXEL: f64 = 0.3;
-/// Pixels of a frame that keeps the size of its film, where that is not known: 1080p.
+/// Assumed pixels of a frame in its film's own size, if that is unknown: 1080p.
 const OWN_SIZE_PIXELS: f64 = 1920.0 * 1080.0;
-/// Fewer frames than these are not asked about: if they find no room, what is written stays, and the rest can follow.
+/// Fewer frames than this need no confirmation: if the disk fills up, the written ones stay and the rest can follow.
 const FEW_FRAMES: u64 = 1_000;
 
-/// What an extraction will write, about.
+/// An estimate of what an extraction writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Amount {
-    /// Frames.
+    /// The number of frames.
     pub frames: u64,
-    /// Bytes of their files.
+    /// The bytes of their files.
     pub bytes: u64,
-    /// Bytes that are free on the project's disk, if that can be found out.
+    /// The free bytes on the project's disk, if known.
     pub room: Option<u64>,
 }
 
 impl Amount {
-    /// What so many frames of a sampling come to in the folder `root`.
+    /// The estimate for this number of frames of a sampling into the folder `root`.
     #[must_use]
     pub fn of(frames: u64, sampling: &Sampling, root: &Path) -> Self {
         let pixels = sampling.width_px.map_or(OWN_SIZE_PIXELS, |width| {
@@ -42,7 +42,7 @@ impl Amount {
         }
     }
 
-    /// Whether it is to be asked for first: so many frames, or more than the disk has room for.
+    /// Whether the user should confirm it: very many frames, or more than the disk has room for.
     #[must_use]
     pub fn is_much(&self) -> bool {
         let fits = self.room.is_none_or(|room| self.bytes <= room);
@@ -51,7 +51,7 @@ impl Amount {
 }
 
 impl fmt::Display for Amount {
-    /// As the part of a sentence: "about 40,000 frames, some 1.9 GB, with 40.1 GB free on the disk".
+    /// A part of a sentence: "about 40,000 frames, some 1.9 GB, with 40.1 GB free on the disk".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frames = count(self.frames, "frame");
         write!(f, "about {frames}, some {}", bytes(self.bytes))?;

@@ -1,5 +1,5 @@
-//! Why an image cannot be decoded, in words: after how many of its rows it is cut off, else what the decoder says. An
-//! image is decoded a second time for it, so this is for those that failed.
+//! Describes why an image cannot be decoded: after how many rows it is cut off, otherwise the decoder's message. The
+//! image is decoded a second time for this.
 
 use std::io::{Cursor, ErrorKind};
 
@@ -8,18 +8,18 @@ use image::error::ImageError;
 use crate::kind::ImageKind;
 use crate::kind::tiff::Tiff;
 
-/// How far an image can be decoded.
+/// How much of an image can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Rows {
-    /// Rows that are there, from the first one of the file (in BMP usually the lowest).
+    /// Complete rows, from the first one in the file (in BMP usually the lowest).
     there: u64,
-    /// Rows that the image has.
+    /// All rows of the image.
     of: u64,
-    /// Whether the file ends behind them; else the next row is damaged.
+    /// Whether the file ends after them; otherwise the next row is damaged.
     cut: bool,
 }
 
-/// What is wrong with an image that a decoder refused with `error`, as a main clause without an end.
+/// The fault of an image that a decoder rejected with `error`, as a main clause without a full stop.
 pub(super) fn reason(error: &ImageError, image: ImageKind, bytes: &[u8]) -> String {
     let rows = match image {
         ImageKind::Png => png(bytes),
@@ -44,13 +44,13 @@ pub(super) fn reason(error: &ImageError, image: ImageKind, bytes: &[u8]) -> Stri
     }
 }
 
-/// What the decoder itself says.
+/// The decoder's message.
 fn sentence(error: &ImageError) -> String {
     let source = std::error::Error::source(error);
     let text = source.map_or_else(|| error.to_string(), ToString::to_string);
     let text = text.trim().trim_end_matches('.').replace(['\n', '\r'], " ");
     let mut letters = text.chars();
-    // An abbreviation in front stays as it is.
+    // An abbreviation at the start keeps its capitals.
     match (letters.next(), letters.next()) {
         (Some(first), Some(second)) if second.is_lowercase() => first
             .to_lowercase()
@@ -61,7 +61,8 @@ fn sentence(error: &ImageError) -> String {
     }
 }
 
-/// `None` for what is whole, interlaced (all of it is there, but coarse) or has no readable header.
+/// `None` if the image is complete, interlaced (then all rows exist, at a coarse resolution) or has no readable
+/// header.
 fn png(bytes: &[u8]) -> Option<Rows> {
     let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().ok()?;
     let info = reader.info();
@@ -95,7 +96,7 @@ fn gif(bytes: &[u8]) -> Option<Rows> {
             Ok(true) => continue,
             Err(gif::DecodingError::UnexpectedEof) => true,
             Err(gif::DecodingError::Io(error)) => error.kind() == ErrorKind::UnexpectedEof,
-            // Its data end before the image does, or are damaged.
+            // Its data end too early, or are damaged.
             Ok(false) | Err(_) => false,
         };
         return Some(Rows { there, of, cut });
@@ -128,7 +129,7 @@ fn bmp(bytes: &[u8]) -> Option<Rows> {
     })
 }
 
-/// The first page of a TIFF file whose strips stand in the order of its rows.
+/// The first page of a TIFF file whose strips are in the order of its rows.
 fn tiff(bytes: &[u8]) -> Option<Rows> {
     let strips = Tiff::new(bytes)?.strips()?;
     let (of, rows) = (
@@ -136,7 +137,7 @@ fn tiff(bytes: &[u8]) -> Option<Rows> {
         strips.rows_per_strip.clamp(1, strips.height.max(1)),
     );
     if strips.places.len() as u64 != of.div_ceil(rows) {
-        // Tiles, or each colour by itself.
+        // Tiles or separate colour planes.
         return None;
     }
     let mut there = 0;

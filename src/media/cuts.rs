@@ -1,4 +1,4 @@
-//! Where a film can be cut into stretches that are sampled on their own: at key frames, by the container's own index.
+//! Finds times at which a film can be cut into independently sampled stretches: key frames in the container's index.
 
 use std::path::Path;
 
@@ -11,27 +11,27 @@ use super::ffmpeg::{self, OpenVideo};
 use super::file::MediaFile;
 use super::{MediaError, helper, probe};
 
-/// So much longer than the index a film may be, seconds, beside twice the longest distance of its key frames.
+/// How many seconds a film may continue after its index, beside twice the longest distance of its key frames.
 const BEYOND_INDEX_SECS: f64 = 10.0;
-/// By so much a picture may be shown later than it is decoded, microseconds.
+/// The longest delay between decoding and showing an image, in microseconds.
 const DELAY_US: i64 = 250_000;
-/// So many packets from a key frame on must be sound.
+/// How many packets from a key frame on must be intact.
 const PACKETS: usize = 32;
-/// So many places that are none, one after the other, and the index is not believed.
+/// After this many successive wrong entries the index is not used.
 const MOST_WRONG: usize = 8;
 
-/// The times at which the film `path` can be cut into stretches of at least `least_secs` seconds: seconds from its start,
-/// ascending, each that of a key frame. Nothing is decoded, and little is read. Empty where the film is too short, or has
-/// no index of key frames that can be relied on: of the containers, MP4 (MOV) and Matroska (`WebM`) have one, where they are
-/// whole. Sampling a stretch of any other film reads that from its start.
+/// The times at which the film `path` can be cut into stretches of at least `least_secs` seconds: seconds from its
+/// start, ascending, each of a key frame. Nothing is decoded, and little is read. Empty if the film is too short, or
+/// has no reliable index of key frames. Intact MP4 (MOV) and Matroska (`WebM`) files have one; of any other film, each
+/// stretch is sampled by reading from the start.
 ///
 /// # Errors
-/// As [`probe()`](super::probe()), or if cancelled.
+/// As for [`probe()`](super::probe()); cancelled.
 pub fn cut_points(path: &Path, least_secs: f64, work: &Work) -> Result<Vec<f64>, MediaError> {
     helper::cut_points(&MediaFile::open(path)?, least_secs, work)
 }
 
-/// [`cut_points`], in this process.
+/// [`cut_points`] in this process.
 pub(super) fn cut_points_here(
     film: &MediaFile,
     least_secs: f64,
@@ -42,13 +42,13 @@ pub(super) fn cut_points_here(
     let Some(length) = probe::length_secs(&video, video.stream) else {
         return Ok(Vec::new());
     };
-    // Also keeps NaN out.
+    // Also false for NaN.
     let long_enough = least_secs > 0.0 && length >= 2.0 * least_secs;
     if !long_enough || !has_index(&video.input) {
         return Ok(Vec::new());
     }
     let start_us = ffmpeg::start_time_us(&video.input).unwrap_or(0);
-    // Matroska's index is read when it is needed first.
+    // Matroska's index is read on the first seek.
     let middle = start_us + (length / 2.0 * 1e6) as i64;
     if video.input.seek(middle, ..middle).is_err() {
         return Ok(Vec::new());
@@ -81,7 +81,7 @@ pub(super) fn cut_points_here(
     Ok(cuts)
 }
 
-/// Whether the container has an index of key frames, by which a place within the film is found for certain.
+/// Whether the container has an index of key frames with which seeking is reliable.
 pub(super) fn has_index(input: &Input) -> bool {
     let format = input.format();
     let indexed = ["mov", "matroska"];
@@ -89,8 +89,8 @@ pub(super) fn has_index(input: &Input) -> bool {
         && format.name().split(',').any(|name| indexed.contains(&name))
 }
 
-/// Decoding times of the key frames in the index, microseconds of the file's own time. None if any lies behind the end of
-/// the file, or if they do not ascend.
+/// Decoding times of the key frames in the index, in microseconds of the file's own time. Empty if an entry is beyond
+/// the end of the file, or if they do not ascend.
 fn key_frames(video: &OpenVideo, bytes: u64) -> Vec<i64> {
     let Some(stream) = video.input.stream(video.stream) else {
         return Vec::new();
@@ -98,8 +98,8 @@ fn key_frames(video: &OpenVideo, bytes: u64) -> Vec<i64> {
     let time_base = stream.time_base();
     let mut keys = Vec::new();
     let mut last = i64::MIN;
-    // SAFETY: the stream lives as long as its context, which is borrowed; each entry is read at once,
-    // before any other call that could move the index.
+    // SAFETY: the stream lives as long as its context, which is borrowed; each entry is read at once, before any other
+    // call that could move the index.
     unsafe {
         let pointer = stream.as_ptr();
         for number in 0..ffi::avformat_index_get_entries_count(pointer) {
@@ -122,7 +122,8 @@ fn key_frames(video: &OpenVideo, bytes: u64) -> Vec<i64> {
     keys
 }
 
-/// Whether an index with these key frames is one of the whole film. That of a fragmented one may be of its first fragments.
+/// Whether an index with these key frames covers the whole film. That of a fragmented file may cover only its first
+/// fragments.
 fn covers(keys: &[i64], start_us: i64, length_secs: f64) -> bool {
     let Some(last) = keys.last() else {
         return false;
@@ -139,8 +140,8 @@ fn covers(keys: &[i64], start_us: i64, length_secs: f64) -> bool {
     length_secs - secs(last - start_us) <= 2.0 * secs(longest) + BEYOND_INDEX_SECS
 }
 
-/// When the key frame that the index has at the decoding time `key` is shown, if it can be found and what follows it is
-/// sound; both in microseconds of the file's own time.
+/// The time at which the key frame with the decoding time `key` in the index is shown, if it can be found and the
+/// following packets are intact; both in microseconds of the file's own time.
 fn confirmed(video: &mut OpenVideo, key: i64) -> Option<i64> {
     let time_base = video.input.stream(video.stream)?.time_base();
     let target = key + DELAY_US;

@@ -1,8 +1,8 @@
-//! From a file to decoded pictures with trustworthy times: what `ffmpeg.c` does between demuxer and filters.
+//! Decodes a file to images with trustworthy times, like `ffmpeg.c` between demuxer and filters.
 //!
-//! Times follow FFmpeg's program step by step (version 5.1, `process_input` and `process_input_packet`),
-//! since which frames a sampling takes hangs on them alone: the container's start is zero, missing decoding
-//! times are continued from durations, and jumps in a transport stream are closed.
+//! Times follow FFmpeg's program step by step (version 5.1, `process_input` and `process_input_packet`), because they
+//! alone determine which frames a sampling takes: the container's start is zero, missing decoding times are continued
+//! from durations, and jumps in a transport stream are closed.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -21,67 +21,67 @@ use super::stretch::Span;
 
 /// FFmpeg's clock: microseconds.
 const US: i64 = 1_000_000;
-/// A larger jump between packets of a transport stream is a cut, not a pause.
+/// A larger jump between packets of a transport stream is a discontinuity, not a pause.
 const JUMP_US: i64 = 10 * US;
-/// A larger jump in any other container is a broken timestamp.
+/// A larger jump in any other container is an invalid timestamp.
 const BROKEN_US: i64 = 30 * 3600 * US;
-/// Where a container seeks by decoding time, a picture may be shown so much later than it is decoded.
+/// In a container that seeks by decoding time, the longest delay between decoding and showing an image.
 const DELAY_US: i64 = 3 * US / 23;
-/// So many failed reads one after the other are the end of the file.
+/// This many successive failed reads count as the end of the file.
 const MAX_FAILED_READS: u32 = 1000;
 
-/// What comes out of the decoder.
+/// The output of the decoder.
 pub(super) enum Decoded {
-    /// A picture; its `pts` is in the stream's time base, zero being the start of the range.
+    /// An image; its `pts` is in the stream's time base, and zero is the start of the range.
     Frame(Video),
     /// The end, at this time in the stream's time base.
     End(i64),
 }
 
-/// What went wrong while decoding.
+/// Errors during decoding.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Damage {
-    /// Pictures decoded without complaint.
+    /// Images decoded without errors.
     pub good_frames: u64,
-    /// Packets read, where not all of them are decoded.
+    /// Packets read, if not all of them are decoded.
     pub packets: Option<u64>,
-    /// Packets and pictures with errors.
+    /// Packets and images with errors.
     pub errors: u64,
-    /// End of the last good picture before the first error, microseconds from the start of the range.
+    /// End of the last good image before the first error, in microseconds from the start of the range.
     pub first_at_us: Option<i64>,
-    /// The last picture states a time, but another was guessed for it.
+    /// Whether FFmpeg guessed the time of the last image although the image states one.
     pub guessing: bool,
 }
 
-/// How far the file is.
+/// The stage of reading a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     /// There is more to read.
     Reading,
-    /// Read to its end; packets are left.
+    /// At the end of the file, with packets left to decode.
     Queued,
-    /// The decoder gives what it still holds.
+    /// The decoder is returning its last images.
     Draining,
-    /// Nothing comes any more.
+    /// Nothing is left.
     Ended,
 }
 
-/// Where to begin in the file, microseconds in its own time.
+/// A seek; all times in microseconds of the file's own time.
 #[derive(Debug, Clone, Copy)]
 struct Seek {
-    /// Read from the key frame before this.
+    /// Seek to the key frame before this time.
     target_us: i64,
-    /// Well before the beginning of the file.
+    /// A time safely before the beginning of the file.
     floor_us: i64,
-    /// How much further back to go when that was no key frame after all.
+    /// How much further back to seek if no key frame was found.
     step_us: i64,
-    /// The seek is still to be done.
+    /// Whether the seek is still to be done.
     due: bool,
-    /// No picture came since.
+    /// Whether no image has been decoded since the seek.
     fresh: bool,
 }
 
-/// A video being decoded.
+/// A video that is being decoded.
 pub(super) struct Decoding {
     input: ffmpeg_next::format::context::Input,
     stream: usize,
@@ -89,21 +89,21 @@ pub(super) struct Decoding {
     decoder: decoder::Video,
     path: PathBuf,
     time_base: Rational,
-    /// The container may jump in time (transport streams).
+    /// Whether times in the container may jump (transport streams).
     may_jump: bool,
-    /// Added to each timestamp of the file.
+    /// Offset added to each timestamp of the file.
     offset_us: i64,
-    /// The beginning of the file and of the range in the file's own time.
+    /// Start of the file, and of the range, in the file's own time.
     start_us: i64,
     begin_us: i64,
-    /// The container seeks by decoding time.
+    /// Whether the container seeks by decoding time.
     by_dts: bool,
     seek: Option<Seek>,
-    /// Packets read ahead, in order; at most one without a skipper.
+    /// Packets that were read ahead, in order; at most one without a skipper.
     queue: VecDeque<Packet>,
     skipper: Option<Skipper>,
     lead_in: Option<LeadIn>,
-    /// Damage counts within this.
+    /// The time span in which damage is counted.
     span: Span,
     packets: u64,
     clock: Clock,
@@ -111,7 +111,7 @@ pub(super) struct Decoding {
     damage: Damage,
 }
 
-/// The running estimate of times, microseconds.
+/// The running estimate of times, in microseconds.
 #[derive(Debug, Default)]
 struct Clock {
     started: bool,
@@ -119,14 +119,14 @@ struct Clock {
     next_dts: Option<i64>,
     pts: i64,
     next_pts: i64,
-    /// How long the last packet lasts.
+    /// The duration of the last packet.
     duration: i64,
 }
 
 impl Decoding {
-    /// Sets up the decoder of an opened video. `from_secs` is where decoding starts, counted from the start
-    /// of the file; `threads` is the number of decoder threads. With `fps`, pictures that a sampling at that
-    /// rate does not show may be left out.
+    /// Sets up the decoder of an opened video. `from_secs` is where decoding starts, from the start of the file;
+    /// `threads` is the number of decoder threads. With `fps`, images that a sampling at that rate does not need may
+    /// be skipped.
     pub fn new(
         video: OpenVideo,
         path: &Path,
@@ -173,8 +173,8 @@ impl Decoding {
         }
         let from_us = from_secs.map(|secs| (secs * US as f64).round() as i64);
         let begin_us = start_us + from_us.unwrap_or(0);
-        // As the `ffmpeg` program: where the container seeks by decoding time, pictures shown from here on
-        // may lie a little before.
+        // As in the `ffmpeg` program: if the container seeks by decoding time, images shown from here on may be stored
+        // slightly before.
         let by_dts = flags & ffi::AVFMT_SEEK_TO_PTS == 0 && has_delay(&stream);
         let seek = from_us.map(|_| Seek {
             target_us: begin_us - if by_dts { DELAY_US } else { 0 },
@@ -211,13 +211,13 @@ impl Decoding {
         })
     }
 
-    /// Counts the damage within `span` only.
+    /// Counts damage only within `span`.
     pub fn counted_in(mut self, span: Span) -> Self {
         self.span = span;
         self
     }
 
-    /// Begins with the key frame before `at_secs` of the film; times are the same as from the start of the range.
+    /// Starts at the key frame before `at_secs` of the film; times are the same as from the start of the range.
     pub fn led_in(mut self, at_secs: f64) -> Self {
         let at_us = self.start_us + (at_secs * US as f64).round() as i64;
         self.seek = Some(Seek {
@@ -231,31 +231,32 @@ impl Decoding {
         self
     }
 
-    /// The stream's time base, in which pictures are timed.
+    /// The stream's time base, in which images are timed.
     pub fn time_base(&self) -> Rational {
         self.time_base
     }
 
-    /// What went wrong so far.
+    /// The errors so far.
     pub fn damage(&self) -> Damage {
         Damage {
-            // Those left out could have been read as well.
+            // Skipped packets count as readable.
             packets: self.skipper.is_some().then_some(self.packets),
             ..self.damage
         }
     }
 
-    /// From here on, what is odd is so in the film itself. Whether it may come from having begun within the film.
+    /// From here on, anomalies are those of the film itself. Returns whether earlier ones may be caused by starting
+    /// within the film.
     pub fn settle(&mut self) -> Doubt {
         self.lead_in.as_mut().map_or(Doubt::Nothing, LeadIn::settle)
     }
 
-    /// Whether something odd may come from having begun within the film.
+    /// Whether anomalies may be caused by starting within the film.
     pub fn doubt(&self) -> Doubt {
         self.lead_in.as_ref().map_or(Doubt::Nothing, LeadIn::doubt)
     }
 
-    /// The next picture, or the end (again and again). `work` is checked for every packet and picture.
+    /// The next image; at the end always `End`. `work` is checked for every packet and image.
     pub fn next(&mut self, work: &Work) -> Result<Decoded, MediaError> {
         self.interrupter.watch(work);
         work.check()?;
@@ -286,7 +287,7 @@ impl Decoding {
                     self.feed(work)?;
                 }
                 Err(Error::Eof) => self.stage = Stage::Ended,
-                // The decoder has left the broken picture behind; the next call continues.
+                // The decoder has skipped the broken image; the next call continues after it.
                 Err(_) => self.count_error(),
             }
         }
@@ -305,9 +306,8 @@ impl Decoding {
         Ok(())
     }
 
-    /// Transport streams have no index, so that a seek may land behind the key frame that is needed and the
-    /// first pictures are lost. Then the reading begins again from further back. `first` is the time of the
-    /// first picture, if any came.
+    /// Transport streams have no index, so a seek may end after the required key frame and lose the first images. Then
+    /// reading starts again from further back. `first` is the time of the first image, if there was one.
     fn must_seek_further_back(&mut self, first: Option<i64>) -> bool {
         let Some(seek) = &mut self.seek else {
             return false;
@@ -335,7 +335,7 @@ impl Decoding {
     /// Sends one packet, or the end of the file, to the decoder.
     fn feed(&mut self, work: &Work) -> Result<(), MediaError> {
         if self.stage >= Stage::Draining {
-            // The decoder asked for more after its end was announced.
+            // The decoder requested more after the end was signalled.
             self.stage = Stage::Ended;
             return Ok(());
         }
@@ -368,7 +368,7 @@ impl Decoding {
         Ok(())
     }
 
-    /// Reads the next packet of the picture into the queue.
+    /// Reads the next packet of the video stream into the queue.
     fn read(&mut self, work: &Work) -> Result<(), MediaError> {
         let mut failed_reads = 0;
         loop {
@@ -409,7 +409,7 @@ impl Decoding {
         }
     }
 
-    /// Moves a packet's times to our zero and fills in a missing decoding time.
+    /// Shifts a packet's times to start at zero and computes a missing decoding time.
     fn stamp(&mut self, packet: &mut Packet) {
         let offset = self.to_stream(self.offset_us);
         packet.set_pts(packet.pts().map(|pts| pts.saturating_add(offset)));
@@ -451,7 +451,7 @@ impl Decoding {
         };
     }
 
-    /// Joins the parts of a transport stream whose times start again, and drops times that cannot be.
+    /// Closes discontinuities in a transport stream, and removes impossible times.
     fn close_jump(&mut self, packet: &mut Packet) {
         let (Some(dts), Some(expected)) = (packet.dts(), self.clock.next_dts) else {
             return;
@@ -482,7 +482,7 @@ impl Decoding {
         }
     }
 
-    /// Gives a decoded picture its time and moves the clock on.
+    /// Assigns a time to a decoded image and advances the clock.
     fn time(&mut self, frame: &mut Video) {
         let pts = frame
             .timestamp()
@@ -515,7 +515,7 @@ impl Decoding {
         }
     }
 
-    /// Whether what is at this time, in the stream's time base, counts.
+    /// Whether errors at this time, in the stream's time base, are counted.
     fn counts(&self, at: i64) -> bool {
         let us = at.rescale(self.time_base, rescale::TIME_BASE);
         self.span.contains_in_range(us as f64 / US as f64)
@@ -526,12 +526,12 @@ impl Decoding {
         self.stage == Stage::Ended
     }
 
-    /// End of the last picture, microseconds from the start of the range.
+    /// End of the last image, in microseconds from the start of the range.
     pub fn position_us(&self) -> i64 {
         self.clock.next_pts
     }
 
-    /// End of the last picture, in the stream's time base.
+    /// End of the last image, in the stream's time base.
     pub fn position(&self) -> i64 {
         self.to_stream(self.clock.next_pts)
     }
@@ -541,14 +541,14 @@ impl Decoding {
     }
 }
 
-/// Whether pictures come out of the decoder later than they go in.
+/// Whether the decoder delays images.
 fn has_delay(stream: &ffmpeg_next::Stream) -> bool {
     let parameters = stream.parameters();
     // SAFETY: the parameters belong to the stream, which is borrowed.
     unsafe { (*parameters.as_ptr()).video_delay != 0 }
 }
 
-/// By how many pictures the decoder reorders.
+/// The number of images that the decoder buffers for reordering.
 fn reorder_delay(decoder: &decoder::Video) -> i32 {
     // SAFETY: plain field of the open decoder, which is borrowed.
     unsafe { (*decoder.as_ptr()).has_b_frames }

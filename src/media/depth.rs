@@ -1,25 +1,25 @@
-//! Images of 16 bits a value whose values use fewer: cameras for science and depth sensors write 10, 12 or 14 bits into
-//! the lower end, which would look black.
+//! Images with 16 bits per value of which fewer are used: scientific cameras and depth sensors store 10, 12 or 14 bits
+//! in the lower bits, which would be displayed almost black.
 
 use image::DynamicImage;
 
 use crate::kind::ImageKind;
 use crate::kind::tiff::{MAX_SAMPLE_VALUE, Tiff};
 
-/// The depths that sensors have, bits.
+/// The usual bit depths of sensors.
 const DEPTHS: [u32; 4] = [8, 10, 12, 14];
 
-/// Brings the values to the full range where the upper bits of all of them are unused. Returns the depth that was found
-/// and the largest value, for images that were changed.
+/// Scales values to the full range if the upper bits of all of them are unused. Returns the detected depth in bits and
+/// the largest value, for images that were changed.
 ///
-/// The depth is the one the file states (PNG: `sBIT`; TIFF: `MaxSampleValue`) if the values keep to it, else the smallest
-/// of the usual ones that holds the largest value.
+/// The depth is the one stated in the file (PNG: `sBIT`; TIFF: `MaxSampleValue`) if no value exceeds it; otherwise the
+/// smallest usual depth that fits the largest value.
 pub(super) fn to_full_range(
     image: &mut DynamicImage,
     bytes: &[u8],
     kind: ImageKind,
 ) -> Option<(u32, u16)> {
-    // The decoder has scaled to the largest value that the header names.
+    // The decoder has already scaled to the maximum in the header.
     if kind == ImageKind::Pnm && !full_header(bytes) {
         return None;
     }
@@ -46,7 +46,7 @@ pub(super) fn to_full_range(
     Some((depth, largest))
 }
 
-/// How many bits the values have, if fewer than 16.
+/// The depth of the values in bits, if it is less than 16.
 fn depth_of(largest: u16, stated: Option<u32>) -> Option<u32> {
     let holds = |depth: &u32| u32::from(largest) < 1 << depth;
     if largest == 0 {
@@ -56,13 +56,13 @@ fn depth_of(largest: u16, stated: Option<u32>) -> Option<u32> {
     stated.or_else(|| DEPTHS.into_iter().find(holds))
 }
 
-/// Whether the header of a PNM file claims the whole range of 16 bits.
+/// Whether the header of a PNM file declares the full range of 16 bits.
 fn full_header(bytes: &[u8]) -> bool {
     let head = bytes.get(..bytes.len().min(256)).unwrap_or(bytes);
     head.windows(5).any(|five| five == b"65535")
 }
 
-/// The depth that the file states, bits.
+/// The depth stated in the file, in bits.
 fn stated(bytes: &[u8], image: ImageKind) -> Option<u32> {
     match image {
         ImageKind::Png => significant_bits(bytes),
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(depth_of(900, None), Some(10));
         assert_eq!(depth_of(3000, None), Some(12));
         assert_eq!(depth_of(3000, Some(14)), Some(14));
-        // What is stated cannot be: the values are larger. Then they are scaled already.
+        // The stated depth is wrong: values exceed it, so they are already scaled.
         assert_eq!(depth_of(40000, Some(12)), None);
         assert_eq!(depth_of(20000, None), None);
         assert_eq!(depth_of(0, Some(12)), None);

@@ -1,4 +1,4 @@
-//! What can go wrong with a media file, in sentences for people.
+//! Errors of media files, as sentences for users.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,47 +12,47 @@ use super::Amount;
 /// An error of the media layer.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
-    /// The system does not let the file be read.
+    /// The file cannot be read.
     #[error("cannot read “{path}”: {}", why(error))]
     Io {
         /// Which file.
         path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
+        /// The system's error. It is part of the message, hence not a source.
         error: io::Error,
     },
-    /// The system does not let a frame be written.
+    /// A frame cannot be written.
     #[error("cannot write “{path}”: {}", why(error))]
     Write {
         /// Which file.
         path: PathBuf,
-        /// What the system said; part of the message, so not offered as a source again.
+        /// The system's error. It is part of the message, hence not a source.
         error: io::Error,
     },
-    /// The file was read but is nothing that can be used.
+    /// The file was read, but is unusable.
     #[error("“{path}” {reason}")]
     Unusable {
         /// Which file.
         path: PathBuf,
-        /// The rest of the sentence: "is empty", "is not a video but plain text".
+        /// The end of the sentence: "is empty", "is not a video but plain text".
         reason: String,
     },
-    /// The process that decodes did not survive the file, which is set aside.
+    /// The decoding process crashed on the file or hung, so the file is set aside.
     #[error("“{path}” {reason}")]
     SetAside {
         /// Which file.
         path: PathBuf,
-        /// The rest of the sentence: what happened, and the remedy.
+        /// The end of the sentence: what happened, and the remedy.
         reason: String,
     },
-    /// So many frames are not written unasked.
+    /// Very many frames, which the user must confirm.
     #[error(
         "these videos give {0}; take fewer (a lower rate, a part of each), or agree to it with --force"
     )]
     Much(Amount),
-    /// FFmpeg refused something that has nothing to do with the file.
+    /// An error of FFmpeg that is not caused by the file.
     #[error("FFmpeg cannot {0}")]
     Ffmpeg(String),
-    /// The project refused something.
+    /// An error of the project.
     #[error(transparent)]
     Project(#[from] ProjectError),
     /// Cancelled by the user.
@@ -70,7 +70,7 @@ impl From<FileError> for MediaError {
 }
 
 impl MediaError {
-    /// The file cannot be used; `reason` follows its name.
+    /// The error of an unusable file; `reason` follows its name.
     pub(super) fn unusable(path: &Path, reason: impl Into<String>) -> Self {
         Self::Unusable {
             path: path.to_owned(),
@@ -78,7 +78,7 @@ impl MediaError {
         }
     }
 
-    /// The file cannot be read.
+    /// The error of a file that cannot be read.
     pub(super) fn read(path: &Path, error: io::Error) -> Self {
         Self::Io {
             path: path.to_owned(),

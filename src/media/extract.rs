@@ -1,4 +1,4 @@
-//! Writing the frames of a video into its class folder, so that it can be broken off and taken up again.
+//! Writes the frames of a video to its class folder. It can be interrupted and resumed.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,16 +14,16 @@ use super::known::{Known, Place};
 use super::sample::decoder_threads;
 use super::{JpegFrame, MediaError, still};
 
-/// Frames that may wait to be written.
+/// The most frames waiting to be written.
 const WAITING_FRAMES: usize = 4;
 
-/// Writes the frames of a source that are not in the project yet. Returns how many were written.
+/// Writes the frames of a source that the project does not have yet. Returns how many were written.
 ///
-/// Frames that lie under another label by now, or in the trash, count as there. What was written before an
-/// error or a cancellation stays, and the next extraction continues from it. A source that is taken off the list
-/// meanwhile ends its extraction like a cancellation.
+/// Frames that were moved to another label or to the trash count as existing. After an error or a cancellation, frames
+/// written before stay, and the next extraction continues from there. If the source is removed meanwhile, its
+/// extraction ends as if cancelled.
 pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64, MediaError> {
-    // Taken off the list while this waited for its turn.
+    // The source was removed while this was waiting.
     let Some(source) = project.source(source) else {
         return Err(Cancelled.into());
     };
@@ -49,7 +49,7 @@ pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64,
     Ok(done.written.len() as u64)
 }
 
-/// The frames of a source that are not among those that a sampling takes.
+/// The frames of a source that a sampling would not take.
 pub(super) fn frames_beside(
     project: &Project,
     source: &SourceId,
@@ -64,7 +64,7 @@ pub(super) fn frames_beside(
     Ok(frames.into_iter().map(|frame| frame.path).collect())
 }
 
-/// About how many frames the source will give.
+/// The expected number of frames of the source.
 pub(super) fn expected_frames(source: &Source) -> Option<u64> {
     let sampling = &source.sampling;
     let start = sampling.from_secs.unwrap_or(0.0);
@@ -76,18 +76,18 @@ pub(super) fn expected_frames(source: &Source) -> Option<u64> {
     Some(((end - start).max(0.0) * sampling.fps.0).round().max(1.0) as u64)
 }
 
-/// What an extraction did.
+/// The result of an extraction.
 pub(super) struct Extracted {
     /// Paths of the frames that were written, relative to the project's root.
     pub(super) written: Vec<String>,
-    /// Ids of all frames that the sampling takes.
+    /// Identities of all frames that the sampling takes.
     pub(super) ids: HashSet<String>,
-    /// How many of those written have a label by their neighbours.
+    /// How many of the written frames got the label of their neighbours.
     pub(super) like_neighbours: u64,
 }
 
-/// [`extract`] within a running stage. A frame of which the `neighbours` tell the label gets that one, from the
-/// start: nothing is left to be done for it if the extraction is broken off.
+/// [`extract`] within a running stage. A frame whose `neighbours` determine its label gets that label when it is
+/// written, so that an interrupted extraction leaves nothing to be done for it.
 pub(super) fn extract_source(
     project: &Project,
     source: &Source,
@@ -110,7 +110,7 @@ pub(super) fn extract_source(
                 scope,
                 move || -> Result<Box<dyn FrameReader>, MediaError> {
                     while let Some(frame) = frames.next_frame(work)? {
-                        // Nobody listens any more when writing has failed.
+                        // The receiver is gone if writing has failed.
                         if sender.send(frame).is_err() {
                             break;
                         }
@@ -148,12 +148,12 @@ pub(super) fn extract_source(
     for warning in &warnings {
         work.warn(warning.clone());
     }
-    // Before the project says that they are there.
+    // Synced before the project records that they exist.
     if !done.written.is_empty() {
         let written: Vec<_> = done.written.iter().map(|path| project.abs(path)).collect();
         files::sync_files(project.root(), written.iter().map(AsRef::as_ref));
     }
-    // A source that was taken off the list meanwhile stays off it.
+    // A source that was removed meanwhile stays removed.
     project.change_source(&source.id, |source| {
         source.extracted = Some(taken);
         source.warnings = warnings;
@@ -161,7 +161,7 @@ pub(super) fn extract_source(
     Ok(done)
 }
 
-/// Writes one frame unless it is there.
+/// Writes one frame, unless it exists.
 fn write_frame(
     project: &Project,
     source: &Source,
@@ -178,7 +178,7 @@ fn write_frame(
         extension: "jpg".into(),
     };
     done.ids.insert(name.id.clone());
-    // A class may have been deleted meanwhile.
+    // The class may have been deleted meanwhile.
     let near = neighbours
         .and_then(|neighbours| neighbours.label(frame.time_secs))
         .filter(|label| files::is_dir(project.label_dir(label)));
@@ -192,7 +192,7 @@ fn write_frame(
         trashed: false,
     };
     if known.frame(&name, place).is_none() {
-        // Taken off the list meanwhile: whoever did that does not want frames of it.
+        // Removed meanwhile: then no further frames are wanted.
         if !project.has_source(&source.id) {
             return Err(Cancelled.into());
         }

@@ -1,4 +1,4 @@
-//! FFmpeg's libraries: set up once, files opened, the facts of a stream that the bindings do not offer.
+//! FFmpeg's libraries: initialisation, opening files, and stream properties that the bindings lack.
 
 use std::ffi::CStr;
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -15,14 +15,14 @@ use crate::kind::{HEAD_BYTES, Kind};
 use super::MediaError;
 use super::file::MediaFile;
 
-/// Bytes read from the file at a time.
+/// Bytes read from the file at once.
 const READ_BYTES: usize = 256 << 10;
-/// Above this a film is refused: twice what 8K cameras record. A decoder holds a dozen pictures at a time and more.
+/// Larger films are refused: twice the pixels of 8K cameras. A decoder holds a dozen images and more.
 const MAX_PIXELS: u64 = 80_000_000;
-/// How long a stream may be looked at for its facts, in microseconds.
+/// The most microseconds of a film that are analysed for its properties.
 const ANALYSE_US: &str = "10000000";
 
-/// Makes FFmpeg ready, once. Its log goes nowhere: errors are returned, and reported by Salamander.
+/// Initialises FFmpeg, once. Its log is disabled: Salamander reports returned errors.
 pub(super) fn init() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -33,7 +33,7 @@ pub(super) fn init() {
     });
 }
 
-/// FFmpeg's libraries in use: name and version each, and the licence, for `doctor`.
+/// The versions of FFmpeg's libraries, by name, and their licence, for `doctor`.
 #[must_use]
 pub fn versions() -> Vec<(String, String)> {
     let dotted = |v: u32| format!("{}.{}.{}", v >> 16, (v >> 8) & 0xff, v & 0xff);
@@ -50,12 +50,12 @@ pub fn versions() -> Vec<(String, String)> {
     ]
 }
 
-/// Lets a job that is cancelled break off FFmpeg's reading, even inside a long seek.
+/// Allows a cancelled job to interrupt FFmpeg's reading, even during a long seek.
 #[derive(Clone, Default)]
 pub(super) struct Interrupter(Arc<Mutex<Option<Work>>>);
 
 impl Interrupter {
-    /// From now on `work` decides.
+    /// Makes `work` the job whose cancellation interrupts reading.
     pub fn watch(&self, work: &Work) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.clone());
     }
@@ -66,14 +66,14 @@ impl Interrupter {
     }
 }
 
-/// A file opened by FFmpeg, and which of its streams is the picture.
+/// A file opened by FFmpeg, and the index of its video stream.
 pub(super) struct OpenVideo {
     pub input: Input,
     pub stream: usize,
     pub interrupter: Interrupter,
 }
 
-/// Opens a video: reads its headers and chooses its picture stream as the `ffmpeg` program does.
+/// Opens a video: reads its headers and selects its video stream like the `ffmpeg` program.
 pub(super) fn open(film: &MediaFile) -> Result<OpenVideo, MediaError> {
     let path = film.path();
     if film.bytes() == 0 {
@@ -81,14 +81,14 @@ pub(super) fn open(film: &MediaFile) -> Result<OpenVideo, MediaError> {
     }
     let (mut input, mut interrupter) = open_input(film)?;
     let name = input.format().name().to_owned();
-    // Demuxers that take anything with the right file name for a slide show or a text screen.
+    // Demuxers that accept any file with a matching name as a slide show or a text screen.
     let stills = name == "tty" || name == "image2" || name.ends_with("_pipe");
     if stills {
-        // One JPEG image after the other is a film all the same.
+        // A sequence of JPEG images is a valid film.
         if name != "jpeg_pipe" || !Kind::of_file(film)?.is_film() {
             return Err(MediaError::unusable(path, what_else(film)));
         }
-        // That has moved the file's position.
+        // The check has moved the file's position.
         (input, interrupter) = open_input(film)?;
     }
     let Some(stream) = choose_stream(&input) else {
@@ -124,7 +124,7 @@ fn too_large((width, height): (u32, u32)) -> String {
 }
 
 pub(super) fn open_input(film: &MediaFile) -> Result<(Input, Interrupter), MediaError> {
-    // Reading through our own file handle takes any path (FFmpeg's own file protocol wants UTF-8 and
+    // FFmpeg reads through this file handle, which works with any path (FFmpeg's own file protocol requires UTF-8 and
     // reads "a:b" as a protocol).
     let broken = |_| MediaError::Ffmpeg("read files: out of memory".into());
     let stream =
@@ -134,7 +134,7 @@ pub(super) fn open_input(film: &MediaFile) -> Result<(Input, Interrupter), Media
         .map_err(|_| MediaError::unusable(film.path(), what_else(film)))
 }
 
-/// Opens what `stream` reads. A playlist in disguise gets at no other file.
+/// Opens the data of `stream`. A disguised playlist cannot open other files.
 pub(super) fn open_stream(stream: StreamIo, name: &str) -> Result<(Input, Interrupter), Error> {
     init();
     let mut options = Dictionary::new();
@@ -148,7 +148,7 @@ pub(super) fn open_stream(stream: StreamIo, name: &str) -> Result<(Input, Interr
     .map(|input| (input, interrupter))
 }
 
-/// What a file is that FFmpeg does not take for a video, as the rest of a sentence.
+/// Describes a file that FFmpeg does not accept as a video, as the end of a sentence.
 fn what_else(film: &MediaFile) -> String {
     let Ok(head) = film.head(HEAD_BYTES as u64) else {
         return "cannot be read".into();
@@ -181,7 +181,7 @@ fn what_else(film: &MediaFile) -> String {
     "is not a video, or one of a kind that cannot be read".into()
 }
 
-/// The stream that the `ffmpeg` program would take: the largest picture that has data, cover art left out.
+/// The stream that the `ffmpeg` program would select: the largest video stream with data, except cover art.
 pub(super) fn choose_stream(input: &Input) -> Option<usize> {
     input
         .streams()
@@ -207,13 +207,13 @@ pub(super) fn choose_stream(input: &Input) -> Option<usize> {
             }
             (score, stream.index())
         })
-        // The first of equals.
+        // Of equal scores the first.
         .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, index)| index)
 }
 
-/// What to say of video tracks beside the one that is read, to follow the file's name. Tracks without data, cover art
-/// and the small preview tracks of cameras (timed thumbnails) are not worth it.
+/// A sentence about the other video streams, to follow the file's name. Streams without data, cover art and the small
+/// preview streams of cameras (timed thumbnails) are ignored.
 pub(super) fn other_tracks(input: &Input, chosen: usize) -> Option<String> {
     let is_film = |stream: &Stream| {
         // SAFETY: plain fields of the stream, which lives as long as `input`.
@@ -273,20 +273,20 @@ pub(super) fn format_flags(input: &Input) -> i32 {
     unsafe { (*(*input.as_ptr()).iformat).flags }
 }
 
-/// Start of the container in microseconds.
+/// Start of the container's time in microseconds.
 pub(super) fn start_time_us(input: &Input) -> Option<i64> {
     // SAFETY: plain field of the context, which is borrowed.
     known(unsafe { (*input.as_ptr()).start_time })
 }
 
-/// The container states no length, so FFmpeg guessed one from the bit rate.
+/// Whether the container states no duration, so that FFmpeg estimated it from the bit rate.
 pub(super) fn length_is_guessed(input: &Input) -> bool {
     use ffi::AVDurationEstimationMethod::AVFMT_DURATION_FROM_BITRATE;
     // SAFETY: plain field of the context, which is borrowed.
     unsafe { (*input.as_ptr()).duration_estimation_method == AVFMT_DURATION_FROM_BITRATE }
 }
 
-/// `None` for FFmpeg's "no value".
+/// The timestamp; `None` for FFmpeg's "no value".
 pub(super) fn known(timestamp: i64) -> Option<i64> {
     (timestamp != ffi::AV_NOPTS_VALUE).then_some(timestamp)
 }
@@ -305,12 +305,12 @@ pub(super) fn guessed_rate(input: &mut Input, stream: usize) -> Option<Rational>
     positive(rate.into())
 }
 
-/// `None` for 0/0, 0/1 and the like.
+/// The ratio; `None` for 0/0, 0/1 and the like.
 pub(super) fn positive(value: Rational) -> Option<Rational> {
     (value.numerator() > 0 && value.denominator() > 0).then_some(value)
 }
 
-/// The transfer function is PQ or HLG.
+/// Whether the transfer function is PQ or HLG.
 pub(super) fn is_hdr(stream: &Stream) -> bool {
     use ffi::AVColorTransferCharacteristic::{AVCOL_TRC_ARIB_STD_B67, AVCOL_TRC_SMPTE2084};
     let parameters = stream.parameters();
@@ -319,7 +319,7 @@ pub(super) fn is_hdr(stream: &Stream) -> bool {
     transfer == AVCOL_TRC_SMPTE2084 || transfer == AVCOL_TRC_ARIB_STD_B67
 }
 
-/// Bits per component of the pixel format, 8 when unknown.
+/// Bits per component of the pixel format; 8 if unknown.
 pub(super) fn bit_depth(stream: &Stream) -> u32 {
     let parameters = stream.parameters();
     // SAFETY: for a video stream `format` holds a pixel format or -1, both values of the enumeration;
@@ -337,7 +337,7 @@ pub(super) fn bit_depth(stream: &Stream) -> u32 {
     if depth > 0 { depth as u32 } else { 8 }
 }
 
-/// The pixel aspect that the container or the stream states, when it is one.
+/// The pixel aspect ratio in the container or the stream, if it is valid.
 pub(super) fn pixel_aspect(input: &mut Input, stream: usize) -> Option<Rational> {
     if stream >= input.nb_streams() as usize {
         return None;
@@ -351,7 +351,7 @@ pub(super) fn pixel_aspect(input: &mut Input, stream: usize) -> Option<Rational>
     positive(aspect.into())
 }
 
-/// How the container wants the picture turned.
+/// The rotation or reflection that the container requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Turn {
     /// The 3×3 display matrix: 16.16 fixed point, last column 2.30.
@@ -359,7 +359,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// The turn that `stream` asks for.
+    /// The rotation that `stream` requests.
     pub fn of(stream: &Stream) -> Self {
         let matrix = stream
             .side_data()
@@ -378,7 +378,7 @@ impl Turn {
         Self { matrix }
     }
 
-    /// Clockwise degrees in 0..360.
+    /// The rotation clockwise, in degrees 0..360.
     pub fn degrees(self) -> f64 {
         let Some(matrix) = self.matrix else {
             return 0.0;
@@ -388,18 +388,18 @@ impl Turn {
         if counterclockwise.is_nan() {
             return 0.0;
         }
-        // As the `ffmpeg` program: a hair under 360 counts as nothing.
+        // As in the `ffmpeg` program: slightly less than 360 counts as 0.
         let theta = -counterclockwise.round();
         theta - 360.0 * (theta / 360.0 + 0.9 / 360.0).floor()
     }
 
-    /// Whether width and height change places.
+    /// Whether width and height are swapped.
     pub fn swaps_sides(self) -> bool {
         let degrees = self.degrees();
         (degrees - 90.0).abs() < 1.0 || (degrees - 270.0).abs() < 1.0
     }
 
-    /// The filters that turn the picture upright, as the `ffmpeg` program chooses them.
+    /// The filters that rotate images upright, as the `ffmpeg` program selects them.
     pub fn filters(self) -> Vec<String> {
         let Some(matrix) = self.matrix else {
             return Vec::new();
@@ -443,7 +443,7 @@ impl Turn {
     }
 }
 
-/// The codec's name for people; for one that FFmpeg does not know, the container's four letters.
+/// The codec's name for users; for one that FFmpeg does not know, the container's four-character code.
 pub(super) fn codec_name(stream: &Stream) -> String {
     use codec::Id;
     let parameters = stream.parameters();

@@ -8,16 +8,16 @@ use crate::files;
 
 use super::MediaError;
 
-/// A file that is open for decoding. Decoders get it open: they need no right to open anything themselves.
+/// A file that is open for decoding. Decoders receive it open, so they need no permission to open files.
 pub(super) struct MediaFile {
-    /// Names it in messages; its extension counts where the content has two meanings.
+    /// Used in messages; its extension decides between formats if the content is ambiguous.
     path: PathBuf,
     file: File,
     bytes: u64,
 }
 
 impl MediaFile {
-    /// Opens the file `path`; refuses what is no ordinary file (a pipe would keep the reader waiting for ever).
+    /// Opens the file `path`; refuses anything but regular files (a pipe would block the reader forever).
     pub fn open(path: &Path) -> Result<Self, MediaError> {
         let io = |error| MediaError::read(path, error);
         let facts = files::metadata(path).map_err(io)?;
@@ -30,7 +30,7 @@ impl MediaFile {
         Self::of_open(files::open(path).map_err(io)?, path)
     }
 
-    /// A file that somebody else has opened.
+    /// Wraps a file that is already open.
     pub fn of_open(file: File, path: &Path) -> Result<Self, MediaError> {
         let facts = file
             .metadata()
@@ -42,22 +42,22 @@ impl MediaFile {
         })
     }
 
-    /// Names it in messages.
+    /// The path, for messages.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its size when it was opened, bytes.
+    /// The size in bytes when it was opened.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// The open file itself.
+    /// The open file.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// A handle at its beginning. All handles share one position: only the last one may be read.
+    /// A handle positioned at the beginning. All handles share one position, so only the newest may be read.
     pub fn at_start(&self) -> Result<File, MediaError> {
         let io = |error| MediaError::read(&self.path, error);
         let mut file = self.file.try_clone().map_err(io)?;
@@ -65,7 +65,7 @@ impl MediaFile {
         Ok(file)
     }
 
-    /// Its first `length` bytes, or all if there are fewer.
+    /// The first `length` bytes, or all if the file is shorter.
     pub fn head(&self, length: u64) -> Result<Vec<u8>, MediaError> {
         let mut head = Vec::new();
         self.at_start()?

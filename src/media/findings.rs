@@ -1,4 +1,5 @@
-//! What is said about a film once its frames are taken. The findings of stretches can be joined to those of the film.
+//! Anomalies found while sampling a film, as sentences for users. The findings of stretches can be joined to those of
+//! the film.
 
 use std::path::Path;
 
@@ -24,46 +25,46 @@ impl Part {
     }
 }
 
-/// What a sampling found in a film, or in a stretch of it, beside the frames.
+/// Everything that a sampling found out about a film, or a stretch of it, beside the frames.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Findings {
-    /// Images decoded without complaint.
+    /// Images decoded without errors.
     pub(super) good_frames: u64,
-    /// Packets read, where images that are not needed are left out undecoded.
+    /// Packets read, if images that are not needed are not decoded.
     pub(super) packets: Option<u64>,
     /// Packets and images with errors.
     pub(super) errors: u64,
-    /// End of the last good image before the first error, seconds from the film's start.
+    /// End of the last good image before the first error, in seconds from the film's start.
     pub(super) first_error_secs: Option<f64>,
-    /// The file ends here, well before its headers say, seconds from the film's start.
+    /// Where the file ends, if that is well before the duration in its headers, in seconds from the film's start.
     pub(super) cut_off_secs: Option<f64>,
-    /// Stretches without an image.
+    /// The number of gaps: stretches without an image.
     pub(super) gaps: u64,
     /// The longest of them.
     pub(super) longest_gap: Option<Part>,
-    /// Frames left out since nothing changed.
+    /// The number of frames left out because nothing changed.
     pub(super) left_out: u64,
-    /// The longest time in which nothing changed, of those with frames left out.
+    /// The longest period without changes among those with frames left out.
     pub(super) longest_still: Option<Part>,
-    /// Images with a wrong time that was put right.
+    /// The number of images with an invalid time that was corrected.
     pub(super) wrong_times: u64,
-    /// HDR that could not be tone-mapped.
+    /// Whether HDR could not be tone-mapped.
     pub(super) pale: bool,
-    /// Video tracks beside the one that was read, as the rest of a sentence.
+    /// A sentence about the other video streams, to follow the file's name.
     pub(super) other_tracks: Option<String>,
-    /// Where reading ended, seconds from the film's start.
+    /// Where reading ended, in seconds from the film's start.
     pub(super) reached_secs: f64,
-    /// Length of the film by its headers, seconds.
+    /// Duration of the film in its headers, in seconds.
     pub(super) length_secs: Option<f64>,
-    /// The time of the last image was guessed although it states one: FFmpeg no longer trusts the times.
+    /// Whether FFmpeg guessed the time of the last image although it states one: it no longer trusts the times.
     pub(super) guessing: bool,
-    /// A stretch was sampled behind one that ended so.
+    /// Whether a stretch was sampled after one that ended that way.
     pub(super) doubtful: bool,
 }
 
 impl Findings {
-    /// Puts damage in: its times count from `zero_secs` of the film.
+    /// Adds damage; its times count from `zero_secs` of the film.
     pub(super) fn with_damage(mut self, damage: Damage, zero_secs: f64) -> Self {
         self.good_frames = damage.good_frames;
         self.packets = damage.packets;
@@ -73,11 +74,11 @@ impl Findings {
         self
     }
 
-    /// The findings of this stretch and of the one behind it as one. Joined in order of time, those of all stretches
-    /// are the findings of the film.
+    /// Joins the findings of this stretch with those of the next. Joined in order of time, the findings of all
+    /// stretches are those of the film.
     #[must_use]
     pub fn join(self, next: Self) -> Self {
-        // The first of equally long gaps and the last of equally long still images, as within a stretch.
+        // Of equal ones the first gap and the last period without changes, as within a stretch.
         let longest_gap = match (self.longest_gap, next.longest_gap) {
             (Some(a), Some(b)) if b.length_secs() > a.length_secs() => Some(b),
             (a, b) => a.or(b),
@@ -110,8 +111,8 @@ impl Findings {
         }
     }
 
-    /// One sentence each on damage (saying where), on stretches without an image or without a change, on brightness,
-    /// and on further tracks, beginning with the film's `name`.
+    /// Sentences about damage (with its place), gaps, periods without changes, brightness and further streams, each
+    /// beginning with the film's `name`.
     #[must_use]
     pub fn warnings(&self, name: &str) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -163,10 +164,10 @@ impl Findings {
         warnings
     }
 
-    /// Whether a sampling of the whole film that gave so many `frames` counts as done.
+    /// Checks whether a sampling of the whole film that gave this many `frames` has succeeded.
     ///
     /// # Errors
-    /// If there is no frame: why, naming the film `path`.
+    /// [`MediaError::Unusable`] if there are no frames, with the reason.
     pub fn check(&self, path: &Path, sampling: &Sampling, frames: u64) -> Result<(), MediaError> {
         if frames > 0 {
             return Ok(());
@@ -183,7 +184,7 @@ impl Findings {
         Err(MediaError::unusable(path, reason))
     }
 
-    /// Images that could be decoded, those included that were left out since no frame needs them.
+    /// Images that can be decoded, including those skipped because no frame needs them.
     fn readable_frames(&self) -> u64 {
         let sound = self
             .packets
@@ -191,10 +192,10 @@ impl Findings {
         self.good_frames.max(sound)
     }
 
-    /// Why no frame lies in the range of a sampling.
+    /// The reason why there are no frames in the range of a sampling.
     fn nothing_between(&self, from: f64, to: Option<f64>) -> String {
         let read = (self.readable_frames() > 0).then_some(self.reached_secs);
-        // What was read counts more than what the headers say.
+        // What was read is more reliable than the headers.
         let length = read.or(self.length_secs).filter(|length| *length <= from);
         match (length.map(clock), to.map(clock)) {
             (Some(length), Some(to)) => format!(

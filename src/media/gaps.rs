@@ -1,9 +1,9 @@
-//! Stretches of a film without images, and single images with a wrong time.
+//! Detects gaps in a film, and single images with a wrong time.
 //!
-//! FFmpeg's `fps` filter fills a gap with the image before it. Up to [`Gaps::limit_secs`] that is what is wanted; over
-//! longer gaps (a camera that slept, a clock that was set, sound that begins long before the picture, a broken
-//! timestamp) it would write one image thousands of times. There the filters are closed behind the image before the
-//! gap, and begin again with the image behind it.
+//! FFmpeg's `fps` filter fills a gap with the image before it. Up to [`Gaps::limit_secs`] that is correct. In longer
+//! gaps (a camera that slept, a clock that was adjusted, sound that begins long before the video, an invalid
+//! timestamp) it would write one image thousands of times. There the filters are closed after the image before the
+//! gap, and start again with the image after it.
 
 use std::collections::VecDeque;
 
@@ -13,49 +13,50 @@ use ffmpeg_next::util::frame::Video;
 use super::findings::Part;
 use super::stretch::Span;
 
-/// Shorter gaps are filled in any case, seconds.
+/// Gaps up to this many seconds are always filled,
 const LEAST_SECS: f64 = 2.0;
-/// So are gaps of up to so many sampling periods,
+/// also gaps up to this many sampling periods,
 const PERIODS: f64 = 4.0;
-/// and, in films of few images (slides, time lapse), of so many usual distances between images,
+/// and, in films with few images (slides, time lapse), up to this many usual distances between images,
 const DISTANCES: f64 = 3.0;
-/// if these come to no more than this, seconds.
+/// if these are no longer than this, in seconds.
 const MOST_SECS: f64 = 30.0;
 
-/// What is to be done with the filters next.
+/// The next action on the filters.
 pub(super) enum FilterAction {
-    /// Hand this image in.
+    /// Pass them this image.
     Push(Video),
-    /// Close the filters at this time; the next image begins again.
+    /// Close them at this time; the next image starts new ones.
     Cut(Close),
-    /// The film ends at this time.
+    /// Close them at this time: the film ends.
     End(Close),
 }
 
-/// When the last image given to the filters ends.
+/// When the last image passed to the filters ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Close {
     /// In the stream's time base.
     pub at: i64,
-    /// Frames from this time on are not taken, seconds from the start of the range: one tick of the stream may be long.
+    /// Frames from this time on are discarded, in seconds from the start of the range: one tick of the stream may be
+    /// long.
     pub until_secs: Option<f64>,
 }
 
-/// Looks at the times of decoded images, in the order in which they come; holds one image back at most.
+/// Checks the times of decoded images, in order; delays at most one image.
 pub(super) struct Gaps {
     tick_secs: f64,
     limit_secs: f64,
-    /// An image that says nothing of use is shown for so long.
+    /// The assumed duration of an image that states none, in seconds.
     least_secs: f64,
     last: Option<Shown>,
-    /// Distance of the last two images, in the stream's time base.
+    /// The distance of the last two images, in the stream's time base.
     distance: Option<i64>,
-    /// An image that comes late by more than the limit, until the next one tells whether its time is right.
+    /// An image that is late by more than the limit, until the next one shows whether its time is right.
     held: Option<(Video, i64)>,
     steps: VecDeque<FilterAction>,
-    /// The distance of two images was computed.
+    /// Whether the distance of two images is known.
     measured: bool,
-    /// A gap came before that.
+    /// Whether there was a gap before that.
     early: bool,
     span: Span,
     longest: Option<Part>,
@@ -71,7 +72,8 @@ struct Shown {
 }
 
 impl Gaps {
-    /// For a stream in `time_base` with `rate` images a second, sampled at `fps`. Gaps that begin within `span` count.
+    /// For a stream in `time_base` with `rate` images a second, sampled at `fps`. Gaps that begin within `span` are
+    /// counted.
     pub fn new(time_base: Rational, rate: Option<f64>, fps: f64, span: Span) -> Self {
         let slow = rate.map_or(0.0, |rate| (DISTANCES / rate).min(MOST_SECS));
         Self {
@@ -91,18 +93,18 @@ impl Gaps {
         }
     }
 
-    /// Gaps of up to so many seconds are filled.
+    /// Gaps up to this many seconds are filled.
     pub fn limit_secs(&self) -> f64 {
         self.limit_secs
     }
 
-    /// Takes a decoded image that is shown until `end`; what is to be done comes from [`Gaps::next_step`].
+    /// Adds a decoded image that is shown until `end`; the resulting actions come from [`Gaps::next_step`].
     pub fn image(&mut self, frame: Video, end: i64) {
         let at = frame.pts().unwrap_or(end);
         if let Some((mut held, held_end)) = self.held.take() {
             let late = held.pts().unwrap_or(held_end);
             if at < late {
-                // The film continues where it was: the time of the held image is wrong.
+                // The film continues where it was: the time of the delayed image is wrong.
                 if self.span.contains_in_range(self.secs(at)) {
                     self.wrong_times += 1;
                 }
@@ -123,7 +125,7 @@ impl Gaps {
         }
     }
 
-    /// The film ends at `end`.
+    /// Ends the film at `end`.
     pub fn end(&mut self, end: i64) {
         if let Some((held, held_end)) = self.held.take() {
             self.cut_before(held, held_end);
@@ -142,12 +144,12 @@ impl Gaps {
         self.steps.push_back(FilterAction::End(close));
     }
 
-    /// What is to be done next, if anything.
+    /// The next action, if there is one.
     pub fn next_step(&mut self) -> Option<FilterAction> {
         self.steps.pop_front()
     }
 
-    /// Notes a gap, seconds from the start of the range.
+    /// Records a gap, in seconds from the start of the range.
     pub fn note(&mut self, from_secs: f64, to_secs: f64) {
         if !self.span.contains_in_range(from_secs) {
             return;
@@ -165,17 +167,17 @@ impl Gaps {
         }
     }
 
-    /// How many gaps there were, and the longest.
+    /// The number of gaps, and the longest.
     pub fn found(&self) -> (u64, Option<Part>) {
         (self.count, self.longest)
     }
 
-    /// Whether what is done from now on does not depend on images before the first one that was seen.
+    /// Whether further actions are independent of images before the first one that was added.
     pub fn is_settled(&self) -> bool {
         self.measured && !self.early
     }
 
-    /// How many images had a time that cannot be.
+    /// The number of images with an impossible time.
     pub fn wrong_times(&self) -> u64 {
         self.wrong_times
     }
@@ -187,7 +189,7 @@ impl Gaps {
             let at = frame.pts().unwrap_or(end);
             self.note(self.end_secs(close), self.secs(at));
             self.steps.push_back(FilterAction::Cut(close));
-            // The gap says nothing about the distance of images.
+            // A gap does not count as a distance between images.
             self.last = None;
         }
         self.push(frame, end);
@@ -203,8 +205,8 @@ impl Gaps {
         self.steps.push_back(FilterAction::Push(frame));
     }
 
-    /// Until when the image before a gap is shown: as long as it says itself, unless that is the gap; then as long as the
-    /// one before it.
+    /// When the image before a gap ends: after its own duration, unless that is the gap; then after that of the
+    /// previous image.
     fn close_after(&self, last: Shown) -> Close {
         let own = last.to.saturating_sub(last.from);
         if own > 0 && self.secs(own) <= self.limit_secs {
@@ -237,7 +239,7 @@ impl Gaps {
 mod tests {
     use super::*;
 
-    /// What is done with images at these milliseconds, each shown for as long as given, up to the end of the last.
+    /// The actions for images at these milliseconds, each with its duration, up to the end of the last.
     fn steps(images: &[(i64, i64)], end: i64) -> (Vec<String>, Gaps) {
         let mut gaps = Gaps::new(Rational(1, 1000), Some(25.0), 2.0, Span::default());
         for (pts, duration) in images {
@@ -282,7 +284,7 @@ mod tests {
     fn an_image_that_claims_to_last_for_the_gap_is_shown_as_long_as_the_others() {
         let (done, _) = steps(&[(0, 40), (40, 3_600_000), (3_600_040, 40)], 3_600_080);
         assert_eq!(done, ["0", "40", "cut 80", "3600040", "end 3600080"]);
-        // One still image.
+        // A single still image.
         let (done, gaps) = steps(&[(0, 3_600_000)], 3_600_000);
         assert_eq!(done, ["0", "end 2000"]);
         assert_eq!(gaps.found().0, 1);

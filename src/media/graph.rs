@@ -5,58 +5,58 @@ use ffmpeg_next::{Error, Rational, color, filter};
 
 use super::ffmpeg::Turn;
 
-/// The pixel formats the JPEG encoder takes as they are; FFmpeg picks the one that loses least.
+/// The pixel formats that the JPEG encoder accepts; FFmpeg selects the one that loses least.
 const JPEG_FORMATS: &str = "yuvj420p|yuvj422p|yuvj444p";
 
-/// The pixel formats that a graph gives.
+/// The pixel format of a filter graph's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pixels {
-    /// What the JPEG encoder takes.
+    /// A format that the JPEG encoder accepts.
     Jpeg,
-    /// 8-bit red, green, blue and opacity.
+    /// 8-bit red, green, blue and alpha.
     Rgba,
 }
 
-/// What is to be done to the decoded pictures.
+/// The processing of decoded images.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    /// Drop what comes before zero (after a seek to a key frame).
+    /// Whether to drop images before zero (after a seek to a key frame).
     pub from_zero: bool,
-    /// Stop after so many microseconds, counted from the first picture that comes.
+    /// Where to stop, in microseconds from the first image.
     pub duration_us: Option<i64>,
-    /// Stop at this time in the time base, where that is known already.
+    /// Where to stop, in the time base, if that is known already.
     pub end: Option<i64>,
-    /// Frames per second; `None` keeps every picture.
+    /// Frames per second; `None` keeps every image.
     pub fps: Option<Rational>,
-    /// How to turn the picture upright.
+    /// The rotation to apply.
     pub turn: Turn,
-    /// The pixel aspect stated by the container.
+    /// The pixel aspect ratio in the container.
     pub aspect: Option<Rational>,
-    /// Width to scale to, never above the source's.
+    /// Width to scale to; larger than the source's has no effect.
     pub width_px: Option<u32>,
-    /// Bring PQ and HLG down to an ordinary screen, with the filters that [`can_tone_map`] found.
+    /// Whether to tone-map PQ and HLG to standard dynamic range, with the filters that [`can_tone_map`] found.
     pub tone_map: bool,
-    /// What comes out.
+    /// The output format.
     pub pixels: Pixels,
-    /// Time base of the decoded pictures.
+    /// Time base of the decoded images.
     pub time_base: Rational,
     /// Frame rate declared to the filters.
     pub rate: Option<Rational>,
 }
 
-/// Whether this FFmpeg can bring HDR down to an ordinary screen.
+/// Whether this FFmpeg can tone-map HDR to standard dynamic range.
 pub(super) fn can_tone_map() -> bool {
     filter::find("zscale").is_some() && filter::find("tonemap").is_some()
 }
 
-/// A running filter graph for pictures of one size and format.
+/// A running filter graph for images of one size and format.
 pub(super) struct FilterGraph {
     graph: filter::Graph,
     shape: Shape,
     time_base: Rational,
 }
 
-/// What a filter graph is made for.
+/// The properties of images that a filter graph is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shape {
     width: u32,
@@ -77,7 +77,7 @@ impl Shape {
 }
 
 impl FilterGraph {
-    /// Builds the graph for pictures like `frame`.
+    /// Builds the graph for images like `frame`.
     pub fn new(plan: &Plan, frame: &Video) -> Result<Self, Error> {
         let shape = Shape::of(frame);
         let aspect = plan
@@ -100,8 +100,8 @@ impl FilterGraph {
         let buffer = filter::find("buffer").ok_or(Error::FilterNotFound)?;
         let sink = filter::find("buffersink").ok_or(Error::FilterNotFound)?;
         let mut graph = filter::Graph::new();
-        // SAFETY: the graph is ours and not configured yet. One thread: decoder and JPEG encoder have their
-        // own and keep the cores busy; handing slices of small pictures around takes longer than it gains.
+        // SAFETY: the graph is ours and not configured yet. One thread: decoder and JPEG encoder have their own and
+        // keep the cores busy; distributing slices of small images costs more than it gains.
         unsafe { (*graph.as_mut_ptr()).nb_threads = 1 };
         graph.add(&buffer, "in", &source)?;
         graph.add(&sink, "out", "")?;
@@ -122,36 +122,36 @@ impl FilterGraph {
         })
     }
 
-    /// Whether the graph was made for pictures like `frame`.
+    /// Whether the graph was built for images like `frame`.
     pub fn fits(&self, frame: &Video) -> bool {
         self.shape == Shape::of(frame)
     }
 
-    /// Hands a picture in.
+    /// Passes an image to the graph.
     pub fn push(&mut self, frame: &Video) -> Result<(), Error> {
         let mut source = self.graph.get("in").ok_or(Error::FilterNotFound)?;
         source.source().add(frame)
     }
 
-    /// Says that nothing comes after `pts`.
+    /// Signals that nothing comes after `pts`.
     pub fn close(&mut self, pts: i64) -> Result<(), Error> {
         let mut source = self.graph.get("in").ok_or(Error::FilterNotFound)?;
         source.source().close(pts)
     }
 
-    /// Takes a finished picture out: `EAGAIN` when the graph needs more, `Eof` at the end.
+    /// Takes a filtered image from the graph: `EAGAIN` if the graph needs more input, `Eof` at the end.
     pub fn pull(&mut self, frame: &mut Video) -> Result<(), Error> {
         let mut sink = self.graph.get("out").ok_or(Error::FilterNotFound)?;
         sink.sink().frame(frame)
     }
 
-    /// Time base of the pictures that come out.
+    /// Time base of the filtered images.
     pub fn time_base(&self) -> Rational {
         self.time_base
     }
 }
 
-/// The size as shown: upright and with square pixels.
+/// The displayed size: upright, with square pixels.
 pub(super) fn shown_size(width: u32, height: u32, aspect: Rational, turn: Turn) -> (u32, u32) {
     let shown = rescale(width, aspect.numerator(), aspect.denominator());
     if turn.swaps_sides() {
@@ -161,7 +161,7 @@ pub(super) fn shown_size(width: u32, height: u32, aspect: Rational, turn: Turn) 
     }
 }
 
-/// The size to scale to: `scale=W:-1` on square pixels, an even width, never above the shown size.
+/// The size to scale to: `scale=W:-1` on square pixels, with an even width, at most the displayed size.
 fn target_size(
     width: u32,
     height: u32,
@@ -175,7 +175,7 @@ fn target_size(
     };
     let target = wanted.min(shown.0);
     let target = if target > 1 { target & !1 } else { 1 };
-    // Exact, as the scale filter does it: not from the rounded shown size.
+    // Exact, as in the scale filter: not from the rounded displayed size.
     let (num, den) = (
         i64::from(aspect.numerator()),
         i64::from(aspect.denominator()),
@@ -211,7 +211,7 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
         }
         filters.push(format!("trim={}", trim.join(":")));
     }
-    // Before the turn: only what is taken needs turning, and the outcome is the same.
+    // Before the rotation: only sampled frames need it, and the result is the same.
     if let Some(fps) = plan.fps {
         filters.push(format!("fps={}/{}", fps.numerator(), fps.denominator()));
     }
@@ -224,7 +224,7 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
         plan.width_px,
     );
     if plan.tone_map {
-        // HDR without a word on its colours is Rec. 2020.
+        // HDR without stated colours is Rec. 2020.
         if frame.color_space() == color::Space::Unspecified {
             filters.push("setparams=colorspace=bt2020nc".into());
         }
@@ -237,13 +237,13 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
     }
     filters.push(format!("scale={w}:{h}:flags=bicubic"));
     if plan.tone_map {
-        // In linear light on few pixels; `npl` is the brightness of a paper-white screen (ITU-R BT.2408).
+        // In linear light, on few pixels; `npl` is the brightness of white paper (ITU-R BT.2408).
         filters.push("format=yuv444p10le".into());
         filters.push("zscale=transfer=linear:npl=203".into());
         filters.push("format=gbrpf32le".into());
         filters.push("tonemap=hable:desat=0".into());
         filters.push("zscale=primaries=bt709:transfer=bt709:matrix=bt709:range=tv".into());
-        // zscale takes no odd height with halved colour, so FFmpeg's scaler does the halving.
+        // zscale does not accept an odd height with subsampled colour, so FFmpeg's scaler does the subsampling.
         filters.push("format=yuv444p".into());
         filters.push("format=yuvj420p".into());
     } else {
@@ -256,7 +256,7 @@ fn chain(plan: &Plan, frame: &Video, aspect: Rational) -> String {
     filters.join(",")
 }
 
-/// FFmpeg's "give me more".
+/// Whether the error is FFmpeg's request for more input.
 pub(super) fn is_again(error: Error) -> bool {
     error
         == Error::Other {

@@ -1,4 +1,4 @@
-//! Frames as JPEG, by FFmpeg's own encoder at a fixed quality, and as RGB.
+//! Encodes frames as JPEG with FFmpeg's encoder at a fixed quality, and converts them to RGB.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Packet, Rational, ffi};
 use image::RgbImage;
 
-/// Makes JPEG files of frames of any size; one encoder is kept and used again for frames of the same kind.
+/// Encodes frames of any size as JPEG; an encoder is reused for frames of the same format.
 #[derive(Clone)]
 pub(super) struct JpegEncoder {
     /// FFmpeg's `-q:v`, 1..=31.
@@ -26,7 +26,7 @@ struct Opened {
 }
 
 impl JpegEncoder {
-    /// An encoder of the given `-q:v`.
+    /// An encoder with the given `-q:v`.
     pub fn new(quality: u8) -> Self {
         Self {
             quality: quality.clamp(1, 31),
@@ -51,7 +51,7 @@ impl JpegEncoder {
         };
         let result = opened.encode(frame, self.lambda());
         if result.is_err() {
-            // Its state is unknown now; the next frame gets a fresh one.
+            // Its state is unknown after an error; the next frame gets a new one.
             *state = None;
         }
         result
@@ -68,13 +68,13 @@ impl JpegEncoder {
         encoder.set_height(frame.height());
         encoder.set_format(frame.format());
         encoder.set_time_base(Rational(1, 25));
-        // Stated, it makes the encoder write a JFIF header.
+        // With a stated aspect ratio the encoder writes a JFIF header.
         encoder.set_aspect_ratio(Rational(1, 1));
         encoder.set_flags(codec::Flags::QSCALE);
         encoder.set_quality(self.lambda() as usize);
         encoder.set_qmin(i32::from(self.quality.min(2)));
-        // SAFETY: the context is ours and not open yet. One thread, so that a frame comes out as soon as it
-        // went in; the range is what the `yuvj` formats mean.
+        // SAFETY: the context is ours and not open yet. One thread, so that each frame is returned immediately; the
+        // range is that of the `yuvj` formats.
         unsafe {
             let context = encoder.as_mut_ptr();
             (*context).thread_count = 1;
@@ -94,8 +94,8 @@ impl Opened {
     fn encode(&mut self, frame: &Video, lambda: i32) -> Result<Vec<u8>, Error> {
         let mut numbered = Video::empty();
         self.frames += 1;
-        // SAFETY: both frames are valid; this takes a new reference on the same pixels, whose own time and
-        // quality may then be set without touching the caller's frame.
+        // SAFETY: both frames are valid; this takes a new reference to the same pixels, so that time and quality can
+        // be set without changing the caller's frame.
         unsafe {
             let copied = ffi::av_frame_ref(numbered.as_mut_ptr(), frame.as_ptr());
             if copied < 0 {
@@ -112,7 +112,7 @@ impl Opened {
     }
 }
 
-/// The frame as 8-bit RGB, as a JPEG reader would show it.
+/// The frame as 8-bit RGB, as a JPEG reader would decode it.
 pub(super) fn to_rgb(frame: &Video) -> Result<RgbImage, Error> {
     let (width, height) = (frame.width(), frame.height());
     let mut rgb = Video::empty();
@@ -129,7 +129,7 @@ pub(super) fn to_rgb(frame: &Video) -> Result<RgbImage, Error> {
     RgbImage::from_raw(width, height, rows(&rgb, 3)?).ok_or(Error::BufferTooSmall)
 }
 
-/// The pixels of a packed picture without the padding at the end of its rows.
+/// The pixels of a packed image without the padding at the end of its rows.
 pub(super) fn rows(image: &Video, bytes_per_pixel: usize) -> Result<Vec<u8>, Error> {
     let row = image.width() as usize * bytes_per_pixel;
     let height = image.height() as usize;

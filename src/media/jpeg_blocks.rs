@@ -1,22 +1,23 @@
-//! How much of a JPEG image is there: counts the blocks in its entropy-coded data, without decoding a pixel, since many
-//! programs leave out the end marker only (ITU-T T.81: annex B for the segments, F and G for the codes).
+//! Finds how much of a JPEG image a file contains: counts the blocks in its entropy-coded data without decoding
+//! pixels, because many programs merely omit the end marker (ITU-T T.81: annex B for the segments, F and G for the
+//! codes).
 
 use crate::kind::jpeg::{SOI, scan_end, segment};
 
 use super::whole::Missing;
 
-/// So many zero bytes at the end of a JPEG scan are no image: a copy that was broken off, on a disk that had given it
-/// room already.
+/// This many zero bytes at the end of a JPEG scan are not image data: they come from an interrupted copy to
+/// preallocated disk space.
 const ZEROS: usize = 512;
 
-/// What the image lacks. `count_all` counts the blocks of scans that end with a marker too.
+/// What the image lacks. With `count_all`, the blocks of scans that end with a marker are counted, too.
 pub(super) fn missing(bytes: &[u8], count_all: bool) -> Missing {
     let mut image = Jpeg::default();
     let mut at = SOI.len();
     while let Some(segment) = segment(bytes, at) {
         at = segment.end;
         match segment.marker {
-            // The end; or arithmetic coding, lossless, hierarchical, which are not counted.
+            // The end marker; or arithmetic coding, lossless and hierarchical images, which are not counted.
             0xD9 | 0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Missing::Nothing,
             0xC0..=0xC2 => image.frame = Frame::read(segment.data, segment.marker == 0xC2),
             0xC4 => image.read_tables(segment.data),
@@ -44,17 +45,17 @@ pub(super) fn missing(bytes: &[u8], count_all: bool) -> Missing {
             _ => {}
         }
     }
-    // The file ends between the segments.
+    // The file ends between two segments.
     image.at_end()
 }
 
-/// What is known of a JPEG image so far.
+/// The properties of a JPEG image read so far.
 #[derive(Default)]
 struct Jpeg {
     frame: Option<Frame>,
     dc: [Option<Huffman>; 4],
     ac: [Option<Huffman>; 4],
-    /// Units between restart markers; 0 for none.
+    /// Coding units between restart markers; 0 if there are no markers.
     restart: usize,
 }
 
@@ -69,11 +70,11 @@ struct Component {
     id: u8,
     horizontal: usize,
     vertical: usize,
-    /// For each coefficient, the lowest bit that has come (0: all of it); `None` before its first scan.
+    /// For each coefficient, the lowest bit received so far (0: complete); `None` before its first scan.
     bits: [Option<u8>; 64],
 }
 
-/// One component of a scan: its place in the frame, and its tables.
+/// A component in a scan: its index in the frame, and its tables.
 struct InScan {
     component: usize,
     dc: usize,
@@ -104,7 +105,7 @@ impl Frame {
         (frame.width > 0 && frame.height > 0 && !frame.components.is_empty()).then_some(frame)
     }
 
-    /// How many units a scan of `parts` has across and down, and how often each part occurs in one.
+    /// The number of coding units of a scan of `parts` across and down, and how often each part occurs in a unit.
     fn units(&self, parts: &[InScan]) -> Option<(usize, usize, Vec<usize>)> {
         let most = |side: fn(&Component) -> usize| self.components.iter().map(side).max();
         let (across, down) = (most(|c| c.horizontal)?, most(|c| c.vertical)?);
@@ -153,8 +154,8 @@ impl Jpeg {
         }
     }
 
-    /// Takes note of a scan with this header. `Some` with what is missing if its data are to be counted: if it is the
-    /// last one in the file, without a marker behind it.
+    /// Records a scan with this header. If its data must be counted, because it is the last one in the file and no
+    /// marker follows, returns what is missing.
     fn scan(&mut self, header: &[u8], data: &[u8], count: bool) -> Option<Missing> {
         let frame = self.frame.as_mut()?;
         let (components, rest) = header.split_first()?;
@@ -185,7 +186,7 @@ impl Jpeg {
             let only_dc = frame.progressive;
             return Some(match self.share(&parts, data, only_dc) {
                 Some(share) if share < 1.0 => Missing::Lower(1.0 - share),
-                // Whole, or not to be understood.
+                // Complete, or not decodable.
                 Some(_) => {
                     self.note(&parts, from, to, low);
                     self.at_end()
@@ -211,7 +212,7 @@ impl Jpeg {
         }
     }
 
-    /// What is missing when the file ends here, before its end marker.
+    /// What is missing if the file ends here, before its end marker.
     fn at_end(&self) -> Missing {
         let Some(frame) = &self.frame else {
             return Missing::End;
@@ -226,8 +227,8 @@ impl Jpeg {
         }
     }
 
-    /// Which share of the units of a scan is in `data`, less than one row missing being nothing. `only_dc` for the first
-    /// scan of a progressive image. `None` if the data cannot be followed.
+    /// The fraction of a scan's units in `data`, 0..=1; less than one missing row is ignored. `only_dc` for the first
+    /// scan of a progressive image. `None` if the data cannot be decoded.
     fn share(&self, parts: &[InScan], data: &[u8], only_dc: bool) -> Option<f64> {
         let (across, down, blocks) = self.frame.as_ref()?.units(parts)?;
         let units = across * down;
@@ -285,15 +286,15 @@ impl Huffman {
     }
 }
 
-/// Why a block cannot be read.
+/// Why a block cannot be decoded.
 enum Stop {
     /// The data ends.
     End,
-    /// A code that is none.
+    /// An invalid code.
     Nonsense,
 }
 
-/// Bits of entropy-coded data, its stuffed zeros left out.
+/// The bits of entropy-coded data, without stuffed zero bytes.
 struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -318,7 +319,7 @@ impl<'a> Bits<'a> {
             if self.byte == 0xFF {
                 match self.data.get(self.at) {
                     Some(0) => self.at += 1,
-                    // A restart marker before its time, or the end.
+                    // An early restart marker, or the end.
                     _ => return Err(Stop::End),
                 }
             }
@@ -347,7 +348,7 @@ impl<'a> Bits<'a> {
         Err(Stop::Nonsense)
     }
 
-    /// Goes past one block: the mean, then, with a table for them, the other coefficients.
+    /// Skips one block: the DC coefficient, then, if there is a table for them, the AC coefficients.
     fn block(&mut self, dc: &Huffman, ac: Option<&Huffman>) -> Result<(), Stop> {
         let size = self.symbol(dc)?;
         self.skip(size.min(16))?;
@@ -368,7 +369,7 @@ impl<'a> Bits<'a> {
         Ok(())
     }
 
-    /// Continues behind the next restart marker; `false` if there is none.
+    /// Skips to after the next restart marker; `false` if there is none.
     fn restart(&mut self) -> bool {
         self.left = 0;
         let rest = self.data.get(self.at..).unwrap_or_default();

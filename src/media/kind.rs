@@ -1,4 +1,4 @@
-//! What a file is, with FFmpeg's help: the one answer that importing and predicting go by.
+//! Detects the kind of a file with FFmpeg's help, for importing and predicting alike.
 
 use std::ffi::CStr;
 use std::io::BufReader;
@@ -11,24 +11,25 @@ use crate::kind::{ANIMATED_GIF, HEAD_BYTES, ImageKind, Kind, MOTION_JPEG, gif, j
 use super::file::MediaFile;
 use super::{MediaError, ffmpeg, helper};
 
-/// So much is read of what begins as a JPEG image but is not called one, to see whether more images follow.
+/// The bytes read from a file that begins like a JPEG image but has another extension, to see whether further images
+/// follow.
 const MOTION_JPEG_BYTES: u64 = 8 << 20;
 
-/// `AVPROBE_SCORE_RETRY`: up to this FFmpeg itself would rather see more of the file.
+/// `AVPROBE_SCORE_RETRY`: with a score up to this, FFmpeg itself would read more of the file.
 const UNSURE_SCORE: i32 = 25;
 
 impl Kind {
-    /// What the file is, by its content: the first [`HEAD_BYTES`], more only where these leave a doubt (a long GIF,
-    /// an unknown signature that FFmpeg recognises). The extension counts where the content has two meanings: the raw
-    /// data of most cameras is TIFF, TGA has no signature, and a film may be JPEG images in a row.
+    /// The kind of a file by its content: usually the first [`HEAD_BYTES`], more only in doubt (a long GIF, an unknown
+    /// signature that FFmpeg recognises). The extension decides if the content is ambiguous: raw files of most cameras
+    /// are TIFF, TGA has no signature, and a film may be a sequence of JPEG images.
     ///
     /// # Errors
-    /// If the file cannot be read or is a folder.
+    /// [`MediaError`] if the file cannot be read or is a folder.
     pub fn of(path: &Path) -> Result<Self, MediaError> {
         Self::of_file(&MediaFile::open(path)?)
     }
 
-    /// [`Kind::of`] a file that is open already.
+    /// [`Kind::of`] a file that is already open.
     pub(super) fn of_file(file: &MediaFile) -> Result<Self, MediaError> {
         let named = Self::of_name(file.path());
         let head = file.head(HEAD_BYTES as u64)?;
@@ -56,31 +57,31 @@ impl Kind {
         })
     }
 
-    /// By the name where that says what the file is, else by content: for going through many files of which each
-    /// one that counts is opened later anyway.
+    /// The kind by the name if that is sufficient, otherwise by content: for listing many files that are opened later
+    /// anyway.
     ///
     /// # Errors
-    /// If the name says nothing and the file cannot be read.
+    /// [`MediaError`] if the name is not sufficient and the file cannot be read.
     pub fn at_a_glance(path: &Path) -> Result<Self, MediaError> {
         Self::of_name(path).map_or_else(|| Self::of(path), Ok)
     }
 }
 
-/// What FFmpeg takes the beginning of a file for.
+/// FFmpeg's guess from the beginning of a file.
 pub(super) enum Guess {
     /// A still image, by its codec.
     Still(&'static str),
-    /// A container, by its name for people.
+    /// A container, by its full name.
     Container(&'static str),
 }
 
-/// Asks FFmpeg's demuxers which of them knows a file that begins with `head`; an unsure answer is none.
+/// Asks FFmpeg's demuxers whether one recognises a file that begins with `head`; `None` if the answer is unsure.
 pub(super) fn guess(head: &[u8]) -> Option<Guess> {
     ffmpeg::init();
     let mut padded = head.to_vec();
     padded.resize(head.len() + ffi::AVPROBE_PADDING_SIZE as usize, 0);
     let data = ffi::AVProbeData {
-        // A name would tempt those that go by it.
+        // A name would mislead demuxers that use it.
         filename: c"".as_ptr(),
         buf: padded.as_mut_ptr(),
         buf_size: i32::try_from(head.len()).ok()?,
@@ -108,18 +109,18 @@ pub(super) fn guess(head: &[u8]) -> Option<Guess> {
     })
 }
 
-/// What a file holds that FFmpeg can open.
+/// The contents of a file that FFmpeg can open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contents {
-    /// Moving pictures of a known size.
+    /// Video of a known size.
     Video,
-    /// Sound alone.
+    /// Only sound.
     Sound,
     /// Nothing of use.
     Nothing,
 }
 
-/// What is in a file that FFmpeg can open.
+/// The contents of a file that FFmpeg can open.
 fn contents(file: &MediaFile) -> Contents {
     let Ok((input, _)) = ffmpeg::open_input(file) else {
         return Contents::Nothing;
@@ -135,12 +136,12 @@ fn contents(file: &MediaFile) -> Contents {
     }
 }
 
-/// What FFmpeg makes of a file of no known signature.
+/// The kind of a file without a known signature, as FFmpeg detects it.
 pub(super) fn ask_ffmpeg(file: &MediaFile) -> Result<Kind, MediaError> {
     Ok(match guess(&file.head(HEAD_BYTES as u64)?) {
         None => Kind::Unknown,
         Some(Guess::Still(name)) => Kind::Image(ImageKind::Rare(name)),
-        // Some demuxers take much for theirs; the file must also open, with a picture in it.
+        // Some demuxers accept almost anything; the file must also open and contain video.
         Some(Guess::Container(name)) => match contents(file) {
             Contents::Video => Kind::Film(name),
             Contents::Sound => Kind::Sound,
@@ -149,7 +150,7 @@ pub(super) fn ask_ffmpeg(file: &MediaFile) -> Result<Kind, MediaError> {
     })
 }
 
-/// Whether a header is one of TGA: it has no signature (Truevision TGA specification 2.0).
+/// Whether a header is valid for TGA, which has no signature (Truevision TGA specification 2.0).
 pub(super) fn is_tga(head: &[u8]) -> bool {
     let at = |index: usize| head.get(index).copied().unwrap_or(0);
     let side = |low: usize| u16::from_le_bytes([at(low), at(low + 1)]);

@@ -1,4 +1,4 @@
-//! Which frames are in the project already: under any label, or in the trash.
+//! The frames that a project already has: under any label, or in the trash.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,19 +9,19 @@ use crate::project::{ContentId, Frame, FrameName, Label, Project, SourceId};
 
 use super::MediaError;
 
-/// A frame of the project.
+/// The place of a frame in the project.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Place {
     /// Relative to the project's root.
     pub(super) path: String,
-    /// The label that it has, or had before it was put into the trash.
+    /// Its label, or the label that it had before it was moved to the trash.
     pub(super) label: Label,
     pub(super) source: Option<SourceId>,
     pub(super) trashed: bool,
 }
 
-/// The frames of a project by what tells them apart. Made from a listing of their names alone; a single file is looked up
-/// when something that is imported has its name.
+/// The frames of a project by identity. It is built from a listing of file names; a file is accessed only when an
+/// imported file has the same name.
 pub(super) struct Known<'a> {
     project: &'a Project,
     index: Mutex<Index>,
@@ -29,20 +29,20 @@ pub(super) struct Known<'a> {
 
 #[derive(Default)]
 struct Index {
-    /// Frames of videos by source, id and time in microseconds.
+    /// Frames of videos by source, identity and time in microseconds.
     frames: HashMap<SourceId, HashMap<(String, i64), Vec<Entry>>>,
-    /// Photos by the id in their names.
+    /// Photos by the identity in their names.
     photos: HashMap<String, Vec<Entry>>,
-    /// Files that were put in by hand: their names tell nothing.
+    /// Files added by hand, whose names contain no identity.
     others: Vec<Place>,
-    /// `others` by length in bytes, once an image was asked for that no name tells of.
+    /// `others` by length in bytes; made when an image is first searched that no name matches.
     others_by_length: Option<HashMap<u64, Vec<Place>>>,
 }
 
-/// A file by its name.
+/// A listed file.
 struct Entry {
     place: Place,
-    /// Whether it was looked up, and has content. After a power cut a file may be there by name only.
+    /// Whether it was checked, and is not empty. After a power failure a file may exist with its name only.
     is_sure: bool,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Known<'a> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a video's frame is, or notes that it will be at `place`.
+    /// The place of a video's frame if it exists; otherwise records that it will be at `place`.
     pub(super) fn frame(&self, name: &FrameName, place: impl FnOnce() -> Place) -> Option<Place> {
         let mut index = self.index();
         let of_source = index.frames.entry(name.source.clone()).or_default();
@@ -83,14 +83,14 @@ impl<'a> Known<'a> {
         None
     }
 
-    /// Where a video's frame is, if it is there.
+    /// The place of a video's frame, if it exists.
     pub(super) fn find_frame(&self, name: &FrameName) -> Option<Place> {
         let mut index = self.index();
         let of_source = index.frames.get_mut(&name.source)?;
         self.first(of_source.get_mut(&key(name))?)
     }
 
-    /// How many frames of a source there are. Looks up each of them once.
+    /// The number of frames of a source. Checks each of them once.
     pub(super) fn count(&self, source: &SourceId) -> u64 {
         let mut index = self.index();
         let of_source = index.frames.get_mut(source).into_iter();
@@ -103,8 +103,8 @@ impl<'a> Known<'a> {
         count
     }
 
-    /// Where an image with these bytes is. An id of 128 bits is believed; for one of 32 bits (an earlier
-    /// version's) and for files put in by hand the bytes are compared.
+    /// The place of an image with these bytes. An identity of 128 bits is sufficient; for those of 32 bits (of earlier
+    /// versions) and for files added by hand the bytes are compared.
     pub(super) fn photo(&self, content: &ContentId, bytes: &[u8]) -> Option<Place> {
         let id = content.to_string();
         let (sure, mut doubtful) = {
@@ -122,12 +122,12 @@ impl<'a> Known<'a> {
         doubtful.extend(self.others_of(bytes.len() as u64));
         doubtful.retain(|place| self.has_bytes(place, bytes));
         let mut found: Vec<Place> = sure.into_iter().chain(doubtful).collect();
-        // Rather one that is in use.
+        // Prefer one that is not in the trash.
         found.sort_by_key(|place| place.trashed);
         found.into_iter().next()
     }
 
-    /// Notes a photo that is at `place` now.
+    /// Records a photo that is now at `place`.
     pub(super) fn add_photo(&self, content: &ContentId, place: Place) {
         let mut index = self.index();
         let entries = index.photos.entry(content.to_string()).or_default();
@@ -137,7 +137,7 @@ impl<'a> Known<'a> {
         });
     }
 
-    /// A photo has another path and label now.
+    /// Records the new path and label of a photo.
     pub(super) fn moved(&self, old: &str, path: &str, label: &Label) {
         let mut index = self.index();
         let Index {
@@ -158,7 +158,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// The first entry whose file has content; those without are forgotten.
+    /// The first entry whose file is not empty; the others are removed.
     fn first(&self, entries: &mut Vec<Entry>) -> Option<Place> {
         while let Some(first) = entries.first_mut() {
             if self.is_there(first) {
@@ -169,7 +169,7 @@ impl<'a> Known<'a> {
         None
     }
 
-    /// Whether a file has content; it is looked up once.
+    /// Whether a file is not empty; it is checked once.
     fn is_there(&self, entry: &mut Entry) -> bool {
         entry.is_sure = entry.is_sure || self.length(&entry.place).is_some_and(|bytes| bytes > 0);
         entry.is_sure
@@ -182,7 +182,7 @@ impl<'a> Known<'a> {
         facts.ok().map(|facts| facts.len())
     }
 
-    /// The files of this length that were put in by hand.
+    /// The files of this length that were added by hand.
     fn others_of(&self, bytes: u64) -> Vec<Place> {
         let mut index = self.index();
         let Index {
@@ -202,7 +202,7 @@ impl<'a> Known<'a> {
         by_length.get(&bytes).cloned().unwrap_or_default()
     }
 
-    /// Whether a file holds exactly these bytes; one that cannot be read does not.
+    /// Whether a file has exactly these bytes; `false` if it cannot be read.
     fn has_bytes(&self, place: &Place, bytes: &[u8]) -> bool {
         self.length(place) == Some(bytes.len() as u64)
             && files::read(self.project.abs(&place.path)).is_ok_and(|found| found == bytes)
@@ -234,7 +234,7 @@ impl Index {
     }
 }
 
-/// Id and time in microseconds.
+/// Identity and time in microseconds.
 fn key(name: &FrameName) -> (String, i64) {
     let micros = (name.time_secs.unwrap_or(-1.0) * 1e6).round() as i64;
     (name.id.clone(), micros)

@@ -1,33 +1,33 @@
-//! Whether decoding that began within a film gives the very images that decoding from its start gives.
+//! Decides whether decoding from within a film gives the same images as decoding from its start.
 //!
-//! It does behind a key frame, as a rule. What can spoil it: the first packet is no key frame after all; the times of images
-//! are guessed from what came before; the decoder does not know yet by how many images it has to reorder. All of that
-//! shows, and whoever decodes then begins further back.
+//! After a key frame it usually does. There are exceptions: the first packet is no key frame after all; times of
+//! images are guessed from earlier ones; the decoder does not know yet by how many images it has to reorder. These can
+//! be detected, and decoding then starts again from further back.
 
 use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Packet, color};
 
-/// Watches the images from the key frame on with which decoding began.
+/// Checks the images from the key frame on at which decoding began.
 #[derive(Debug)]
 pub(super) struct LeadIn {
-    /// The key frame is to be shown at this time or before, in the stream's time base.
+    /// The key frame is shown at this time or before, in the stream's time base.
     at: i64,
-    /// When it is shown.
+    /// When the key frame is shown.
     key: Option<i64>,
     /// Time of the last image from the key frame on.
     last: Option<i64>,
     /// By how many images the decoder reorders.
     delay: Option<i32>,
-    /// What is odd so far may have to do with the beginning here.
+    /// Whether anomalies from now on are those of the film itself.
     settled: bool,
     doubt: Doubt,
 }
 
-/// Whether decoding may have to begin elsewhere.
+/// Where decoding may have to start instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doubt {
     Nothing,
-    /// Further back.
+    /// At a key frame further back.
     Further,
     /// At the start of the film.
     Start,
@@ -46,7 +46,7 @@ impl LeadIn {
         }
     }
 
-    /// Notes a packet that was read, its times counted from the start of the range.
+    /// Records a packet, with times from the start of the range.
     pub fn packet(&mut self, packet: &Packet) {
         if self.key.is_some() {
             return;
@@ -60,8 +60,8 @@ impl LeadIn {
         }
     }
 
-    /// Notes a picture as it comes from a decoder that reorders by `delay` pictures. Not to be used are those shown before
-    /// the key frame: they refer to others before it.
+    /// Records an image from a decoder that reorders by `delay` images, and returns whether it is usable. Images shown
+    /// before the key frame are not: they refer to images before it.
     pub fn is_usable(&mut self, image: &Video, delay: i32) -> bool {
         let (stated, pts) = (image.pts(), image.timestamp());
         if stated.is_none() || stated != pts {
@@ -84,15 +84,15 @@ impl LeadIn {
         true
     }
 
-    /// Notes an error of a packet or picture.
+    /// Records an error of a packet or image.
     pub fn error(&mut self) {
-        // Those before the key frame are expected.
+        // Errors before the key frame are expected.
         if self.last.is_some() && !self.settled {
             self.raise(Doubt::Further);
         }
     }
 
-    /// From now on damage and odd times are the film's own. Whether they could be distinguished up to here.
+    /// From now on damage and wrong times are those of the film itself. Returns whether earlier ones are in doubt.
     pub fn settle(&mut self) -> Doubt {
         if self.last.is_none() {
             self.raise(Doubt::Further);
@@ -101,7 +101,7 @@ impl LeadIn {
         self.doubt
     }
 
-    /// What is in doubt so far.
+    /// The doubt so far.
     pub fn doubt(&self) -> Doubt {
         self.doubt
     }
@@ -111,7 +111,7 @@ impl LeadIn {
     }
 }
 
-/// What the filters are made for: they are made for the first image and stay as long as its size does.
+/// The properties of images that filters are built for; they are kept until these change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     size: (u32, u32),

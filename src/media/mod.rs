@@ -1,8 +1,9 @@
-//! Probing, decoding, sampling, orientation, still images, and bringing them into a project.
+//! Probing, decoding, sampling, orientation, still images, and importing them into a project.
 //!
-//! The only layer that knows FFmpeg. A sampled frame goes through `ffmpeg` (open the file), `decode`
-//! (pictures and their times), `graph` (FFmpeg's filters), `sample` (which frames), `stretch` (of a part), `jpeg`; all of that, and the
-//! decoders of still images, in a process of its own (`helper`), whose answers arrive in `sampler`.
+//! This is the only layer that uses FFmpeg. A sampled frame passes through `ffmpeg` (opens the file), `decode` (images
+//! and their times), `graph` (FFmpeg's filters), `sample` (selects frames), `stretch` (of a part of the film) and
+//! `jpeg`. All of these, and the decoders of still images, run in a separate process (`helper`), whose replies arrive
+//! in `sampler`.
 
 mod adopt;
 mod again;

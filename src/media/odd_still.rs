@@ -1,5 +1,5 @@
-//! Still images that the `image` crate does not read but FFmpeg does: AVIF, JPEG XL, lossless and 12-bit JPEG,
-//! rare kinds of TIFF.
+//! Still images that FFmpeg reads but the `image` crate does not: AVIF, JPEG XL, lossless and 12-bit JPEG, rare kinds
+//! of TIFF.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -18,10 +18,10 @@ use super::ffmpeg::{self, OpenVideo, Turn};
 use super::graph::{FilterGraph, Pixels, Plan};
 use super::jpeg::rows;
 
-/// So much of an AVIF file is searched for its turn.
+/// The bytes of an AVIF file that are searched for its orientation.
 const HEADER_BYTES: usize = 8 << 10;
 
-/// The picture as FFmpeg decodes it, or `None` when it cannot either, or when it has over `max_pixels`.
+/// The image as FFmpeg decodes it; `None` if FFmpeg cannot, or if it has more than `max_pixels`.
 pub(super) fn decode(bytes: &[u8], path: &Path, max_pixels: u64) -> Option<DynamicImage> {
     let image = first_image(bytes, path, max_pixels)
         .inspect_err(|error| log::debug!("{}: FFmpeg: {error}", path.display()))
@@ -85,8 +85,8 @@ fn first_image(
         .ok_or_else(|| Error::InvalidData.into())
 }
 
-/// The turn and the mirror that an AVIF file asks for (`irot` and `imir`, ISO/IEC 23008-12, 6.5.10 and
-/// 6.5.12), which FFmpeg 5 passes over.
+/// The rotation and reflection of an AVIF file (`irot` and `imir`, ISO/IEC 23008-12, 6.5.10 and 6.5.12), which FFmpeg
+/// 5 ignores.
 fn turns(bytes: &[u8]) -> Vec<Orientation> {
     let head = bytes
         .get(..bytes.len().min(HEADER_BYTES))
@@ -100,7 +100,7 @@ fn turns(bytes: &[u8]) -> Vec<Orientation> {
     };
     let mut turns = Vec::new();
     match value(b"irot").map(|angle| angle & 3) {
-        // Anticlockwise.
+        // The angle is anticlockwise.
         Some(1) => turns.push(Orientation::Rotate270),
         Some(2) => turns.push(Orientation::Rotate180),
         Some(3) => turns.push(Orientation::Rotate90),

@@ -1,4 +1,4 @@
-//! Pictures for the window: the poster of a video, and the very frames that a sampling would take.
+//! Images for the window: the poster of a video, and the frames that a sampling would take.
 
 use std::path::Path;
 
@@ -16,19 +16,19 @@ use super::{MediaError, Sampler, helper};
 
 use ffmpeg_next::util::frame::Video;
 
-/// A picture that stands for the video: a frame from about a tenth of its length, at most `width_px` wide.
+/// The poster of a video: a frame from about a tenth of its duration, at most `width_px` wide.
 pub fn poster(path: &Path, width_px: u32) -> Result<RgbImage, MediaError> {
     helper::poster(&MediaFile::open(path)?, width_px)
 }
 
-/// [`poster`], in this process.
+/// [`poster`] in this process.
 pub(super) fn poster_here(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaError> {
     let path = film.path();
     let video = ffmpeg::open(film)?;
     let tenth = super::probe::length_secs(&video, video.stream).map(|secs| secs / 10.0);
     let image = match poster_at(video, path, tenth.filter(|secs| *secs >= 1.0), width_px)? {
         Some(image) => Some(image),
-        // Nothing behind that point can be decoded: the beginning will do.
+        // Nothing can be decoded from there on: use the beginning.
         None => poster_at(ffmpeg::open(film)?, path, None, width_px)?,
     };
     image.ok_or_else(|| {
@@ -39,7 +39,7 @@ pub(super) fn poster_here(film: &MediaFile, width_px: u32) -> Result<RgbImage, M
     })
 }
 
-/// The first picture from the key frame at or before `from_secs`.
+/// The first image from the key frame at or before `from_secs`.
 fn poster_at(
     mut video: ffmpeg::OpenVideo,
     path: &Path,
@@ -53,7 +53,7 @@ fn poster_at(
     };
     let turn = Turn::of(&stream);
     let tone_map = ffmpeg::is_hdr(&stream) && can_tone_map();
-    // One thread: more would only delay the first picture.
+    // One thread: more would delay the first image.
     let mut decoding = Decoding::new(video, path, from_secs, 1, None)?;
     let plan = Plan {
         from_zero: false,
@@ -89,8 +89,8 @@ fn poster_at(
     }
 }
 
-/// The frames that `sampling` would take, in order, at most `max_frames` of them and at most `width_px`
-/// wide, each handed to `sink` with its time in seconds as soon as it is decoded. Returns how many came.
+/// The frames that `sampling` would take, in order: at most `max_frames` of them, at most `width_px` wide, each passed
+/// to `sink` with its time in seconds as soon as it is decoded. Returns how many there were.
 pub fn preview(
     path: &Path,
     sampling: &Sampling,

@@ -1,4 +1,4 @@
-//! What a video file is, before anything is decoded in earnest.
+//! Reads the properties of a video file without decoding all of it.
 
 use std::path::Path;
 
@@ -12,51 +12,51 @@ use super::recorded::film_time;
 use super::{MediaError, helper};
 use crate::project::{LONGEST_SECS, Recorded};
 
-/// So many packets of the picture are read for their times when the container has no index.
+/// The most video packets that are read for their times if the container has no index.
 const PACKETS: usize = 150;
-/// So much is read for them at most.
+/// The most bytes that are read for them.
 const READ_BYTES: usize = 8 << 20;
-/// A film of so few bytes a second is not believed: headers of cut-off streams claim such lengths.
+/// A duration that implies fewer bytes a second is ignored: headers of cut-off streams contain such durations.
 const MIN_BYTES_PER_SEC: f64 = 50.0;
 
-/// Frames closer than this are not two frames to the eye, nor to any camera here.
+/// Two frames closer than this count as one.
 const MIN_GAP_SECS: f64 = 0.002;
 
-/// The facts of a video that its card shows.
+/// The properties of a video.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VideoInfo {
-    /// Length in seconds, when the container or the streams tell.
+    /// Duration in seconds, if the container or the streams state it.
     pub duration_secs: Option<f64>,
-    /// Frames in the stream: counted by the container, else estimated from length and rate.
+    /// Frames in the stream: counted by the container, or estimated from duration and rate.
     pub frame_count: Option<u64>,
     /// Whether `frame_count` is an estimate.
     pub frame_count_estimated: bool,
     /// Mean frames per second.
     pub average_fps: Option<f64>,
-    /// Lowest and highest rate when the rate varies.
+    /// Lowest and highest rate, if the rate varies.
     pub variable_fps: Option<(f64, f64)>,
-    /// Width in pixels as shown: upright and with square pixels.
+    /// Width in pixels as displayed: upright, with square pixels.
     pub width_px: u32,
-    /// Height in pixels as shown.
+    /// Height in pixels as displayed.
     pub height_px: u32,
-    /// Clockwise rotation in degrees that the container asks for: 0, 90, 180, 270.
+    /// Clockwise rotation in degrees that the container requests: 0, 90, 180, 270.
     pub rotation_degrees: u32,
-    /// Pixel aspect other than 1:1, as (numerator, denominator).
+    /// Pixel aspect ratio, if not 1:1, as (numerator, denominator).
     pub pixel_aspect: Option<(u32, u32)>,
-    /// For people: "H.264", "HEVC", "AV1".
+    /// Name of the codec: "H.264", "HEVC", "AV1".
     pub codec: String,
     /// Bits per component: 8, 10, 12.
     pub bit_depth: u32,
-    /// PQ or HLG transfer.
+    /// Whether the transfer function is PQ or HLG.
     pub hdr: bool,
     /// File size in bytes.
     pub bytes: u64,
-    /// When it was recorded, if the file tells.
+    /// When it was recorded, if the file states it.
     pub recorded: Option<Recorded>,
 }
 
 impl VideoInfo {
-    /// Pixels in a second of it, in millions; `None` if its frame rate is not known.
+    /// Millions of pixels in a second of it; `None` if its frame rate is unknown.
     #[must_use]
     pub fn megapixels_per_sec(&self) -> Option<f64> {
         let pixels = f64::from(self.width_px) * f64::from(self.height_px);
@@ -64,12 +64,12 @@ impl VideoInfo {
     }
 }
 
-/// Reads the facts of the video `path`. Takes some milliseconds for most files.
+/// Reads the properties of the video `path`. Takes a few milliseconds for most files.
 pub fn probe(path: &Path) -> Result<VideoInfo, MediaError> {
     helper::probe(&MediaFile::open(path)?)
 }
 
-/// [`probe`], in this process.
+/// [`probe`] in this process.
 pub(super) fn probe_here(film: &MediaFile) -> Result<VideoInfo, MediaError> {
     let path = film.path();
     let mut video = ffmpeg::open(film)?;
@@ -133,7 +133,7 @@ pub(super) fn probe_here(film: &MediaFile) -> Result<VideoInfo, MediaError> {
     })
 }
 
-/// Length in seconds: of the picture stream, else of the container.
+/// Duration in seconds: of the video stream, otherwise of the container.
 pub(super) fn length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
     let bytes = video.input.io_size().unwrap_or(i64::MAX) as f64;
     stream_length_secs(video, index)
@@ -142,8 +142,8 @@ pub(super) fn length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
         .filter(|secs| *secs <= LONGEST_SECS)
 }
 
-/// The length if it is one that a whole file must have: stated for the picture itself, not guessed from the
-/// bit rate, nor of a container whose sound or subtitles may continue for longer.
+/// The duration, if a complete file must have it: stated for the video itself, not estimated from the bit rate, and
+/// not that of a container whose sound or subtitles may be longer.
 pub(super) fn promised_secs(video: &OpenVideo, index: usize) -> Option<f64> {
     if ffmpeg::length_is_guessed(&video.input) {
         return None;
@@ -157,7 +157,7 @@ fn stream_length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
     if let Some(ticks) = ffmpeg::known(stream.duration()).filter(|ticks| *ticks > 0) {
         return Some(ticks as f64 * f64::from(stream.time_base()));
     }
-    // Matroska's statistics tag: 00:01:02.345000000, the time of the end.
+    // Matroska's statistics tag, such as 00:01:02.345000000: the time of the end.
     let tag = stream.metadata().get("DURATION")?.to_owned();
     let mut end = 0.0;
     for part in tag.split(':') {
@@ -169,7 +169,7 @@ fn stream_length_secs(video: &OpenVideo, index: usize) -> Option<f64> {
 
 fn container_length_secs(video: &OpenVideo) -> Option<f64> {
     let mut us = ffmpeg::known(video.input.duration()).filter(|us| *us > 0)?;
-    // Matroska counts from zero, even where the first picture comes later.
+    // Matroska counts from zero, even if the first image comes later.
     if video.input.format().name().contains("matroska") {
         let start = ffmpeg::start_time_us(&video.input).unwrap_or(0);
         if start < us {
@@ -179,8 +179,7 @@ fn container_length_secs(video: &OpenVideo) -> Option<f64> {
     Some(us as f64 / 1e6)
 }
 
-/// Times of the first frames in seconds, sorted: from the index that the container brings, else from the
-/// first packets.
+/// Times of the first frames in seconds, sorted: from the container's index, otherwise from the first packets.
 fn frame_times(video: &mut OpenVideo, index: usize) -> Vec<f64> {
     let Some(stream) = video.input.stream(index) else {
         return Vec::new();
@@ -188,7 +187,7 @@ fn frame_times(video: &mut OpenVideo, index: usize) -> Vec<f64> {
     let tick = f64::from(stream.time_base());
     let frames = stream.frames();
     let mut times = indexed_times(&stream);
-    // An index of key frames only says nothing about the rate.
+    // An index of key frames only contains no information about the rate.
     if times.len() < 2 || (times.len() as i64) < frames {
         times.clear();
         let mut read = 0;
@@ -204,12 +203,12 @@ fn frame_times(video: &mut OpenVideo, index: usize) -> Vec<f64> {
                 None => untimed = true,
             }
         }
-        // Without every time there is no telling the gaps.
+        // The gaps are known only if every packet has a time.
         if untimed {
             return Vec::new();
         }
         times.sort_unstable();
-        // Pictures of the last group may be missing between those read.
+        // Images of the last group may be missing between those that were read.
         let complete = times.len().saturating_sub(8);
         if complete > 8 {
             times.truncate(complete);
@@ -235,7 +234,7 @@ fn indexed_times(stream: &ffmpeg_next::Stream) -> Vec<i64> {
     }
 }
 
-/// Lowest and highest rate, when they differ by more than the rounding of timestamps explains.
+/// Lowest and highest rate, if they differ by more than the rounding of timestamps explains.
 fn spread(times: &[f64]) -> Option<(f64, f64)> {
     let mut gaps: Vec<f64> = times
         .windows(2)
@@ -243,15 +242,15 @@ fn spread(times: &[f64]) -> Option<(f64, f64)> {
             [a, b] => Some(b - a),
             _ => None,
         })
-        // Packets of pictures that are never shown lie a hair before the next one.
+        // Packets of images that are never shown come just before the next one.
         .filter(|gap| *gap > MIN_GAP_SECS)
         .collect();
     if gaps.len() < 4 {
         return None;
     }
     gaps.sort_by(f64::total_cmp);
-    // One odd gap (a cut, the last frame) is no varying rate.
+    // A single deviating gap (a cut, the last frame) does not make a variable rate.
     let (short, long) = (gaps.get(1)?, gaps.get(gaps.len() - 2)?);
-    // Matroska rounds to the millisecond.
+    // Matroska rounds to milliseconds.
     (long - short > 0.0025 && *long > *short * 1.25).then(|| (1.0 / long, 1.0 / short))
 }

@@ -1,4 +1,4 @@
-//! When photos and films were recorded, from what cameras write into their files.
+//! When photos and films were recorded, according to their files.
 
 use std::io::BufReader;
 use std::path::Path;
@@ -10,8 +10,8 @@ use super::ffmpeg::OpenVideo;
 use crate::files;
 use crate::project::Recorded;
 
-/// The time on the camera's clock when the photo in the file `path` was taken: EXIF's `DateTimeOriginal`, else
-/// `DateTimeDigitized`. `None` without, or when the file cannot be read.
+/// The time on the camera's clock when the photo in the file `path` was taken: EXIF's `DateTimeOriginal`, otherwise
+/// `DateTimeDigitized`. `None` if it has neither or cannot be read.
 #[must_use]
 pub fn photo_time(path: &Path) -> Option<DateTime> {
     let mut file = BufReader::new(files::open(path).ok()?);
@@ -41,7 +41,7 @@ fn exif_time(text: &[u8]) -> Option<DateTime> {
     DateTime::new(year, month?, day?, hour?, minute?, second?, 0).ok()
 }
 
-/// When a film was begun: Apple's cameras say it with the time zone, others in universal time.
+/// When the recording of a film began: Apple's cameras state it with the time zone, others in UTC.
 pub(super) fn film_time(video: &OpenVideo) -> Option<Recorded> {
     let metadata = video.input.metadata();
     ["com.apple.quicktime.creationdate", "creation_time"]
@@ -56,12 +56,12 @@ mod tests {
 
     use super::*;
 
-    /// A JPEG file that ends after an EXIF segment whose `DateTimeOriginal` is this.
+    /// A JPEG file that consists of an EXIF segment with this `DateTimeOriginal`.
     fn jpeg_of(time: &str) -> Vec<u8> {
         let mut tiff = b"MM\0*\0\0\0\x08\0\x01".to_vec();
-        // One entry that points to the EXIF directory at 26.
+        // One entry, a pointer to the EXIF directory at offset 26.
         tiff.extend([0x87, 0x69, 0, 4, 0, 0, 0, 1, 0, 0, 0, 26, 0, 0, 0, 0]);
-        // There one: 20 characters at 44.
+        // One entry in it: 20 characters at offset 44.
         tiff.extend([0, 1, 0x90, 0x03, 0, 2, 0, 0, 0, 20, 0, 0, 0, 44, 0, 0, 0, 0]);
         tiff.extend(time.as_bytes());
         tiff.push(0);

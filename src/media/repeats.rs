@@ -1,12 +1,12 @@
-//! The same image over and over: a film of one slide, a camera that froze.
+//! Detects repetitions of the same image: a film of one slide, a frozen camera.
 //!
-//! The first [`KEPT`] frames that look the same are taken, the others left out until something changes. Compared is
-//! each sampled frame with the first of its run, so that a slow change adds up.
+//! The first [`KEPT`] of frames that look the same are taken, the others left out until something changes. Each
+//! sampled frame is compared with the first of its run, so that slow changes add up.
 //!
-//! Where a sampling begins within a film, the run that is under way there has begun with a frame that is not known. Every
-//! run that may be under way is then followed at once. What is known of an unknown first frame: it differs from each later
-//! frame of its run by no more than [`MOST_DIFFERENCE`], so that two frames which differ by more than twice that
-//! (a sum of absolute differences is a metric) are not both of its run.
+//! If sampling starts within a film, the current run may have begun with an unknown frame. Every run that is possible
+//! is then tracked. An unknown first frame differs from each later frame of its run by no more than
+//! [`MOST_DIFFERENCE`]; therefore two frames that differ by more than twice that cannot both belong to its run (a sum
+//! of absolute differences is a metric).
 
 use ffmpeg_next::util::frame::Video;
 
@@ -14,33 +14,34 @@ use super::findings::Part;
 use super::sample::reference;
 use super::stretch::Span;
 
-/// So many frames that look the same are taken, one after the other: two minutes at two a second, more than most clips of
-/// a camera that waits for something to move.
+/// How many frames in a row that look the same are taken: two minutes at two a second, longer than most clips of a
+/// camera that waits for motion.
 pub(super) const KEPT: u64 = 240;
-/// Squares of so many pixels are compared by their mean difference,
+/// Squares of this many pixels are compared by their mean difference,
 const SQUARE: usize = 8;
-/// which coding the same image again does not bring above this, of 255. Something that moves and is two pixels wide does.
+/// which must not exceed this, of 255. Recompression of the same image stays below it; a moving object two pixels wide
+/// does not.
 const MOST_DIFFERENCE: u32 = 3;
-/// So many runs are followed at once; each holds an image.
+/// How many runs are tracked at once; each keeps an image.
 const MOST_RUNS: usize = 16;
 
-/// What is to be done with a frame.
+/// The decision about a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
     Take,
     LeaveOut,
-    /// That depends on frames before those that were seen.
+    /// It depends on frames before those that were seen.
     Unknown,
 }
 
-/// Watches the frames of a sampling.
+/// Tracks the frames of a sampling.
 pub(super) struct Repeats {
     span: Span,
-    /// The first frame is not the first of the sampling.
+    /// Whether the first frame is not the first of the sampling.
     within: bool,
-    /// The runs that may be under way: one where the sampling was seen from its start.
+    /// The runs that may be current: one if the sampling was seen from its start.
     runs: Vec<Run>,
-    /// A run may be under way whose first frame is not known.
+    /// A run that may be current and whose first frame is unknown.
     unknown: Option<Unknown>,
     left_out: u64,
     longest: Option<Part>,
@@ -53,14 +54,14 @@ struct Run {
     part: Part,
 }
 
-/// Two frames of the run whose first frame is not known.
+/// Two frames of a run whose first frame is unknown.
 struct Unknown {
     some: Video,
     last: Video,
 }
 
 impl Repeats {
-    /// For a sampling whose frames within `span` count; `within` a film its first frame may be in the midst of a run.
+    /// For a sampling whose frames within `span` count. With `within`, its first frame may be in the middle of a run.
     pub fn new(span: Span, within: bool) -> Self {
         Self {
             span,
@@ -72,7 +73,7 @@ impl Repeats {
         }
     }
 
-    /// Whether the frame is to be taken.
+    /// Whether to take the frame.
     pub fn keep(&mut self, image: &Video, time_secs: f64) -> Keep {
         let mut begins = self.runs.is_empty() || self.unknown.is_some();
         if std::mem::take(&mut self.within) {
@@ -130,7 +131,7 @@ impl Repeats {
         Keep::LeaveOut
     }
 
-    /// How many frames were left out, and the longest stretch without a change.
+    /// The number of frames left out, and the longest period without a change.
     pub fn found(&self) -> (u64, Option<Part>) {
         (self.left_out, self.longest)
     }
@@ -143,7 +144,7 @@ impl Unknown {
         Some(Self { some, last })
     }
 
-    /// Whether the run has surely ended before this frame; else takes it into the run.
+    /// Whether the run has certainly ended before this frame; otherwise adds the frame to it.
     fn ends_before(&mut self, image: &Video) -> bool {
         let near = |other| differ_by_at_most(2 * MOST_DIFFERENCE, other, image);
         let ends = !near(&self.some) || !near(&self.last);
@@ -154,8 +155,8 @@ impl Unknown {
     }
 }
 
-/// Whether no square of any plane of two frames differs by more than `most` in the mean: by [`MOST_DIFFERENCE`], they show
-/// the same to the eye.
+/// Whether no square in any plane of two frames differs by more than `most` in the mean. Up to [`MOST_DIFFERENCE`]
+/// they look the same.
 fn differ_by_at_most(most: u32, a: &Video, b: &Video) -> bool {
     if a.format() != b.format() || a.width() != b.width() || a.height() != b.height() {
         return false;

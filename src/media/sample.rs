@@ -1,4 +1,4 @@
-//! Sampling: FFmpeg's `fps=F,scale=W:-1` in-process, by timestamp, upright, in one pass over a film or a part of it.
+//! Sampling: FFmpeg's `fps=F,scale=W:-1` by timestamp, upright, in one pass over a film or a part of it.
 
 mod filters;
 
@@ -27,7 +27,7 @@ use super::stretch::{Span, Stretch};
 
 pub(super) use filters::reference;
 
-/// One sampled frame, as FFmpeg holds it.
+/// A sampled frame in FFmpeg's memory.
 pub(super) struct SampledFrame {
     /// Seconds from the start of the video.
     pub time_secs: f64,
@@ -36,7 +36,7 @@ pub(super) struct SampledFrame {
 }
 
 impl SampledFrame {
-    /// The picture as it is handed over.
+    /// Converts the frame to pixels or a JPEG file.
     pub fn into_raw(self, form: FrameForm) -> Result<RawFrame, MediaError> {
         let (width_px, height_px) = (self.image.width(), self.image.height());
         let bytes = match form {
@@ -57,12 +57,12 @@ impl SampledFrame {
     }
 }
 
-/// Why a pass ends before its end.
+/// Why a pass ends early.
 pub(super) enum Halt {
     Failed(MediaError),
-    /// What comes next depends on what lies before the place where the pass began.
+    /// What follows may depend on images before the place where the pass started.
     Unsettled {
-        /// The next pass must begin with the film; else further back than this one.
+        /// Whether the next pass must start at the beginning of the film; otherwise further back than this one.
         from_start: bool,
     },
 }
@@ -73,15 +73,15 @@ impl From<MediaError> for Halt {
     }
 }
 
-/// How a range begins.
+/// The beginning of a range.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Begin {
-    /// Time of the first picture from the start of the range on, in the stream's time base.
+    /// Time of the first image in the range, in the stream's time base.
     first: i64,
     look: Look,
 }
 
-/// Decodes a video, or a part of it, and yields the frames that [`Sampling`] takes there.
+/// Decodes a video, or a part of it, and returns the frames that [`Sampling`] takes there.
 #[allow(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub(super) struct Pass {
     path: PathBuf,
@@ -91,47 +91,47 @@ pub(super) struct Pass {
     encoder: JpegEncoder,
     from_secs: f64,
     expected: Option<u64>,
-    /// Length of the whole video by its headers, seconds.
+    /// Duration of the whole video in its headers, in seconds.
     length_secs: Option<f64>,
-    /// Length of the range that the headers promise, seconds.
+    /// Duration of the range according to the headers, in seconds.
     promised_secs: Option<f64>,
     span: Span,
-    /// The pictures of the film look so; of a pass that began within it, until it is settled.
+    /// The properties of the film's images, for a pass that started within it, until it is settled.
     lead_in: Option<Look>,
     began_within: bool,
     can_begin_within: bool,
-    /// Of the first picture that came.
+    /// The properties of the first image.
     look: Option<Look>,
     taken: u64,
     gaps: Gaps,
     repeats: Repeats,
-    /// The filters are closed before a gap and give what they still hold.
+    /// Whether the filters are closed before a gap and are returning their last frames.
     cutting: bool,
-    /// What the closed filters give from this time on is not taken, seconds.
+    /// Frames of the closed filters from this time on are discarded, in seconds.
     until_secs: Option<f64>,
-    /// Time of the first picture that the filters got, in the stream's time base.
+    /// Time of the first image passed to the filters, in the stream's time base.
     begun: Option<i64>,
-    /// What the file holds beside the pictures that are read.
+    /// A sentence about the other video streams of the file.
     other_tracks: Option<String>,
-    /// The first picture, as long as nothing was taken.
+    /// The first image, kept until a frame is taken.
     first: Option<Video>,
     late: Option<Late>,
-    /// The filters have given everything.
+    /// Whether the filters have returned everything.
     ended: bool,
-    /// Nothing more comes.
+    /// Whether the pass has ended.
     finished: bool,
     hdr: Hdr,
 }
 
-/// A first picture that comes after the start of the range.
+/// A first image after the start of the range.
 struct Late {
     image: Video,
     time_base: Rational,
-    /// The next tick to repeat it at.
+    /// The next tick at which it is repeated.
     next: i64,
 }
 
-/// What is to be said about the brightness range.
+/// How HDR is treated, for a remark.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hdr {
     No,
@@ -140,8 +140,8 @@ enum Hdr {
 }
 
 impl Pass {
-    /// Opens the video, to be decoded by so many threads, for the frames of a stretch of it. With `lead_in`, decoding begins
-    /// with the key frame before that time of the film, in seconds, else with the film.
+    /// Opens the video with this many decoder threads, to sample a stretch of it. With `lead_in`, decoding starts at
+    /// the key frame before that time of the film, in seconds; otherwise at the beginning.
     pub fn open(
         film: &MediaFile,
         sampling: &Sampling,
@@ -167,7 +167,7 @@ impl Pass {
             (true, true) => Hdr::ToneMapped,
             (true, false) => Hdr::LeftAsIs,
         };
-        // Of a length, the part that lies in the range.
+        // The part of a duration that is in the range.
         let within =
             |length: f64| (sampling.to_secs.unwrap_or(length).min(length) - start).max(0.0);
         let promised_secs = super::probe::promised_secs(&video, index).map(within);
@@ -220,7 +220,7 @@ impl Pass {
             began_within: lead_in.is_some(),
             can_begin_within,
             look: None,
-            // Those before the lead-in.
+            // Frames before the lead-in count as taken.
             taken: u64::from(lead_in.is_some()),
             first: None,
             late: None,
@@ -230,12 +230,12 @@ impl Pass {
         })
     }
 
-    /// Whether a pass may begin within this film.
+    /// Whether a pass may start within this film.
     pub fn can_begin_within(&self) -> bool {
         self.can_begin_within
     }
 
-    /// How the range begins, `None` if nothing comes of it. Leaves the frames to come as they are.
+    /// The beginning of the range; `None` if the range has no image. Does not consume frames.
     pub fn begin(&mut self, work: &Work) -> Result<Option<Begin>, MediaError> {
         loop {
             if let (Some(first), Some(look)) = (self.begun, self.look) {
@@ -252,8 +252,8 @@ impl Pass {
         }
     }
 
-    /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
-    /// frame at this rate yields its first.
+    /// The next frame; `None` at the end. Checks `work` for every decoded image. A video too short for one frame at
+    /// this rate returns its first.
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, Halt> {
         loop {
             if self.finished {
@@ -297,7 +297,7 @@ impl Pass {
         }
     }
 
-    /// Does what is to be done next for the filters to give something.
+    /// Does the next step towards a frame from the filters.
     fn advance(&mut self, work: &Work) -> Result<(), Halt> {
         if let Some(step) = self.gaps.next_step() {
             return self.take(step);
@@ -322,7 +322,7 @@ impl Pass {
         Ok(())
     }
 
-    /// Makes sure that what comes from here on does not depend on what lies before the place where this pass began.
+    /// Makes sure that everything from here on is independent of images before the place where this pass started.
     fn settle(&mut self) -> Result<(), Halt> {
         if self.lead_in.take().is_none() {
             return Ok(());
@@ -336,7 +336,7 @@ impl Pass {
         }
     }
 
-    /// Halts if there is as much in doubt as `limit`, or more.
+    /// Ends the pass if the doubt is at least `limit`.
     fn check_doubt(doubt: Doubt, limit: Doubt) -> Result<(), Halt> {
         if doubt >= limit {
             return Err(Halt::Unsettled {
@@ -346,12 +346,12 @@ impl Pass {
         Ok(())
     }
 
-    /// How many frames will come, about.
+    /// The expected number of frames.
     pub fn expected_frames(&self) -> Option<u64> {
         self.expected
     }
 
-    /// What was found on the way, after the end.
+    /// The findings, after the end.
     pub fn findings(&self) -> Findings {
         let in_film = |us: i64| self.from_secs + us as f64 / 1e6;
         let (gaps, longest_gap) = self.gaps.found();
@@ -372,7 +372,7 @@ impl Pass {
         .with_damage(self.decoding.damage(), self.from_secs)
     }
 
-    /// The file ended well before its headers said: it was cut off. Where, in microseconds of the range.
+    /// Where the file was cut off, if it ended well before the duration in its headers, in microseconds of the range.
     fn cut_off_at_us(&self) -> Option<i64> {
         if !self.decoding.reached_end() {
             return None;
@@ -380,12 +380,12 @@ impl Pass {
         let promised = self.promised_secs?;
         let reached = self.decoding.position_us();
         let missing = promised - reached as f64 / 1e6;
-        // Headers round, and sound may continue a little longer than the picture.
+        // Headers round, and sound may be a little longer than the video.
         (missing > 1.0 && missing > promised * 0.1).then_some(reached)
     }
 }
 
-/// Refuses a rate or a range that makes no sense.
+/// Rejects an invalid rate or range.
 pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> {
     match sampling.fault() {
         Some(fault) => Err(MediaError::unusable(path, fault)),
@@ -393,8 +393,8 @@ pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> 
     }
 }
 
-/// Decoder threads for one video at a time. More than there are cores: with frame threading the decoder
-/// then continues while the filters and the JPEG encoder are at work on another thread.
+/// The number of decoder threads for one video at a time, more than there are cores: with frame threading the decoder
+/// then continues while the filters and the JPEG encoder work on another thread.
 pub(super) fn decoder_threads() -> usize {
     (cores() * 2).clamp(4, 16)
 }

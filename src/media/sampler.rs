@@ -1,4 +1,4 @@
-//! The frames that a sampling takes from a video, as pixels or as JPEG files, decoded in a process of its own.
+//! The frames that a sampling takes from a video, as pixels or as JPEG files, decoded in a separate process.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use super::{Findings, MediaError, Stretch};
 pub struct SampledFrame {
     /// Seconds from the start of the video.
     pub time_secs: f64,
-    /// The picture, upright.
+    /// The image, upright.
     pub image: RgbImage,
 }
 
@@ -28,23 +28,23 @@ pub struct JpegFrame {
     pub width_px: u32,
     /// Height in pixels.
     pub height_px: u32,
-    /// The file's content.
+    /// The contents of the file.
     pub jpeg: Vec<u8>,
 }
 
-/// Decodes a video and yields the frames that [`Sampling`] asks for, as pixels.
+/// Decodes a video and returns the frames that [`Sampling`] takes, as pixels.
 pub struct Sampler {
     frames: Frames,
     name: String,
 }
 
-/// Decodes a video and yields the frames that [`Sampling`] asks for, as JPEG files.
+/// Decodes a video and returns the frames that [`Sampling`] takes, as JPEG files.
 pub struct JpegSampler {
     frames: Frames,
     name: String,
 }
 
-/// How a frame is handed over.
+/// The format of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) enum FrameForm {
     /// 8-bit red, green and blue, row by row.
@@ -53,18 +53,18 @@ pub(super) enum FrameForm {
     Jpeg,
 }
 
-/// A frame as it is handed over.
+/// A frame in either format.
 pub(super) struct RawFrame {
     /// Seconds from the start of the video.
     pub time_secs: f64,
     pub width_px: u32,
     pub height_px: u32,
-    /// What [`FrameForm`] says.
+    /// In the format [`FrameForm`].
     pub bytes: Vec<u8>,
 }
 
 impl Sampler {
-    /// Opens the video. Damage later in the file does not fail; see [`Sampler::warnings`].
+    /// Opens the video. Damage later in the file is no error here; see [`Sampler::warnings`].
     pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
         let film = MediaFile::open(path)?;
         let frames = Frames::open(&film, sampling, None, decoder_threads(), FrameForm::Rgb)?;
@@ -72,8 +72,8 @@ impl Sampler {
         Ok(Self { frames, name })
     }
 
-    /// The next frame, `None` at the end. Checks `work` while it waits. A video too short for one frame at this
-    /// rate yields its first. Fails at the end if not one frame could be decoded.
+    /// The next frame; `None` at the end. Checks `work` while it waits. A video too short for one frame at this rate
+    /// returns its first. An error at the end if no frame could be decoded.
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
         let Some(frame) = self.frames.next(work)? else {
             return Ok(None);
@@ -86,14 +86,14 @@ impl Sampler {
         }))
     }
 
-    /// How many frames will come, about.
+    /// The expected number of frames.
     #[must_use]
     pub fn expected_frames(&self) -> Option<u64> {
         self.frames.expected()
     }
 
-    /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
-    /// brightness, and on further tracks.
+    /// After the end: sentences about damage (with its place), gaps, periods without changes, brightness and further
+    /// streams.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.frames.findings().warnings(&self.name)
@@ -101,12 +101,12 @@ impl Sampler {
 }
 
 impl JpegSampler {
-    /// As [`Sampler::open`].
+    /// As for [`Sampler::open`].
     pub fn open(path: &Path, sampling: &Sampling) -> Result<Self, MediaError> {
         Self::open_with_threads(path, sampling, decoder_threads())
     }
 
-    /// [`JpegSampler::open`] with a given number of decoder threads.
+    /// [`JpegSampler::open`] with this many decoder threads.
     pub(super) fn open_with_threads(
         path: &Path,
         sampling: &Sampling,
@@ -115,10 +115,10 @@ impl JpegSampler {
         Self::open_part(path, sampling, None, threads)
     }
 
-    /// As [`JpegSampler::open`], for the frames of a stretch of the film: the files and times, bit by bit, that a sampling
-    /// of the whole film gives there. (Damage is an exception: FFmpeg itself decodes it differently from time to time.) It may
-    /// be that decoding has to begin long before the stretch. `threads` is the number of decoder threads. A stretch without
-    /// a frame is no error; that a film is one without any, [`Findings::check`] says.
+    /// Like [`JpegSampler::open`], for the frames of a stretch of the film: with the same times and bytes as those
+    /// that a sampling of the whole film takes there. (Damage is an exception: FFmpeg itself decodes it differently
+    /// from run to run.) Decoding may have to start long before the stretch. `threads` is the number of decoder
+    /// threads. A stretch without frames is no error; [`Findings::check`] reports a whole film without any.
     pub fn open_stretch(
         path: &Path,
         sampling: &Sampling,
@@ -140,7 +140,7 @@ impl JpegSampler {
         Ok(Self { frames, name })
     }
 
-    /// As [`Sampler::next_frame`].
+    /// As for [`Sampler::next_frame`].
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<JpegFrame>, MediaError> {
         Ok(self.frames.next(work)?.map(|frame| JpegFrame {
             time_secs: frame.time_secs,
@@ -150,13 +150,13 @@ impl JpegSampler {
         }))
     }
 
-    /// After the end: what was found in the film, or in the stretch of it, beside the frames.
+    /// After the end: the findings in the film or the stretch.
     #[must_use]
     pub fn findings(&self) -> Findings {
         self.frames.findings()
     }
 
-    /// As [`Sampler::warnings`].
+    /// As for [`Sampler::warnings`].
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.frames.findings().warnings(&self.name)

@@ -1,27 +1,27 @@
-//! Which pictures need not be decoded at a low sampling rate, without changing which frames are taken.
+//! Finds images that need not be decoded at a low sampling rate, without changing which frames are taken.
 //!
-//! The `fps` filter shows, at each of its ticks, the last picture whose rounded time is not after the tick. A
-//! picture whose successor is rounded to the same tick is therefore never shown, and if no other picture
-//! refers to it either (the decoder knows), it can be left out. Times are known before decoding, from the
-//! packets; the packets are read some way ahead, since they are not in order of time.
+//! At each of its ticks the `fps` filter outputs the last image whose rounded time is not after the tick. An image
+//! whose successor is rounded to the same tick is therefore never output; if no other image refers to it either (the
+//! decoder knows), it can be skipped. Times are known before decoding, from the packets. These are read ahead, because
+//! they are not in order of time.
 
 use std::collections::BTreeSet;
 
 use ffmpeg_next::{Rational, Rescale, Rounding, codec, ffi};
 
-/// Packets read ahead of the decoder. H.264 reorders by 16 pictures at most; a successor that is not
-/// seen yet only means that a picture is decoded for nothing.
+/// How many packets are read ahead of the decoder. H.264 reorders by at most 16 images; if a successor is not seen
+/// yet, an image is merely decoded in vain.
 pub(super) const LOOK_AHEAD: usize = 20;
-/// Times remembered.
+/// The number of times that are kept.
 const REMEMBERED: usize = 4 * LOOK_AHEAD;
 
-/// Knows the times of the packets around the decoder.
+/// Keeps the times of the packets around the decoder.
 pub(super) struct Skipper {
     time_base: Rational,
     tick: Rational,
-    /// Times in the stream's time base, of packets not long ago and soon to come.
+    /// Times of recent and upcoming packets, in the stream's time base.
     times: BTreeSet<i64>,
-    /// Times before the earliest remembered one were forgotten.
+    /// Whether earlier times were forgotten.
     forgot: bool,
 }
 
@@ -36,7 +36,7 @@ impl Skipper {
         }
     }
 
-    /// Notes the time of a packet that was read.
+    /// Records the time of a packet.
     pub fn note(&mut self, pts: i64) {
         self.times.insert(pts);
         if self.times.len() > REMEMBERED {
@@ -45,12 +45,12 @@ impl Skipper {
         }
     }
 
-    /// Whether the picture of the packet with this time may be shown.
+    /// Whether the image of the packet with this time may be output.
     pub fn is_needed(&self, pts: i64) -> bool {
         let Some(next) = self.times.range(pts + 1..).next() else {
             return true;
         };
-        // The first picture of the range sets its beginning.
+        // The first image of the range determines its beginning.
         let first = pts >= 0 && !self.forgot && self.times.range(0..pts).next().is_none();
         first || self.tick_of(*next) > self.tick_of(pts)
     }
@@ -66,8 +66,7 @@ pub(super) fn rate(fps: f64) -> Rational {
     unsafe { ffi::av_d2q(fps, 1_001_000) }.into()
 }
 
-/// Whether the decoder of this codec leaves out pictures that no other refers to when told so, each in a
-/// packet of its own.
+/// Whether the decoder of this codec can skip images that no other refers to, and each image has its own packet.
 pub(super) fn can_skip(stream: &ffmpeg_next::Stream) -> bool {
     use ffi::AVFieldOrder::{AV_FIELD_PROGRESSIVE, AV_FIELD_UNKNOWN};
     let parameters = stream.parameters();
@@ -83,13 +82,13 @@ mod tests {
 
     #[test]
     fn only_the_last_image_of_a_tick_is_needed() {
-        // 10 pictures a second, 2 ticks a second; read in decoding order.
+        // 10 images a second, 2 ticks a second; read in decoding order.
         let mut skipper = Skipper::new(Rational(2, 1), Rational(1, 10));
         for pts in [0, 3, 1, 2, 6, 4, 5, 9, 7, 8] {
             skipper.note(pts);
         }
         let needed: Vec<i64> = (0..10).filter(|pts| skipper.is_needed(*pts)).collect();
-        // Ticks of 0..=9: 0 0 0 1 1 1 1 1 2 2; the first and the last are always needed.
+        // The times 0..=9 round to the ticks 0 0 0 1 1 1 1 1 2 2; the first and the last are always needed.
         assert_eq!(needed, [0, 2, 7, 9]);
     }
 

@@ -1,4 +1,4 @@
-//! Still images: by content, not by extension; upright; 8-bit RGB.
+//! Reads still images: detected by content, not by extension; upright; 8-bit RGB.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -16,21 +16,21 @@ use super::kind::Guess;
 use super::whole::{self, Missing};
 use super::{MediaError, cut, depth, helper, kind, odd_still};
 
-/// Above this a picture is refused: 200 megapixels are 600 MB as RGB.
+/// Larger images are refused: 200 megapixels are 600 MB as RGB.
 const MAX_PIXELS: u64 = 200_000_000;
-/// Above this a decoder may not allocate: room for the picture itself at 4 bytes a pixel.
+/// The most memory that a decoder may allocate: enough for the image at 4 bytes a pixel.
 const MAX_ALLOC_BYTES: u64 = 4 * MAX_PIXELS;
-/// Above this a file is not read into memory: no photo is that long.
+/// Larger files are not read into memory: no photo is that large.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Reads an image file: JPEG (also CMYK), PNG, WebP, BMP, TIFF, first frame of a GIF, and what else the FFmpeg
-/// at hand reads (AVIF, JPEG XL); 16-bit is reduced, transparency is laid on white, the EXIF orientation is
-/// applied.
+/// Reads an image file: JPEG (also CMYK), PNG, WebP, BMP, TIFF, the first frame of a GIF, and formats that only the
+/// installed FFmpeg reads (AVIF, JPEG XL). 16-bit values are reduced to 8, transparent pixels are blended with white,
+/// and the EXIF orientation is applied.
 pub fn load_image(path: &Path) -> Result<RgbImage, MediaError> {
     load_image_from_bytes(&read_file(path)?, path)
 }
 
-/// Reads a file that should be a photo; refuses what is too long to be one.
+/// Reads a file that should be a photo; refuses files that are too large.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, MediaError> {
     let io = |error| MediaError::read(path, error);
     let mut file = files::open(path).map_err(io)?;
@@ -43,29 +43,29 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, MediaError> {
     Ok(bytes)
 }
 
-/// [`load_image`] for a file whose content was read already; `path` only names it in messages.
+/// [`load_image`] for the contents of a file; `path` is only used in messages.
 pub fn load_image_from_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, MediaError> {
     load_still(bytes, path).map(|still| still.image)
 }
 
-/// An image, and what is to be said about how it was read.
+/// An image with remarks on how it was read.
 #[derive(Debug, Clone)]
 pub struct Still {
     /// The image, upright, 8 bits a value.
     pub image: RgbImage,
-    /// One sentence each: further pages, an animation, values brought to the full range, missing detail.
+    /// A sentence each: further pages, an animation, values scaled to the full range, missing detail.
     pub remarks: Vec<String>,
 }
 
-/// [`load_image_from_bytes`] with what is worth telling a person who adds the image.
+/// [`load_image_from_bytes`] with remarks for a user who adds the image.
 ///
 /// # Errors
-/// If it is no image, damaged, too large, or if part of it is missing.
+/// [`MediaError`] if it is no image, is damaged, incomplete or too large.
 pub fn load_still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
     helper::still(bytes, path)
 }
 
-/// [`load_still`], in this process.
+/// [`load_still`] in this process.
 pub(super) fn load_still_here(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
     let kind = image_kind(bytes, path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -104,7 +104,7 @@ pub(super) fn load_still_here(bytes: &[u8], path: &Path) -> Result<Still, MediaE
         },
         None => MediaError::unusable(path, unreadable(kind)),
     };
-    // Refused by the `image` crate, FFmpeg may know it.
+    // FFmpeg may read images that the `image` crate does not.
     if may_be_odd(kind)
         && let Some(image) = odd_still::decode(bytes, path, MAX_PIXELS)
     {
@@ -131,7 +131,7 @@ fn cut_off(missing: Missing, image: ImageKind) -> String {
     format!("is a damaged {name} image: {what}; copy it again from where it came")
 }
 
-/// What a file holds beside the image that is read, as the rest of a sentence.
+/// What a file contains beside the image that is read, as the end of a sentence.
 fn left_out(bytes: &[u8], image: ImageKind) -> Option<String> {
     match image {
         // `VP8X` with the animation flag (RFC 9649, 2.7.1).
@@ -142,7 +142,7 @@ fn left_out(bytes: &[u8], image: ImageKind) -> Option<String> {
             Some("is animated; only its first image was taken".into())
         }
         ImageKind::Tiff => {
-            // Copies in a smaller size and masks are no pages.
+            // Thumbnails and masks are not pages.
             let is_page = |page: &Directory| page.value(SUBFILE_TYPE).unwrap_or(0) & 0b101 == 0;
             let pages = Tiff::new(bytes)?.pages();
             let pages = pages.iter().filter(|page| is_page(page)).count();
@@ -156,10 +156,10 @@ fn left_out(bytes: &[u8], image: ImageKind) -> Option<String> {
     }
 }
 
-/// The format of an image by its content; what is no image is refused with the reason.
+/// The format of an image by its content; an error with the reason for other files.
 fn image_kind(bytes: &[u8], path: &Path) -> Result<ImageKind, MediaError> {
     let found = match Kind::of_head(bytes).settled_by(Kind::of_name(path)) {
-        // A film without a container is read as its first image here.
+        // A film without a container is read as its first image.
         Kind::Film(_) if bytes.starts_with(&SOI) => Kind::Image(ImageKind::Jpeg),
         found => found,
     };
@@ -185,7 +185,7 @@ fn image_kind(bytes: &[u8], path: &Path) -> Result<ImageKind, MediaError> {
     Err(MediaError::unusable(path, reason))
 }
 
-/// The `image` crate's format, for those that it reads.
+/// The `image` crate's format, if it supports this one.
 fn format_of(image: ImageKind) -> Option<ImageFormat> {
     Some(match image {
         ImageKind::Jpeg => ImageFormat::Jpeg,
@@ -206,7 +206,7 @@ fn format_of(image: ImageKind) -> Option<ImageFormat> {
     })
 }
 
-/// Whether FFmpeg reads kinds of this format that the `image` crate does not.
+/// Whether FFmpeg reads variants of this format that the `image` crate does not.
 fn may_be_odd(image: ImageKind) -> bool {
     match image {
         ImageKind::Jpeg | ImageKind::Tiff | ImageKind::Bmp | ImageKind::Pnm | ImageKind::Tga => {
@@ -216,12 +216,12 @@ fn may_be_odd(image: ImageKind) -> bool {
     }
 }
 
-/// What the `image` crate makes of a file.
+/// The result of the `image` crate.
 struct Decoded {
     image: RgbImage,
-    /// The depth and the largest value of one that did not use all its bits.
+    /// The depth and the largest value, for an image that did not use all its bits.
     deepened: Option<(u32, u16)>,
-    /// Its end may be what a decoder puts where there is no data.
+    /// Whether its end may be filling by the decoder for missing data.
     filled: bool,
 }
 
@@ -253,7 +253,7 @@ fn decode(
     })
 }
 
-/// The EXIF orientation. A broken EXIF block says nothing about the picture, so it means "as it is".
+/// The EXIF orientation. A broken EXIF block counts as none.
 fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orientation {
     let stated = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     if stated != Orientation::NoTransforms
@@ -261,7 +261,7 @@ fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orien
     {
         return stated;
     }
-    // Some programs write the prefix that belongs into JPEG files only into WebP and PNG files too.
+    // Some programs write the prefix of JPEG files into WebP and PNG files, too.
     let exif = decoder.exif_metadata().ok().flatten();
     exif.as_deref()
         .and_then(|exif| exif.strip_prefix(b"Exif\0\0"))
@@ -269,7 +269,7 @@ fn orientation_of(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orien
         .unwrap_or(stated)
 }
 
-/// 8-bit RGB; transparency is laid on white.
+/// Converts to 8-bit RGB; transparent pixels are blended with white.
 fn flatten(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();
@@ -334,7 +334,7 @@ fn is_arithmetic(bytes: &[u8]) -> bool {
     false
 }
 
-/// What to say of a format that only FFmpeg could have read.
+/// The error for a format that only FFmpeg could have read.
 fn unreadable(image: ImageKind) -> String {
     let name = image.name();
     let what = match image {
@@ -393,7 +393,7 @@ mod tests {
             }
         }
         let plain = encoded(&image.into(), ImageFormat::Jpeg);
-        // An APP1 segment with one entry: orientation 6, "turn clockwise by 90 degrees".
+        // An APP1 segment with one entry: orientation 6, "rotate by 90 degrees clockwise".
         let mut tiff = b"MM\0*\0\0\0\x08\0\x01".to_vec();
         tiff.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0]);
         let mut app1 = vec![0xFF, 0xE1];

@@ -1,12 +1,13 @@
-//! Sampling a stretch of a film: exactly the frames that a sampling of the whole film takes there.
+//! Samples a stretch of a film: exactly the frames that a sampling of the whole film takes there.
 //!
-//! Which frames those are can depend on what lies before: on times, on gaps, on how long nothing has changed. So decoding
-//! begins at a key frame some way before the stretch, and what it gives is used once it cannot depend any more on where
-//! decoding began ([`Halt::Unsettled`] otherwise). If that is not so where the stretch begins, decoding begins again from
-//! further back, at last from the start of the film: always right, but slower. Likewise it ends only behind the stretch.
+//! These frames can depend on what is before: on times, on gaps, on how long nothing has changed. So decoding starts
+//! at a key frame some time before the stretch, and frames are used once they cannot depend any more on where decoding
+//! started ([`Halt::Unsettled`] otherwise). If that is not the case at the beginning of the stretch, decoding starts
+//! again from further back, in the end from the beginning of the film: that is always correct, but slower. Decoding
+//! also continues beyond the end of the stretch as far as necessary.
 //!
-//! Slow are stretches within a still image that lasts for hours: which of its frames are left out depends on the first of them.
-//! Where a film is damaged, FFmpeg with several threads decodes differently from time to time, the whole film too.
+//! Stretches within a still image that lasts for hours are slow: which of its frames are left out depends on the first
+//! of them. If a film is damaged, FFmpeg with several threads decodes it differently from run to run, even as a whole.
 
 use std::path::Path;
 
@@ -20,24 +21,24 @@ use super::file::MediaFile;
 use super::findings::Findings;
 use super::sample::{Begin, Halt, Pass, SampledFrame};
 
-/// So long before a stretch decoding begins at first, seconds,
+/// How many seconds before a stretch decoding starts at first,
 const LEAD_IN_SECS: f64 = 2.0;
-/// and for so many periods of the sampling longer.
+/// plus this many sampling periods.
 const LEAD_IN_PERIODS: f64 = 4.0;
-/// So many times further back when that was too short.
+/// The factor by which this grows if it was too short.
 const LEAD_IN_GROWS: f64 = 4.0;
 
-/// A part of a film: the frames from one time up to another.
+/// A part of a film: the frames from one time up to, but excluding, another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Stretch {
-    /// Time of its first frame or before, seconds from the start of the film.
+    /// Its start, in seconds from the start of the film.
     pub from_secs: f64,
-    /// Frames from this time on are no longer part of it, seconds from the start of the film; `None`: up to the end.
+    /// Its exclusive end, in seconds from the start of the film; `None` for the end of the film.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_secs: Option<f64>,
 }
 
-/// The part of a film that counts, and where in the film the range of a sampling begins.
+/// The part of a film that counts, and where in the film the range of a sampling starts.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_field_names, reason = "the unit is part of the name")]
 pub(super) struct Span {
@@ -54,11 +55,11 @@ impl Default for Span {
 }
 
 impl Span {
-    /// Of a stretch or the whole film, with a range that begins at `range_secs`.
+    /// The span of a stretch, or of the whole film, for a range that starts at `range_secs`.
     pub fn of(stretch: Option<Stretch>, range_secs: f64) -> Self {
         let from_secs = stretch.map_or(0.0, |stretch| stretch.from_secs);
         Self {
-            // Times may lie before the start of the film.
+            // Times may be before the start of the film.
             from_secs: if from_secs > 0.0 {
                 from_secs
             } else {
@@ -71,56 +72,57 @@ impl Span {
         }
     }
 
-    /// Whether the time `secs` of the film lies in it.
+    /// Whether it contains the time `secs` of the film.
     pub fn contains(&self, secs: f64) -> bool {
         !self.is_before(secs) && !self.is_behind(secs)
     }
 
-    /// Whether the time `secs` of the film lies before it.
+    /// Whether the time `secs` of the film is before it.
     pub fn is_before(&self, secs: f64) -> bool {
         secs < self.from_secs
     }
 
-    /// Whether the time `secs` of the film lies behind it.
+    /// Whether the time `secs` of the film is after it.
     pub fn is_behind(&self, secs: f64) -> bool {
         secs >= self.to_secs
     }
 
-    /// Whether a time counted from the start of the range lies in it.
+    /// Whether it contains a time counted from the start of the range.
     pub fn contains_in_range(&self, secs: f64) -> bool {
         self.contains(self.in_film(secs))
     }
 
-    /// A time counted from the start of the range, counted from that of the film.
+    /// Converts a time counted from the start of the range to one from the start of the film.
     pub fn in_film(&self, secs: f64) -> f64 {
         self.range_secs + secs
     }
 
-    /// How much of the film between two times lies in it, seconds.
+    /// How many seconds of the film between two times it contains.
     pub fn overlap_secs(&self, from_secs: f64, to_secs: f64) -> f64 {
         (self.to_secs.min(to_secs) - self.from_secs.max(from_secs)).max(0.0)
     }
 }
 
-/// Decodes a video in this process and yields the frames that [`Sampling`] asks for, of all of it or of a stretch.
+/// Decodes a video in this process and returns the frames that [`Sampling`] takes, of all of it or of a stretch.
 pub(super) struct FrameSampler {
     film: MediaFile,
     sampling: Sampling,
     stretch: Option<Stretch>,
     threads: usize,
     pass: Pass,
-    /// Decoding is still to begin where it should.
+    /// Whether decoding has not started yet at the right place.
     due: bool,
-    /// How the film begins, and how long before the stretch decoding began, seconds, unless it began with the film.
+    /// The beginning of the film, and how many seconds before the stretch decoding started, unless it started at the
+    /// beginning.
     lead_in: Option<(Begin, f64)>,
-    /// Frames that were yielded.
+    /// The number of frames returned.
     yielded: u64,
-    /// Of those, how many are still to come again.
+    /// How many of these will come again.
     again: u64,
 }
 
 impl FrameSampler {
-    /// Opens the video, to be decoded by so many threads. Damage later in the file does not fail; see
+    /// Opens the video with this many decoder threads. Damage later in the file is no error here; see
     /// [`FrameSampler::findings`].
     pub fn open(
         film: &MediaFile,
@@ -147,8 +149,8 @@ impl FrameSampler {
         })
     }
 
-    /// The next frame, `None` at the end. Checks `work` for every decoded frame. A video too short for one
-    /// frame at this rate yields its first. Without a stretch, fails at the end if not one frame could be decoded.
+    /// The next frame; `None` at the end. Checks `work` for every decoded image. A video too short for one frame at
+    /// this rate returns its first. Without a stretch, an error at the end if no frame could be decoded.
     pub fn next_frame(&mut self, work: &Work) -> Result<Option<SampledFrame>, MediaError> {
         if std::mem::take(&mut self.due)
             && let Some(begin) = self.pass.begin(work)?
@@ -184,7 +186,7 @@ impl FrameSampler {
         }
     }
 
-    /// Begins so many seconds before the stretch, or with the film.
+    /// Starts this many seconds before the stretch, or at the beginning of the film.
     fn begin_before(&mut self, begin: Begin, lead_secs: f64) -> Result<(), MediaError> {
         let start = self.sampling.start_secs();
         let from = self.stretch.map_or(0.0, |stretch| stretch.from_secs);
@@ -213,23 +215,23 @@ impl FrameSampler {
         Ok(())
     }
 
-    /// How many frames will come, about.
+    /// The expected number of frames.
     pub fn expected_frames(&self) -> Option<u64> {
         self.pass.expected_frames()
     }
 
-    /// What was found on the way, after the end.
+    /// The findings, after the end.
     pub fn findings(&self) -> Findings {
         self.pass.findings()
     }
 }
 
-/// So many seconds before a stretch decoding begins at first.
+/// How many seconds before a stretch decoding starts at first.
 fn lead_secs(sampling: &Sampling) -> f64 {
     LEAD_IN_SECS + LEAD_IN_PERIODS / sampling.fps.0
 }
 
-/// Refuses a stretch that makes no sense.
+/// Rejects an invalid stretch.
 pub(super) fn check(path: &Path, stretch: Option<Stretch>) -> Result<(), MediaError> {
     let Some(Stretch { from_secs, to_secs }) = stretch else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Whether an image file is there to its end. Decoders fill what a cut-off file lacks with grey and say nothing.
+//! Checks whether an image file is complete. Decoders silently fill the missing end of a file with grey.
 
 use image::DynamicImage;
 
@@ -6,33 +6,33 @@ use crate::kind::ImageKind;
 
 use super::jpeg_blocks;
 
-/// What an image file lacks at its end.
+/// What is missing at the end of an image file.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Missing {
-    /// Nothing of the image.
+    /// Nothing.
     Nothing,
-    /// The lower part: this share of the height, 0..=1.
+    /// The lower part: this fraction of the height, 0..=1.
     Lower(f64),
-    /// Later passes of a progressive image: it is there from top to bottom, but coarse.
+    /// Later passes of a progressive image: all of it exists, but at a coarse resolution.
     Detail,
-    /// What follows the first bytes of the file.
+    /// Everything after the first bytes of the file.
     Tail {
-        /// Bytes that are there.
+        /// Bytes in the file.
         there: u64,
-        /// Bytes that there should be.
+        /// Bytes that the file should have.
         of: u64,
     },
     /// An unknown part.
     End,
 }
 
-/// What the file lacks, by its own account; damage in the middle is for the decoder to find.
+/// What is missing according to the file's own sizes and markers; damage in the middle is left to the decoder.
 pub(super) fn missing(bytes: &[u8], image: ImageKind) -> Missing {
     let whole = match image {
-        // What ends with the end marker need not be gone through.
+        // A file with an end marker need not be parsed.
         ImageKind::Jpeg if bytes.ends_with(&[0xFF, 0xD9]) => true,
         ImageKind::Jpeg => return jpeg_blocks::missing(bytes, false),
-        // The size stands in front: RIFF.
+        // The size is at the start of a RIFF file.
         ImageKind::WebP => {
             let size = bytes.get(4..8).and_then(|size| size.first_chunk());
             let of = size.map_or(0, |size| u64::from(u32::from_le_bytes(*size)) + 8);
@@ -50,7 +50,7 @@ pub(super) fn missing(bytes: &[u8], image: ImageKind) -> Missing {
             // The end of the codestream is marked (ITU-T T.800, A.4.4).
             (codestream || boxes_fit(bytes)) && tail.windows(2).any(|two| two == [0xFF, 0xD9])
         }
-        // Seven zeros and a one.
+        // The end marker: seven zeros and a one.
         ImageKind::Qoi => bytes.ends_with(&[0, 0, 0, 0, 0, 0, 0, 1]),
         _ => true,
     };
@@ -61,13 +61,13 @@ pub(super) fn missing(bytes: &[u8], image: ImageKind) -> Missing {
     }
 }
 
-/// Whether no box of an ISO base media file is longer than the file (ISO/IEC 14496-12, 4.2).
+/// Whether no box of an ISO base media file extends beyond the file (ISO/IEC 14496-12, 4.2).
 fn boxes_fit(bytes: &[u8]) -> bool {
     let mut at = 0_usize;
     while let Some(head) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let [a, b, c, d, ..] = *head;
         let size = match u32::from_be_bytes([a, b, c, d]) {
-            // To the end of the file.
+            // It extends to the end of the file.
             0 => return true,
             1 => {
                 let large = bytes.get(at + 8..).and_then(|rest| rest.first_chunk());
@@ -87,14 +87,14 @@ fn boxes_fit(bytes: &[u8]) -> bool {
     true
 }
 
-/// What a JPEG image lacks although its end is marked: a camera on a network lost the packets between. Counts all blocks,
-/// so that it is for images that [`looks_filled`].
+/// What is missing in a JPEG image in spite of an end marker: network cameras may lose packets in the middle. It
+/// counts all blocks, so it is used only for images that [`looks_filled`].
 pub(super) fn missing_within(bytes: &[u8]) -> Missing {
     jpeg_blocks::missing(bytes, true)
 }
 
-/// Whether the end of a decoded image looks like what the decoder puts where there is no data: it repeats itself every 32
-/// pixels to the right (or is of one colour, like much that is whole).
+/// Whether the end of a decoded image looks like the decoder's filling for missing data: it repeats every 32 pixels to
+/// the right (or has one colour, as many complete images do).
 pub(super) fn looks_filled(image: &DynamicImage) -> bool {
     let (samples, channels) = match image {
         DynamicImage::ImageLuma8(image) => (image.as_raw(), 1),
@@ -118,7 +118,8 @@ mod tests {
     use super::*;
     use crate::kind::Kind;
 
-    /// A baseline JPEG of one grey component, 16 × 64 pixels, all tables of one code each: every block takes two bits.
+    /// A baseline JPEG of one grey component, 16 × 64 pixels, with tables of one code each: every block takes two
+    /// bits.
     fn flat_jpeg(blocks: usize) -> Vec<u8> {
         let mut bytes = vec![0xFF, 0xD8];
         bytes.extend([0xFF, 0xC0, 0, 11, 8, 0, 64, 0, 16, 1, 1, 0x11, 0]);

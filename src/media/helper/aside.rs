@@ -1,4 +1,4 @@
-//! Files that the decoders' process did not survive.
+//! Files on which the decoding process crashed or hung.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,23 +10,23 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::media::MediaError;
 
-/// Names of formats that are remembered at most, and their bytes: FFmpeg knows some 300.
+/// The most names of formats that are stored, and their most bytes: FFmpeg has some 300.
 const MOST_NAMES: usize = 2000;
 const MOST_NAME_BYTES: usize = 200;
 
-/// A file that is not decoded again before somebody asks for it.
+/// A file that is not decoded again until the user requests it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetAside {
     /// Which file.
     pub path: PathBuf,
-    /// Its size in bytes, and when it was last changed, in nanoseconds since 1970: another file in its place is
+    /// Its size in bytes and the time of its last change, in nanoseconds since 1970: another file in its place is
     /// decoded.
     version: (u64, u64),
-    /// What happened, as the rest of a sentence.
+    /// What happened, as the end of a sentence.
     pub cause: String,
 }
 
-/// What can be done about a file that is set aside, as the rest of a sentence.
+/// The remedy for a file that is set aside, as the end of a sentence.
 const REMEDY: &str = "so it was set aside; convert it with another program and use the copy";
 
 static LIST: Mutex<Vec<SetAside>> = Mutex::new(Vec::new());
@@ -42,19 +42,19 @@ fn version(path: &Path) -> Option<(u64, u64)> {
     Some((facts.len(), changed.as_nanos() as u64))
 }
 
-/// All files that are set aside, in the order in which that happened.
+/// All files that are set aside, in that order.
 #[must_use]
 pub fn set_aside() -> Vec<SetAside> {
     list().clone()
 }
 
-/// Lets a file be decoded again; without a path, all of them.
+/// Allows a file to be decoded again; without a path, all of them.
 pub fn try_again(path: Option<&Path>) {
     list().retain(|aside| path.is_some_and(|path| aside.path != path));
 }
 
 impl SetAside {
-    /// Sets a file aside that was so when it was last seen, unless it was changed since.
+    /// Sets a file aside again, unless it was changed since.
     pub fn renew(self) {
         if version(&self.path) == Some(self.version) {
             let mut list = list();
@@ -71,7 +71,7 @@ impl SetAside {
     }
 }
 
-/// Sets a file aside; the error says so.
+/// Sets a file aside, and returns the error that reports it.
 pub(super) fn put(path: &Path, cause: String) -> MediaError {
     let known = version(path);
     let aside = SetAside {
@@ -86,7 +86,7 @@ pub(super) fn put(path: &Path, cause: String) -> MediaError {
     error
 }
 
-/// Refuses a file that is set aside.
+/// Returns an error if a file is set aside.
 pub(super) fn refuse(path: &Path) -> Result<(), MediaError> {
     let mut list = list();
     let Some(at) = list.iter().position(|aside| aside.path == path) else {
@@ -101,8 +101,8 @@ pub(super) fn refuse(path: &Path) -> Result<(), MediaError> {
     }
 }
 
-/// A name of a format that lives as long as the program, as those of FFmpeg's own tables do. `None` for what can be no
-/// such name.
+/// A format name with the lifetime of the program, like those in FFmpeg's own tables. `None` if it cannot be such a
+/// name.
 pub(super) fn interned(name: &str) -> Option<&'static str> {
     let is_name =
         !name.is_empty() && name.len() <= MOST_NAME_BYTES && !name.chars().any(char::is_control);

@@ -1,19 +1,20 @@
-//! What the process that decodes gives up before it reads anything.
+//! Restrictions that the decoding process puts on itself before it reads anything.
 //!
-//! It needs nothing but its socket, the files that are handed over open, and memory. On Linux it can open no file
-//! (Landlock, where the kernel has it), and a filter of system calls (seccomp) refuses sockets, programs, signals to others and
-//! everything that writes, renames or deletes. A filter that names what is refused, rather than what is needed, holds
-//! across versions of the C library and of FFmpeg. On other systems the limits of size hold alone.
+//! It needs only its socket, files that are passed open, and memory. On Linux it can open no file (Landlock, if the
+//! kernel supports it), and a system call filter (seccomp) refuses sockets, programs, signals to other processes and
+//! everything that writes, renames or deletes. The filter lists what is refused rather than what is needed, so that it
+//! works with all versions of the C library and of FFmpeg. On other systems only the size limits apply.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::Confinement;
 
-/// Limits of memory, bytes. 8K in 10 bits takes some 100 MB a picture, and a decoder with its threads holds thirty.
+/// The smallest memory limit, in bytes. An 8K image in 10 bits takes some 100 MB, and a decoder with its threads holds
+/// thirty.
 const LEAST_MEMORY: u64 = 2 << 30;
 const MOST_MEMORY: u64 = 8 << 30;
 
-/// Gives up what is not needed. What the system at hand does not offer is left out, and the answer says so.
+/// Applies the restrictions. The result states which of them the system supports.
 pub(super) fn enter() -> Confinement {
     let limit = |resource, most: u64| {
         let limit = Rlimit {
@@ -22,7 +23,7 @@ pub(super) fn enter() -> Confinement {
         };
         setrlimit(resource, limit).is_ok()
     };
-    // No file grows, and a crash leaves no image of the memory behind.
+    // No file can grow, and a crash leaves no core dump.
     let sized = limit(Resource::Fsize, 0) && limit(Resource::Core, 0);
     if !sized {
         log::warn!("the decoder's files are not bounded");
@@ -35,7 +36,7 @@ pub(super) fn enter() -> Confinement {
     }
 }
 
-/// Half of what the machine has, within bounds.
+/// Half of the machine's memory, within bounds.
 #[cfg(target_os = "linux")]
 #[allow(
     clippy::unnecessary_wraps,
@@ -47,7 +48,7 @@ fn memory() -> Option<u64> {
     Some((all / 2).clamp(LEAST_MEMORY, MOST_MEMORY))
 }
 
-/// Elsewhere the system does not keep to such a limit.
+/// Other systems do not enforce such a limit.
 #[cfg(not(target_os = "linux"))]
 fn memory() -> Option<u64> {
     None
@@ -64,7 +65,7 @@ mod system {
         SeccompRule, apply_filter,
     };
 
-    /// Whether no file can be opened from now on.
+    /// Prevents opening files from now on; returns whether that is supported.
     pub fn no_files() -> bool {
         let enter = || {
             Ruleset::default()
@@ -76,14 +77,14 @@ mod system {
         enter().is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced)
     }
 
-    /// Whether the filter of system calls holds from now on.
+    /// Installs the system call filter; returns whether that is supported.
     pub fn no_calls() -> bool {
         filter()
             .inspect_err(|error| log::warn!("no filter of system calls: {error}"))
             .is_ok()
     }
 
-    /// Calls that are refused whatever they are given.
+    /// Calls that are always refused.
     const REFUSED: &[i64] = &[
         // Networks and other programs.
         libc::SYS_socket,
@@ -157,7 +158,7 @@ mod system {
         libc::SYS_clock_settime,
     ];
 
-    /// Those of them that newer architectures do not have.
+    /// Refused calls that newer architectures do not have.
     #[cfg(target_arch = "x86_64")]
     const REFUSED_HERE: &[i64] = &[
         libc::SYS_fork,
@@ -191,7 +192,7 @@ mod system {
             .chain(REFUSED_HERE)
             .map(|call| (*call, Vec::new()))
             .collect();
-        // A file may be opened for reading only.
+        // Files may be opened only for reading.
         let writing = |argument| {
             let masked = |mask: i32, value: i32| {
                 when(argument, SeccompCmpOp::MaskedEq(mask as u64), value as u64)
@@ -205,11 +206,11 @@ mod system {
         rules.insert(libc::SYS_openat, writing(2)?);
         #[cfg(target_arch = "x86_64")]
         rules.insert(libc::SYS_open, writing(1)?);
-        // Threads, but no processes.
+        // Threads may be created, but no processes.
         let thread = libc::CLONE_THREAD as u64;
         let process = when(0, SeccompCmpOp::MaskedEq(thread), 0)?;
         rules.insert(libc::SYS_clone, vec![process]);
-        // Signals to itself only, and no limits of others.
+        // Signals and limits may be applied only to itself.
         let me = u64::from(std::process::id());
         rules.insert(libc::SYS_tgkill, vec![when(0, SeccompCmpOp::Ne, me)?]);
         rules.insert(libc::SYS_prlimit64, vec![when(0, SeccompCmpOp::Ne, 0)?]);
@@ -219,7 +220,7 @@ mod system {
             let refuse = SeccompAction::Errno(errno as u32);
             SeccompFilter::new(rules, SeccompAction::Allow, refuse, architecture)?.try_into()
         };
-        // Its flags lie in memory, where a filter cannot look: without it the C library takes `clone`.
+        // The flags of `clone3` are in memory, which a filter cannot inspect: without it the C library uses `clone`.
         let newer = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
         apply_filter(&refusing(newer, libc::ENOSYS)?)?;
         apply_filter(&refusing(rules, libc::EPERM)?)?;

@@ -1,4 +1,4 @@
-//! The frames that a sampling takes from a video, one after the other, from wherever they are decoded.
+//! The frames that a sampling takes from a video, decoded in this process or another.
 
 use crate::jobs::Work;
 use crate::media::file::MediaFile;
@@ -19,13 +19,13 @@ use super::{
 pub(in crate::media) struct Frames(Origin);
 
 enum Origin {
-    /// From the process that decodes.
+    /// Decoded by another process.
     #[cfg(unix)]
     There {
         session: Session,
         form: FrameForm,
         expected: Option<u64>,
-        /// Of one that has ended.
+        /// The findings, after the end.
         findings: Option<Box<Findings>>,
     },
     /// Decoded in this process.
@@ -36,7 +36,7 @@ enum Origin {
 }
 
 impl Frames {
-    /// Opens a video, for all of its frames or those of a stretch, to be decoded by so many threads.
+    /// Opens a video to sample all of it or a stretch, with this many decoder threads.
     pub fn open(
         film: &MediaFile,
         sampling: &Sampling,
@@ -72,7 +72,7 @@ impl Frames {
         Ok(Self(Origin::Here { sampler, form }))
     }
 
-    /// The next frame, `None` at the end.
+    /// The next frame; `None` at the end.
     pub fn next(&mut self, work: &Work) -> Result<Option<RawFrame>, MediaError> {
         match &mut self.0 {
             #[cfg(unix)]
@@ -120,7 +120,7 @@ impl Frames {
         }
     }
 
-    /// How many frames will come, about.
+    /// The expected number of frames.
     pub fn expected(&self) -> Option<u64> {
         match &self.0 {
             #[cfg(unix)]
@@ -129,7 +129,7 @@ impl Frames {
         }
     }
 
-    /// What was found on the way, after the end.
+    /// The findings, after the end.
     pub fn findings(&self) -> Findings {
         match &self.0 {
             #[cfg(unix)]
@@ -139,7 +139,7 @@ impl Frames {
     }
 }
 
-/// Whether the body of a message can be the frame that its head announces.
+/// Whether a message body can be the frame that its head describes.
 #[cfg(unix)]
 fn is_frame(form: FrameForm, width_px: u32, height_px: u32, bytes: &[u8]) -> bool {
     match form {

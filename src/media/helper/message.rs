@@ -1,7 +1,7 @@
-//! What is said between this program and the process that decodes, and how it lies on the socket.
+//! Messages between this program and the decoding process, and their encoding on the socket.
 //!
-//! A message is 4 bytes for the length of its head, 8 for that of its body (both little-endian), the head (JSON),
-//! the body (pixels, a JPEG file, the content of a photo). Whoever reads believes neither length beyond a bound.
+//! A message is 4 bytes for the length of its head, 8 for that of its body (both little-endian), the head (JSON), and
+//! the body (pixels, a JPEG file, the contents of a photo). Readers check both lengths against limits.
 
 use std::io;
 
@@ -15,23 +15,23 @@ use crate::media::sampler::FrameForm;
 use crate::media::{Findings, MediaError, Still, Stretch};
 use crate::project::Sampling;
 
-/// Bytes before a head.
+/// Bytes before the head.
 pub(super) const PREFIX_BYTES: usize = 12;
-/// Above this a head is nonsense.
+/// The longest valid head.
 const MOST_HEAD_BYTES: usize = 1 << 20;
-/// Above this a body is nonsense: the largest photo that is read, as a file or as pixels.
+/// The longest valid body: that of the largest photo that is read, as a file or as pixels.
 const MOST_BODY_BYTES: u64 = 1 << 30;
 
-/// What is to be done. The file comes open beside the message, or its content as the body.
+/// A request. The file is passed open beside the message, or its contents as the body.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Request {
-    /// The facts of a video.
+    /// Probe a video.
     Probe { name: String },
-    /// The times at which a video can be cut into stretches of at least so many seconds.
+    /// Find the times at which a video can be cut into stretches of at least this many seconds.
     CutPoints { name: String, least_secs: f64 },
-    /// A picture that stands for a video, at most so wide.
+    /// Decode a poster image of a video, at most this wide.
     Poster { name: String, width_px: u32 },
-    /// The frames that a sampling takes, of the whole video or of a stretch, one after the other.
+    /// Sample the frames of a whole video or of a stretch.
     Sample {
         name: String,
         sampling: Sampling,
@@ -39,51 +39,51 @@ pub(super) enum Request {
         threads: usize,
         form: FrameForm,
     },
-    /// What a file of no known signature is.
+    /// Detect the kind of a file without a known signature.
     Kind { name: String },
-    /// A still image; the body is its file.
+    /// Decode a still image; the body is its file.
     Still { name: String },
-    /// How the process is confined.
+    /// Report how the process is confined.
     Confinement,
-    /// No more is wanted of the request under way, if there is one.
+    /// Stop the current request, if there is one.
     Close,
 }
 
-/// What came of it.
+/// A reply to a request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Reply {
-    /// It is being worked on.
+    /// The work is in progress.
     Alive,
-    /// A video is open; about so many frames will come.
+    /// A video is open, with this expected number of frames.
     Opened { expected: Option<u64> },
-    /// A sampled frame; the body is as [`FrameForm`] says.
+    /// A sampled frame; the format of the body is [`FrameForm`].
     Frame {
         time_secs: f64,
         width_px: u32,
         height_px: u32,
     },
-    /// No more frames come.
+    /// The end of the frames.
     End(Box<Findings>),
-    /// Where a video can be cut, in seconds.
+    /// The times at which a video can be cut, in seconds.
     CutPoints(Vec<f64>),
-    /// The facts of a video.
+    /// The properties of a video.
     Facts(Box<VideoInfo>),
-    /// A picture; the body is its pixels, as [`FrameForm::Rgb`].
+    /// An image; the body is its pixels, as [`FrameForm::Rgb`].
     Image {
         width_px: u32,
         height_px: u32,
         remarks: Vec<String>,
     },
-    /// What a file is.
+    /// The kind of a file.
     Kind(Found),
     /// How the process is confined.
     Confinement(Confinement),
-    /// It could not be done.
+    /// The request failed.
     Failed(Failure),
 }
 
 impl Reply {
-    /// Whether nothing more comes of the request.
+    /// Whether this is the last reply to its request.
     pub fn is_last(&self) -> bool {
         !matches!(self, Self::Alive | Self::Opened { .. } | Self::Frame { .. })
     }
@@ -92,15 +92,15 @@ impl Reply {
 /// How the process that decodes is confined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confinement {
-    /// It can open no file (Landlock).
+    /// Whether it cannot open files (Landlock).
     pub no_files: bool,
-    /// It can reach no network, start no program, write or rename nothing (seccomp).
+    /// Whether it cannot use networks, start programs, write or rename anything (seccomp).
     pub no_calls: bool,
-    /// It gets no more memory than this, bytes.
+    /// Its memory limit in bytes.
     pub memory_bytes: Option<u64>,
 }
 
-/// What FFmpeg makes of a file of no known signature.
+/// The kind of a file without a known signature, as FFmpeg detects it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Found {
     Film(String),
@@ -120,7 +120,7 @@ impl From<Kind> for Found {
     }
 }
 
-/// Why something could not be done: [`MediaError`] without the file, whose path the process does not know.
+/// A failure: [`MediaError`] without the path, which the process does not know.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Failure {
     Unreadable(String),
@@ -146,7 +146,7 @@ impl From<MediaError> for Failure {
 }
 
 impl Failure {
-    /// The failure of the file `path`.
+    /// The error for the file `path`.
     pub fn of(self, path: &std::path::Path) -> MediaError {
         match self {
             Self::Unreadable(text) => MediaError::read(path, io::Error::other(text)),
@@ -157,7 +157,7 @@ impl Failure {
     }
 }
 
-/// The message before its body: prefix and head.
+/// The beginning of a message, before its body: prefix and head.
 pub(super) fn begin(message: &impl Serialize, body: &[u8]) -> io::Result<Vec<u8>> {
     let head = serde_json::to_vec(message)?;
     let mut bytes = Vec::with_capacity(PREFIX_BYTES + head.len());
@@ -167,10 +167,10 @@ pub(super) fn begin(message: &impl Serialize, body: &[u8]) -> io::Result<Vec<u8>
     Ok(bytes)
 }
 
-/// Lengths of head and body.
+/// The lengths of head and body.
 ///
 /// # Errors
-/// If they are beyond what a message may have.
+/// If they exceed the limits of a message.
 pub(super) fn lengths(prefix: &[u8]) -> io::Result<(usize, usize)> {
     let nonsense = || io::Error::from(io::ErrorKind::InvalidData);
     let (head, rest) = prefix.split_first_chunk::<4>().ok_or_else(nonsense)?;
@@ -185,7 +185,7 @@ pub(super) fn lengths(prefix: &[u8]) -> io::Result<(usize, usize)> {
     Ok((head, body as usize))
 }
 
-/// A picture from its pixels, if there are as many as its size says.
+/// An image from its pixels, if there are as many as its size requires.
 pub(super) fn rgb_image(width_px: u32, height_px: u32, body: Vec<u8>) -> Option<RgbImage> {
     let expected = u64::from(width_px) * u64::from(height_px) * 3;
     (expected > 0 && expected == body.len() as u64)
@@ -193,7 +193,7 @@ pub(super) fn rgb_image(width_px: u32, height_px: u32, body: Vec<u8>) -> Option<
         .flatten()
 }
 
-/// An image as a reply and its body.
+/// A still image as a reply and its body.
 pub(super) fn still_reply(still: Still) -> (Reply, Vec<u8>) {
     let (width_px, height_px) = still.image.dimensions();
     let reply = Reply::Image {

@@ -1,15 +1,15 @@
-//! Decoding in a process of its own.
+//! Decoding in a separate process.
 //!
-//! Videos and images are decoded by large libraries, FFmpeg's in C, and files come from anywhere: a defect there must
-//! end neither the window nor a long import, and must reach neither files nor a network. So the program starts
-//! itself a second time ([`serve()`]), opens each file and hands it over *open*, and gets back facts, pixels and JPEG
-//! files over a socket (`message`). That process has no right to open, write or rename anything, to reach a network or to start
-//! a program, and a bounded memory (`confine`). Those that are idle are kept for the next file (`pool`). One that
-//! crashes, hangs or answers nonsense is ended; its file is set aside with the reason (`aside`) and not decoded again before
-//! somebody asks for it ([`try_again`]).
+//! Videos and images are decoded by large libraries, such as FFmpeg in C, and files come from anywhere. A defect there
+//! must not end the window or a long import, and must not reach files or a network. So the program starts itself a
+//! second time ([`serve()`]), opens each file and passes it *open*, and receives properties, pixels and JPEG files
+//! over a socket (`message`). That process has no permission to open, write or rename anything, to use a network or to
+//! start a program, and its memory is limited (`confine`). Idle processes are kept for the next file (`pool`). A
+//! process that crashes, hangs or sends invalid replies is ended; its file is set aside with the reason (`aside`) and
+//! not decoded again until the user requests it ([`try_again`]).
 //!
-//! A program that has not said how to start that process ([`decode_with`]) decodes in its own: unit tests and
-//! benchmarks. So does Windows, where an open file cannot be handed over in this way.
+//! Without a call of [`decode_with`] the program decodes in its own process: unit tests and benchmarks do. So does
+//! Windows, where an open file cannot be passed in this way.
 
 mod aside;
 #[cfg(unix)]
@@ -45,26 +45,26 @@ use message::{Found, Reply, Request, rgb_image};
 #[cfg(unix)]
 use session::{Session, Trouble, guarded};
 
-/// The argument with which the program is started to decode.
+/// The argument that starts the program as a decoding process.
 pub const DECODER: &str = "--decoder";
 
-/// The program that decodes, when it is a process of its own.
+/// The program to start for decoding, if that happens in a separate process.
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on files are decoded by processes that are started as `PROGRAM --decoder`, which must call [`serve()`].
-/// Only the first call counts.
+/// From now on files are decoded by processes started as `PROGRAM --decoder`, which must call [`serve()`]. Only the
+/// first call has an effect.
 pub fn decode_with(program: PathBuf) {
     PROGRAM.get_or_init(|| program);
 }
 
-/// The program to start, if decoding has a process of its own.
+/// The program to start, if decoding happens in a separate process.
 #[cfg(unix)]
 fn program() -> Option<&'static Path> {
     PROGRAM.get().map(PathBuf::as_path)
 }
 
-/// Starts processes that decode until `count` are idle: they are ready when the first files come. Does nothing where files are
-/// decoded in this process.
+/// Starts decoding processes until `count` are idle, so that they are ready for the first files. Does nothing if files
+/// are decoded in this process.
 pub fn start_decoders(count: usize) {
     #[cfg(unix)]
     if let Some(program) = program() {
@@ -72,7 +72,7 @@ pub fn start_decoders(count: usize) {
     }
 }
 
-/// Decodes what is asked for over standard input until that is closed.
+/// Serves requests from standard input until it is closed.
 #[must_use]
 pub fn serve() -> ExitCode {
     #[cfg(unix)]
@@ -81,7 +81,7 @@ pub fn serve() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// How the process that decodes is confined; `None` if it has none of its own.
+/// How the decoding process is confined; `None` if there is no separate one.
 ///
 /// # Errors
 /// If it cannot be started.
@@ -100,7 +100,7 @@ pub fn confinement() -> Result<Option<Confinement>, MediaError> {
     Ok(None)
 }
 
-/// The name of a file, for demuxers and decoders that go by its extension.
+/// A file's name, for demuxers and decoders that use its extension.
 #[cfg(unix)]
 fn name_of(path: &Path) -> String {
     path.file_name()
@@ -109,7 +109,7 @@ fn name_of(path: &Path) -> String {
         .into_owned()
 }
 
-/// The facts of a video.
+/// The properties of a video.
 pub(super) fn probe(film: &MediaFile) -> Result<VideoInfo, MediaError> {
     #[cfg(unix)]
     if program().is_some() {
@@ -126,7 +126,7 @@ pub(super) fn probe(film: &MediaFile) -> Result<VideoInfo, MediaError> {
     super::probe::probe_here(film)
 }
 
-/// Where a video can be cut into stretches.
+/// The times at which a video can be cut into stretches.
 pub(super) fn cut_points(
     film: &MediaFile,
     least_secs: f64,
@@ -147,13 +147,13 @@ pub(super) fn cut_points(
     super::cuts::cut_points_here(film, least_secs, work)
 }
 
-/// Whether these can be times at which a video is cut.
+/// Whether these are valid times for cuts.
 #[cfg(unix)]
 fn are_cuts(cuts: &[f64]) -> bool {
     cuts.iter().all(|at| at.is_finite() && *at > 0.0) && cuts.is_sorted()
 }
 
-/// A picture that stands for a video.
+/// A poster image of a video.
 pub(super) fn poster(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaError> {
     #[cfg(unix)]
     if program().is_some() {
@@ -167,7 +167,7 @@ pub(super) fn poster(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaE
     super::preview::poster_here(film, width_px)
 }
 
-/// What a file of no known signature is.
+/// The kind of a file without a known signature.
 pub(super) fn kind(file: &MediaFile) -> Result<Kind, MediaError> {
     #[cfg(unix)]
     if program().is_some() {
@@ -192,7 +192,7 @@ pub(super) fn kind(file: &MediaFile) -> Result<Kind, MediaError> {
     super::kind::ask_ffmpeg(file)
 }
 
-/// A still image, from the content of its file.
+/// A still image, from the contents of its file.
 pub(super) fn still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
     #[cfg(unix)]
     if program().is_some() {
@@ -210,7 +210,7 @@ pub(super) fn still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
 
 #[cfg(unix)]
 impl Session {
-    /// The picture that is the whole answer, and what is to be said about it.
+    /// The image that is the whole reply, with remarks.
     fn image(&mut self) -> Result<(RgbImage, Vec<String>), Trouble> {
         if let (
             Reply::Image {

@@ -1,4 +1,4 @@
-//! Processes that decode: started, spoken to, kept while they are idle.
+//! The pool of decoding processes: starts them, communicates with them, keeps idle ones.
 
 use std::fs::File;
 use std::io::{self, IoSlice, Read as _};
@@ -21,17 +21,17 @@ use crate::jobs::cores;
 use super::DECODER;
 use super::message::{PREFIX_BYTES, Reply, Request, begin, lengths};
 
-/// How long one wait for the socket lasts: how late a cancellation is noticed.
+/// The longest single wait for the socket, which bounds the delay of a cancellation.
 pub(super) const WAIT: Duration = Duration::from_millis(50);
-/// A process that does not take its request in this time hangs.
+/// A process that does not accept its request within this time has hung.
 const SEND_TIME: Duration = Duration::from_secs(20);
-/// So long the next file waits for one whose last request was broken off; a new one takes as long to start.
+/// How long the next file waits for a process whose last request was cancelled; a new process takes as long to start.
 const CLOSING_TIME: Duration = Duration::from_millis(100);
-/// One that was to break off is ended after this.
+/// A process that has not stopped a cancelled request within this time is ended.
 const MOST_CLOSING_TIME: Duration = Duration::from_secs(2);
-/// Idle processes that are kept at least. Each has some 60 MB, most of it libraries that all share.
+/// The least number of idle processes to keep. Each has some 60 MB, most of it shared libraries.
 const LEAST_IDLE: usize = 6;
-/// How much may lie in a socket, bytes, as far as the system allows it: the more of a picture, the fewer turns its two ends take.
+/// The size of socket buffers in bytes, as far as the system allows it: large ones reduce context switches.
 const SOCKET_BYTES: usize = 1 << 20;
 
 /// A process that decodes one file at a time.
@@ -39,11 +39,11 @@ pub(super) struct Decoder {
     child: Child,
     socket: UnixStream,
     incoming: Incoming,
-    /// Since when it is to break off its last request.
+    /// Since when it should have stopped its last request.
     closing_since: Option<Instant>,
 }
 
-/// A message as far as it has arrived.
+/// A message that is being received.
 #[derive(Default)]
 struct Incoming {
     /// Prefix and head.
@@ -55,13 +55,13 @@ struct Incoming {
 #[derive(Default)]
 struct Part {
     bytes: Vec<u8>,
-    /// How many of them have arrived.
+    /// How many bytes have arrived.
     there: usize,
 }
 
 impl Part {
-    /// Reads until there are `wanted` bytes; `false` if they have not all arrived. Room that a false length asks for is
-    /// taken by nothing before bytes arrive in it.
+    /// Reads until there are `wanted` bytes; `false` if not all have arrived. Memory is allocated only as bytes
+    /// arrive, so a false length does no harm.
     fn fill(&mut self, mut socket: &UnixStream, wanted: usize) -> io::Result<bool> {
         if self.bytes.is_empty() {
             self.bytes = vec![0; wanted];
@@ -89,8 +89,8 @@ fn idle() -> MutexGuard<'static, Vec<Decoder>> {
     IDLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Idle processes that are kept: on many cores as many as work on photos at once (`jobs::cores_and_one`). Most of them are
-/// idle at any moment, and one that was ended would have to start again, which takes longer than a photo.
+/// The number of idle processes to keep: on many cores as many as process photos in parallel (`jobs::cores_and_one`).
+/// Most are idle at any moment, and restarting one takes longer than decoding a photo.
 fn most_idle() -> usize {
     LEAST_IDLE.max(cores() + 2)
 }
@@ -118,7 +118,7 @@ pub(super) fn take(program: &Path) -> io::Result<Decoder> {
     Decoder::start(program)
 }
 
-/// Starts processes until `count` are idle. If none can be started, the first file that needs one says so.
+/// Starts processes until `count` are idle. If none can be started, the first file that needs one reports it.
 pub(super) fn start(program: &Path, count: usize) {
     let missing = count.min(most_idle()).saturating_sub(idle().len());
     for decoder in (0..missing).map_while(|_| Decoder::start(program).ok()) {
@@ -126,7 +126,7 @@ pub(super) fn start(program: &Path, count: usize) {
     }
 }
 
-/// Keeps a process for the next file.
+/// Returns a process to the pool.
 pub(super) fn put(decoder: Decoder) {
     let mut idle = idle();
     if idle.len() < most_idle() {
@@ -139,7 +139,7 @@ impl Decoder {
         let (socket, theirs) = UnixStream::pair()?;
         socket.set_nonblocking(true)?;
         for end in [&socket, &theirs] {
-            // Without it pictures take more turns.
+            // Without it images take more context switches.
             set_socket_send_buffer_size(end, SOCKET_BYTES).ok();
         }
         let child = Command::new(program)
@@ -147,9 +147,9 @@ impl Decoder {
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())
-            // Where that leads may be a file, and it may make none larger.
+            // It may lead to a file, and this process must not grow files.
             .stderr(Stdio::null())
-            // Ctrl-C is for this program: it ends its work in order, and that process with it.
+            // Ctrl-C is handled by this program, which then ends that process.
             .process_group(0)
             .spawn()?;
         Ok(Self {
@@ -160,7 +160,7 @@ impl Decoder {
         })
     }
 
-    /// Whether it can take a request: it is alive, and done with what was broken off.
+    /// Whether it can take a request: it is alive, and has stopped any cancelled one.
     fn is_free(&mut self) -> bool {
         while let Some(since) = self.closing_since {
             match self.receive() {
@@ -173,13 +173,13 @@ impl Decoder {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Hands a request over, with an open file beside it and a body behind it.
+    /// Sends a request with an open file beside it and a body after it.
     pub fn send(&mut self, request: &Request, file: Option<&File>, body: &[u8]) -> io::Result<()> {
         let begun = Instant::now();
         let begin = begin(request, body)?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut file = file;
-        // In one piece: the other side wakes up once.
+        // In one write, so that the other side wakes up once.
         let mut parts = [IoSlice::new(&begin), IoSlice::new(body)];
         let mut rest: &mut [IoSlice<'_>] = &mut parts;
         IoSlice::advance_slices(&mut rest, 0);
@@ -205,10 +205,10 @@ impl Decoder {
         Ok(())
     }
 
-    /// The next message, if all of it has arrived.
+    /// The next message, if it has arrived completely.
     ///
     /// # Errors
-    /// `UnexpectedEof` if the process has ended, `InvalidData` for what is no message.
+    /// `UnexpectedEof` if the process has ended, `InvalidData` for an invalid message.
     pub fn receive(&mut self) -> io::Result<Option<(Reply, Vec<u8>)>> {
         let Incoming { begin, body } = &mut self.incoming;
         if begin.there < PREFIX_BYTES && !begin.fill(&self.socket, PREFIX_BYTES)? {
@@ -228,14 +228,14 @@ impl Decoder {
         Ok(Some((reply, body)))
     }
 
-    /// Waits a little for more to arrive.
+    /// Waits for more data, at most this long.
     pub fn wait(&self, time: Duration) {
         let mut wanted = [PollFd::new(&self.socket, PollFlags::IN)];
-        // An interrupted wait is a shorter one.
+        // An interrupted wait is just shorter.
         poll(&mut wanted, Some(&timespec(time))).ok();
     }
 
-    /// Breaks off the request under way and keeps the process for the next one.
+    /// Stops the current request and keeps the process for the next one.
     pub fn close(mut self) {
         if self.send(&Request::Close, None, &[]).is_ok() {
             self.closing_since = Some(Instant::now());
@@ -243,9 +243,9 @@ impl Decoder {
         }
     }
 
-    /// Ends the process; how it ended, or that it was alive.
+    /// Ends the process; returns how it had ended, or that it was alive.
     pub fn end(mut self) -> String {
-        // One that crashed has closed its socket a moment before it can be waited for.
+        // A crashed process closes its socket slightly before its exit status is available.
         let until = Instant::now() + Duration::from_secs(1);
         loop {
             match self.child.try_wait() {
@@ -265,7 +265,7 @@ impl Decoder {
 
 impl Drop for Decoder {
     fn drop(&mut self) {
-        // Fails if it has ended already.
+        // Fails if the process has already ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }

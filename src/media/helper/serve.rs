@@ -1,4 +1,4 @@
-//! The process that decodes, seen from within: reads requests from standard input and answers there.
+//! The decoding process: reads requests from standard input and replies there.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -31,14 +31,14 @@ use super::message::{
     Confinement, Failure, PREFIX_BYTES, Reply, Request, begin, lengths, still_reply,
 };
 
-/// How often work under way is said to be.
+/// How often a process reports that it is working.
 const PULSE: Duration = Duration::from_secs(1);
-/// Pictures that may wait between the decoder and the JPEG encoder.
+/// The most images waiting between the decoder and the JPEG encoder.
 const WAITING_IMAGES: usize = 4;
-/// Decoders of still images recurse.
+/// The stack size; decoders of still images are recursive.
 const STACK_BYTES: usize = 8 << 20;
 
-/// Something to be done.
+/// A request to be served.
 struct Job {
     request: Request,
     file: Option<File>,
@@ -46,7 +46,7 @@ struct Job {
     work: Work,
 }
 
-/// Where answers go.
+/// Sends replies.
 #[derive(Clone)]
 struct Answers(Arc<Mutex<(UnixStream, Instant)>>);
 
@@ -54,7 +54,7 @@ impl Answers {
     fn send(&self, reply: &Reply, body: &[u8]) {
         let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = begin(reply, body).and_then(|begin| {
-            // In one piece: the other side wakes up once.
+            // In one write, so that the other side wakes up once.
             let mut parts = [IoSlice::new(&begin), IoSlice::new(body)];
             let mut rest: &mut [IoSlice<'_>] = &mut parts;
             IoSlice::advance_slices(&mut rest, 0);
@@ -69,13 +69,13 @@ impl Answers {
             Ok(())
         });
         if sent.is_err() {
-            // Nobody is left to answer.
+            // The other side is gone.
             end();
         }
         to.1 = Instant::now();
     }
 
-    /// Says that work is under way, if nothing was said for a while.
+    /// Reports that work is in progress, if nothing was sent for a while.
     fn pulse(&self) {
         let due = self.0.try_lock().is_ok_and(|to| to.1.elapsed() > PULSE);
         if due {
@@ -84,15 +84,15 @@ impl Answers {
     }
 }
 
-/// Ends the process at once, whatever a decoder is doing: what it holds is nobody's.
+/// Ends the process at once, whatever a decoder is doing: it holds nothing that others need.
 fn end() -> ! {
     let me = rustix::process::getpid();
-    // Cannot fail for oneself.
+    // A process may always signal itself.
     rustix::process::kill_process(me, rustix::process::Signal::KILL).ok();
     std::process::exit(1)
 }
 
-/// Decodes what is asked for until the other side is gone.
+/// Serves requests until the other side is gone.
 pub(super) fn serve() -> ExitCode {
     let confinement = confine::enter();
     ffmpeg::init();
@@ -121,7 +121,7 @@ pub(super) fn serve() -> ExitCode {
     if worker.is_err() {
         return ExitCode::FAILURE;
     }
-    // This thread always reads: that the other side is gone is noticed in the midst of any work.
+    // This thread always reads, so it notices during any work when the other side is gone.
     while let Ok((request, file, body)) = receive(&input) {
         let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(request, Request::Close) {
@@ -172,7 +172,7 @@ fn receive(mut input: &UnixStream) -> io::Result<(Request, Option<File>, Vec<u8>
     Ok((serde_json::from_slice(&head)?, file, bytes))
 }
 
-/// The last answer to a request. A decoder that panics has refused its file.
+/// The last reply to a request. A panic of a decoder is reported as a fault of the file.
 fn done(job: Job, confinement: &Confinement, answers: &Answers) -> (Reply, Vec<u8>) {
     let answer = catch_unwind(AssertUnwindSafe(|| answer(job, confinement, answers)));
     match answer {
@@ -232,7 +232,7 @@ fn answer(
     }
 }
 
-/// Sends the frames of a video. Decoding continues while this thread encodes and sends; whoever reads slowly slows it down.
+/// Sends the frames of a video. Decoding continues while this thread encodes and sends; a slow reader slows it down.
 fn sample(
     mut sampler: FrameSampler,
     form: FrameForm,
@@ -247,7 +247,7 @@ fn sample(
             .name("decode".into())
             .spawn_scoped(scope, move || -> Result<FrameSampler, MediaError> {
                 while let Some(image) = sampler.next_frame(work)? {
-                    // Nobody listens any more when a picture could not be encoded.
+                    // The receiver is gone if an image could not be encoded.
                     if sender.send(image).is_err() {
                         break;
                     }

@@ -1,4 +1,4 @@
-//! One request to the process that decodes, and its answers.
+//! One request to the decoding process, and its replies.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use super::message::{Reply, Request};
 use super::pool::{self, Decoder, WAIT};
 use super::{aside, program};
 
-/// A process from which nothing is heard for so long hangs. While it works it says so every second.
+/// A process that sends nothing for this long has hung. It reports every second while it works.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Why there is no answer.
+/// The reason why there is no reply.
 pub(super) enum Trouble {
-    /// The file is refused, or the work cancelled.
+    /// The file is refused, or the work was cancelled.
     Media(MediaError),
-    /// The process did not survive the file.
+    /// The process crashed or hung.
     Died {
-        /// What happened, as the rest of a sentence that begins with the file's name.
+        /// What happened, as the end of a sentence that begins with the file's name.
         cause: String,
-        /// Whether it may have been for another reason.
+        /// Whether there may be another cause than the file.
         again: bool,
     },
 }
@@ -40,15 +40,15 @@ impl From<Cancelled> for Trouble {
     }
 }
 
-/// A request under way.
+/// A request with its process.
 pub(super) struct Session {
-    /// `None` when nothing more comes.
+    /// `None` after the last reply.
     decoder: Option<Decoder>,
     path: PathBuf,
 }
 
-/// Does something with the file `path` in the process that decodes. If that ends suddenly, once more in a new one, since it may
-/// have been ended from outside; then the file is set aside.
+/// Serves a request about the file `path` in the decoding process. If the process ends suddenly, the request is
+/// repeated once in a new one, because it may have been ended from outside; then the file is set aside.
 pub(super) fn guarded<T>(
     path: &Path,
     mut ask: impl FnMut() -> Result<T, Trouble>,
@@ -66,12 +66,12 @@ pub(super) fn guarded<T>(
 }
 
 impl Session {
-    /// Begins a request about a file, which is handed over open.
+    /// Starts a request about a file, which is passed open.
     pub fn of_file(request: &Request, file: &MediaFile) -> Result<Self, Trouble> {
         Self::start(request, Some(file), &[], file.path())
     }
 
-    /// Begins a request with an open file or the content of one; `path` names it in messages.
+    /// Starts a request with an open file or the contents of one; `path` is used in messages.
     pub fn start(
         request: &Request,
         file: Option<&MediaFile>,
@@ -96,17 +96,17 @@ impl Session {
         }
     }
 
-    /// The file that it is about.
+    /// The file of the request.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The one answer, or the first of several.
+    /// The only reply, or the first of several.
     pub fn answer(&mut self) -> Result<(Reply, Vec<u8>), Trouble> {
         self.next(None)
     }
 
-    /// The next answer. `work` is checked while it is waited for; a pause does not count as silence.
+    /// The next reply. `work` is checked while waiting; a pause does not count as silence.
     pub fn next(&mut self, work: Option<&Work>) -> Result<(Reply, Vec<u8>), Trouble> {
         let mut heard = Instant::now();
         loop {
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// The process answers what cannot be.
+    /// The process sent an invalid reply.
     pub fn nonsense(&mut self) -> Trouble {
         self.decoder = None;
         Trouble::Died {

@@ -1,4 +1,4 @@
-//! Writing the frames of several videos at the same time.
+//! Extracts several videos at the same time.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,12 +12,12 @@ use crate::project::{Frame, Neighbours, Project, SourceId};
 use super::films::Queued;
 use super::origin::MediaOrigin;
 
-/// Videos that are decoded at the same time, with half the threads each. For short clips that is a good tenth
-/// faster than one after the other with all threads, since opening one overlaps with decoding another; for
+/// The number of videos that are decoded at the same time, each with half the threads. For short clips that is more
+/// than 10 % faster than one after the other with all threads, because opening one overlaps with decoding another; for
 /// long films it makes no difference.
 const VIDEOS_AT_ONCE: usize = 2;
 
-/// What each source gave, in their order; `None` for those whose turn did not come before an error that ends all.
+/// The result of each source, in order; `None` for those not begun before an error that ends everything.
 pub(super) fn extract_parallel(
     project: &Project,
     queue: &[Queued],

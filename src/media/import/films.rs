@@ -1,4 +1,4 @@
-//! Videos: added as sources, and their frames written.
+//! Videos: adds them as sources, and extracts their frames.
 
 use std::collections::HashMap;
 
@@ -12,22 +12,22 @@ use super::outcome::{Fate, FileReport, Known};
 use super::plan::{PlanGroup, PlannedFile};
 use super::{COPY_CAME_FIRST, Importing, OnConflict, Videos, name_of};
 
-/// A video whose frames are to be written.
+/// A video that is to be extracted.
 pub(super) struct Queued {
     file: PlannedFile,
     pub(super) source: Source,
-    /// How to report it if nothing proves to be missing; `None` for a new source.
+    /// How to report it if no frame is missing; `None` for a new source.
     known: Option<Known>,
-    /// The source as it was, and how many frames it had; `None` for a new one.
+    /// The source before the import, and its number of frames; `None` for a new one.
     before: Option<(Source, u64)>,
-    /// Whether its other frames are to go.
+    /// Whether its other frames are removed.
     replace: bool,
-    /// Whose labels its new frames get; `None` for the class of the source.
+    /// Which labels its new frames get from neighbours; `None` for the class of the source.
     pub(super) neighbour: Option<Neighbour>,
 }
 
 impl Importing<'_> {
-    /// Brings in the videos of all groups.
+    /// Imports the videos of all groups.
     pub(super) fn films<'g>(
         &mut self,
         groups: impl Iterator<Item = &'g PlanGroup>,
@@ -58,7 +58,7 @@ impl Importing<'_> {
         self.extract_all(queue)
     }
 
-    /// Adds a video or finds it in the project.
+    /// Adds a video, or finds it in the project.
     fn film(
         &mut self,
         group: &PlanGroup,
@@ -130,7 +130,7 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// Another file of this import is the same film, and its frames are to be written already.
+    /// Another file of this import is the same film, and is already queued.
     fn same_film(&mut self, group: &PlanGroup, file: &PlannedFile, first: &Queued) {
         let class = first.source.class.clone();
         let label = class.map_or(Label::Unsorted, Label::Class);
@@ -155,7 +155,7 @@ impl Importing<'_> {
         });
     }
 
-    /// A video that the project has: what is different now is said, or done if the options say so.
+    /// A video that the project has: differences are reported, or applied if the options request it.
     fn known_film(
         &mut self,
         group: &PlanGroup,
@@ -178,7 +178,7 @@ impl Importing<'_> {
             note: None,
         };
         if before.kind != SourceKind::Video {
-            // Its frames came from another project; here is the film itself.
+            // Its frames came from another project; this is the film itself.
             source.kind = SourceKind::Video;
             source.name = name_of(&file.path);
             source.path.clone_from(&file.path);
@@ -187,14 +187,14 @@ impl Importing<'_> {
             source.sampling = self.options.sampling;
             source.extracted = None;
         } else if !before.path.exists() {
-            // It was moved and is found again.
+            // The file was moved and is found again.
             source.path.clone_from(&file.path);
         }
         if before.id.is_legacy() {
             source.content = Some(*content);
         }
         known.note = self.film_side(group.side, &mut source);
-        // Of copies within one import the first decides.
+        // Of several copies in one import, the first decides.
         let first = group.class.is_none() || self.placed_films.insert(before.id.clone());
         if !first && known.asked.is_some() && self.options.on_conflict == OnConflict::Move {
             known.note.get_or_insert_with(|| COPY_CAME_FIRST.to_owned());
@@ -260,7 +260,7 @@ impl Importing<'_> {
             let complete = before
                 .extracted
                 .is_some_and(|count| self.known.count(&before.id) >= count);
-            // One that was broken off is finished, whether it is asked for again or not.
+            // An interrupted extraction is completed in any case.
             replace =
                 broken_off || self.options.replace && before.extracted.is_none() && !another_range;
             replace || another_range || !complete
@@ -293,12 +293,12 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// Whether frames of another sampling may be added to those of a source, or take their place.
+    /// Whether frames of another sampling may be added to those of a source, or replace them.
     fn adds(&self, before: &Source) -> bool {
         self.options.replace || self.options.like_neighbours && !before.replacing
     }
 
-    /// The frames of a source that have this label.
+    /// The frames of a source with this label.
     fn frames_of(&self, source: &SourceId, label: &Label) -> Result<Vec<String>, MediaError> {
         let frames = self.project.scan(self.work)?.list.into_iter();
         Ok(frames
@@ -307,7 +307,7 @@ impl Importing<'_> {
             .collect())
     }
 
-    /// Writes the frames of the queued videos, some at a time, and reports them.
+    /// Extracts the queued videos, several at a time, and reports them.
     fn extract_all(&mut self, queue: Vec<Queued>) -> Result<(), MediaError> {
         if queue.is_empty() {
             return Ok(());
@@ -349,7 +349,7 @@ impl Importing<'_> {
             let done = match result {
                 Some(Ok(extracted)) => self.extracted(queued, &extracted),
                 Some(Err(error)) => self.not_extracted(&queued, error),
-                // The import ended before its turn.
+                // The import ended before this video was begun.
                 None => Ok(()),
             };
             if let Err(error) = done
@@ -428,14 +428,13 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// A video that proved to hold nothing leaves no source and no class behind; one that was there before stays as it
-    /// was.
+    /// A video without usable frames leaves no source and no class behind; an existing one stays as it was.
     fn not_extracted(&mut self, queued: &Queued, error: MediaError) -> Result<(), MediaError> {
         self.fail_with(&queued.file, error)?;
         self.take_off(queued)
     }
 
-    /// Leaves a video as it was before: off the list if it is new and gave nothing.
+    /// Restores the state before a video: a new source without frames is removed.
     fn take_off(&mut self, queued: &Queued) -> Result<(), MediaError> {
         let id = &queued.source.id;
         if queued.known.is_none() && self.frames_left(id)? == 0 {
@@ -465,12 +464,12 @@ impl Importing<'_> {
         Ok(frames.list.iter().filter(|f| of(&f.source)).count())
     }
 
-    /// What the sampling does not take goes to the trash; the new frames have the labels of what was near them. Returns
-    /// how many went.
+    /// Moves frames that the sampling does not take to the trash; new frames get the labels of those near them.
+    /// Returns how many were moved.
     fn replace(&mut self, source: &SourceId, extracted: &Extracted) -> Result<u64, MediaError> {
         let old = frames_beside(self.project, source, &extracted.ids, self.work)?;
         if self.frames_left(source)? == old.len() {
-            // None of the new ones is in use: they would be replaced by nothing.
+            // All of the new ones are in the trash: nothing would replace the others.
             return Ok(0);
         }
         let trashed = self.project.trash(&old, self.work)?;
@@ -483,13 +482,13 @@ impl Importing<'_> {
     }
 }
 
-/// Whether two samplings give frames that differ in time or size. Another range of the same film is no conflict.
+/// Whether two samplings give frames that differ in times or size. Another range of the same film is no conflict.
 fn is_other_sampling(a: &Sampling, b: &Sampling, film_px: u32) -> bool {
     let width = |sampling: &Sampling| sampling.width_px.unwrap_or(film_px).min(film_px);
     a.fps != b.fps || width(a) != width(b)
 }
 
-/// A sampling in words: "2 a second, 500 pixels wide".
+/// A sampling described in words: "2 a second, 500 pixels wide".
 fn sampled(sampling: &Sampling) -> String {
     let width = match sampling.width_px {
         Some(px) => format!("{px} pixels wide"),

@@ -1,4 +1,4 @@
-//! The media files below given paths, for those who read them where they are.
+//! Finds media files in given paths, to be read in place.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::project::natural_cmp;
 use super::outcome::Fate;
 use super::walk::{Walked, walk};
 
-/// The images and videos among `paths`, folders searched through, in natural order and below the paths as they were
-/// given. What an import passes over (hidden files, thumbnails of network drives, trash folders, everything of a
-/// Salamander project but its frames) is left out, and so is what is neither image nor video; a file that was named
-/// stays, so that whoever opens it says what is wrong with it. What cannot be read gives a warning.
+/// The images and videos in `paths`, including those in folders, in natural order, with paths that begin as given.
+/// Anything that an import ignores is left out: hidden files, thumbnails of network drives, trash folders, files of a
+/// Salamander project except its frames, and files that are neither image nor video. A file that was named explicitly
+/// is kept, so that opening it reports its fault. Unreadable folders give a warning.
 pub fn gather(paths: &[PathBuf], work: &Work) -> Result<Vec<PathBuf>, MediaError> {
     let given: Vec<(PathBuf, &PathBuf)> = paths
         .iter()

@@ -1,41 +1,41 @@
-//! What the folders of a tree mean: classes, a split that was given, sessions within a class.
+//! Interprets the folders of a tree: classes, a given split, sessions within a class.
 //!
-//! The whole tree is read before a class is given. Level 0 are the folders directly below the root, level 1
-//! those in them. One level names the classes: the first whose names are no sides of a split (`train`, `val`,
-//! `test`), no sessions (`day1`, `2024-05-01`, `100ANDRO`) and no wrapper around a level with more to say.
+//! The whole tree is read before classes are assigned. Level 0 are the folders directly in the root, level 1 those in
+//! them. One level names the classes: the first whose names are not sides of a split (`train`, `val`, `test`), not
+//! sessions (`day1`, `2024-05-01`, `100ANDRO`), and not a wrapper around a more specific level.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 use crate::project::Split;
 
-/// Folders deeper than this name no classes.
+/// Deeper folders name no classes.
 const LEVELS: usize = 5;
 
-/// A folder with what lies below it.
+/// A folder with its contents.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
-    /// Images and videos directly in it.
+    /// The number of images and videos directly in it.
     pub(super) media: usize,
-    /// Its folders with images or videos somewhere below.
+    /// Its folders that contain images or videos at any depth.
     pub(super) folders: Vec<(OsString, Tree)>,
 }
 
-/// What the levels of a tree mean.
+/// The meaning of the levels of a tree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Layout {
     /// The level whose folders name the classes.
     pub(super) class: Option<usize>,
-    /// Whether everything in the root is of the class that the root names.
+    /// Whether everything in the root belongs to a class named after the root.
     pub(super) own_name: bool,
     /// The level whose folders are the sides of a split.
     pub(super) side: Option<usize>,
-    /// What was recognised, unless it is plain: a sentence.
+    /// A sentence about what was recognised, unless it is obvious.
     pub(super) note: Option<String>,
 }
 
 impl Tree {
-    /// Adds a file that lies in `folders`.
+    /// Adds a file in `folders`.
     pub(super) fn add(&mut self, folders: &[OsString]) {
         let Some((first, rest)) = folders.split_first() else {
             self.media += 1;
@@ -86,7 +86,7 @@ impl<'a> Level<'a> {
         Self::of(below.map(|(name, tree)| (name.as_os_str(), tree)).collect())
     }
 
-    /// Images and videos directly in these folders.
+    /// The number of images and videos directly in these folders.
     fn media(&self) -> usize {
         self.folders.iter().map(|(_, tree)| tree.media).sum()
     }
@@ -106,7 +106,7 @@ impl<'a> Level<'a> {
         count >= 2 && sides.iter().all(Option::is_some)
     }
 
-    /// Whether the names differ by their number only: `x1`, `x2`.
+    /// Whether the names differ only in a number: `x1`, `x2`.
     fn is_series(&self) -> bool {
         let mut stems = self.names.iter().map(|name| split_number(name));
         let Some((first, _)) = stems.next() else {
@@ -121,8 +121,8 @@ impl<'a> Level<'a> {
     }
 }
 
-/// The meaning of the levels below a root. `own_name` is the name of the root if it could name a class (a
-/// folder that was given, not one of several).
+/// The meaning of the levels in a root. `own_name` is the name of the root if it could name a class (a single given
+/// folder, not one of several).
 pub(super) fn layout(tree: &Tree, own_name: Option<&str>) -> Layout {
     let own_name = own_name.filter(|name| !is_session(name) && !is_general(name));
     let mut found = Layout::default();
@@ -136,18 +136,18 @@ pub(super) fn layout(tree: &Tree, own_name: Option<&str>) -> Layout {
         if found.side.is_none() && level.is_split() {
             found.side = Some(depth);
         } else if level.all(is_session) {
-            // Sessions of what a level above or below names.
+            // Sessions of a class that a level above or below names.
         } else if level.names.len() == 1 && level.media() == 0 && says_more && tree.media == 0 {
             // A wrapper.
         } else if level.all(is_general) {
-            // Folders like “images” within the one that has a name.
+            // General folders such as “images” within one that has a name.
         } else if depth == 0
             && level.names.len() == 1
             && own_name.is_some()
             && tree.media >= tree.all_media() - tree.media
             && tree.media > 0
         {
-            // A class folder with a few things set apart.
+            // A class folder with some of its files in subfolders.
             break;
         } else if level.is_series()
             && level.media() == 0
@@ -155,7 +155,7 @@ pub(super) fn layout(tree: &Tree, own_name: Option<&str>) -> Layout {
             && !next.is_series()
             && next.repeats()
         {
-            // `x1/cat`, `x1/dog`, `x2/cat`: sessions by an unknown word.
+            // `x1/cat`, `x1/dog`, `x2/cat`: sessions with an unknown name.
         } else {
             found.class = Some(depth);
             if found.side.is_none() && next.is_split() {
@@ -170,7 +170,7 @@ pub(super) fn layout(tree: &Tree, own_name: Option<&str>) -> Layout {
     found
 }
 
-/// Says which folders were taken for classes where others could have been.
+/// A sentence about which folders were taken for classes, if others are possible.
 fn note(level: &Level, next: &Level, depth: usize, side: Option<usize>) -> Option<String> {
     let classes = quoted(&level.names);
     let mut parts = Vec::new();
@@ -187,7 +187,7 @@ fn note(level: &Level, next: &Level, depth: usize, side: Option<usize>) -> Optio
     (!parts.is_empty()).then(|| parts.join(". ") + ".")
 }
 
-/// The first names, and how many more there are.
+/// The first names, and the number of the others.
 pub(super) fn quoted(names: &BTreeSet<String>) -> String {
     const SHOWN: usize = 4;
     let mut names_shown: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -203,7 +203,7 @@ pub(super) fn quoted(names: &BTreeSet<String>) -> String {
     }
 }
 
-/// The side of a split that a folder's name means.
+/// The side of a split that a folder's name denotes.
 pub(super) fn side_of(name: &str) -> Option<Split> {
     match name.to_lowercase().as_str() {
         "train" | "training" | "train_set" | "trainset" | "training_set" => Some(Split::Train),
@@ -223,7 +223,7 @@ fn split_number(name: &str) -> (&str, &str) {
     (stem, number)
 }
 
-/// Whether a folder of this name is one of several recordings, not a class: `day1`, `take 3`, `2024-05-01`,
+/// Whether a folder of this name is one of several recordings instead of a class: `day1`, `take 3`, `2024-05-01`,
 /// `100ANDRO`.
 fn is_session(name: &str) -> bool {
     let lower = name.to_lowercase();
@@ -258,7 +258,7 @@ fn is_session(name: &str) -> bool {
     (word && !number.is_empty()) || is_date(&lower) || is_camera_folder(name)
 }
 
-/// `2024-05-01`, `20240501`, `2024_05_01 garden`.
+/// Whether a name begins with a date: `2024-05-01`, `20240501`, `2024_05_01 garden`.
 fn is_date(name: &str) -> bool {
     let name = name.split_whitespace().next().unwrap_or_default();
     let digits: String = name.chars().filter(char::is_ascii_digit).collect();
@@ -269,7 +269,7 @@ fn is_date(name: &str) -> bool {
     plain && digits.len() == 8 && year.is_some_and(|year| (1900..2200).contains(&year))
 }
 
-/// The folders that cameras make (DCF standard): `100ANDRO`, `101CANON`, `100_PANA`.
+/// Whether a name is that of a camera's folder (DCF standard): `100ANDRO`, `101CANON`, `100_PANA`.
 fn is_camera_folder(name: &str) -> bool {
     let (number, rest) = name.split_at_checked(3).unwrap_or(("", ""));
     number.len() == 3
@@ -281,8 +281,8 @@ fn is_camera_folder(name: &str) -> bool {
         && rest.bytes().any(|b| b.is_ascii_uppercase())
 }
 
-/// Whether an empty folder of this name is no class: nothing within it speaks for one, so that less is believed than
-/// of a folder with images.
+/// Whether an empty folder of this name is no class. Its contents give no evidence, so this is stricter than for
+/// folders with images.
 pub(super) fn is_no_class(name: &str) -> bool {
     const NAMES: [&str; 16] = [
         "new", "neu", "nuevo", "nouveau", "old", "alt", "misc", "todo", "backup", "archive",
@@ -305,7 +305,7 @@ pub(super) fn is_no_class(name: &str) -> bool {
         || side_of(name).is_some()
 }
 
-/// Whether a folder of this name says where its files came from or what they are, but not what they show.
+/// Whether a folder of this name describes the origin or type of its files, but not what they show.
 fn is_general(name: &str) -> bool {
     const NAMES: [&str; 66] = [
         "videos",
@@ -384,7 +384,7 @@ fn is_general(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The layout of files at these paths below a root of this name, as `class side`.
+    /// The layout of files with these paths in a root of this name, as `class side`.
     fn classes(root: &str, files: &[&str]) -> Vec<String> {
         let folders_of = |file: &str| -> Vec<OsString> {
             let mut parts: Vec<OsString> = file.split('/').map(OsString::from).collect();
@@ -515,12 +515,12 @@ mod tests {
         ] {
             assert_eq!(classes("pets", &files), expected, "{files:?}");
         }
-        // One side is none: a class may be called so.
+        // A single side is not a split: a class may have that name.
         assert_eq!(
             classes("p", &["train/1", "car/1", "bus/1"]),
             ["train", "car", "bus"]
         );
-        // Sides without classes in them.
+        // Sides that contain no classes.
         assert_eq!(
             classes("p", &["train/cat/1", "train/dog/1", "test/1"]),
             ["cat Train", "dog Train", "- Test"]

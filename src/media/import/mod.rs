@@ -1,8 +1,8 @@
-//! Bringing videos and images into a project: the one import of the window and the command line.
+//! Imports videos and images into a project, for the window and the command line.
 //!
-//! `walk` finds every file below the given paths, [`crate::kind::Kind`] tells what each is, `layout` what their folders mean;
-//! together they make the [`ImportPlan`] (`plan`), which writes nothing. [`import_planned`] then brings in the
-//! videos (`films`) and the images (`photos`). The [`ImportOutcome`] has one report for each file.
+//! `walk` finds every file in the given paths, [`crate::kind::Kind`] detects what each is, and `layout` interprets
+//! their folders; together they make the [`ImportPlan`] (`plan`), which writes nothing. [`import_planned`] then
+//! imports the videos (`films`) and the images (`photos`). The [`ImportOutcome`] has one report for each file.
 
 mod at_once;
 mod films;
@@ -38,76 +38,76 @@ pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
 
 use sides::{Sides, forget_sides};
 
-/// Warnings about single files; further ones are only counted, and are in the outcome.
+/// The most warnings about single files; further ones are counted, and are in the outcome.
 const MAX_WARNINGS: usize = 40;
 
-/// Frames of new sources that are recorded by name; the record is written into `project.json` while it is taken back.
+/// The most frames of new sources that are recorded by name; the record is written to `project.json` during an undo.
 const MAX_RECORDED: usize = 2000;
 
-/// Why a file is not moved to the class that it is given for.
+/// The reason why a file is not moved to its class.
 const COPY_CAME_FIRST: &str = "the same file came before in this import, and the first counts";
 
-/// Where the class of a new source comes from.
+/// How the class of a new source is determined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ClassFrom {
     /// Frames stay unsorted.
     #[default]
     Nothing,
-    /// The folders, looked at as a whole; see [`ImportPlan`].
+    /// By the folders, considered as a whole; see [`ImportPlan`].
     Folder,
     /// The file's name without extension and trailing number (`cat-3.mp4` is `cat`).
     File,
-    /// Always this class.
+    /// This class.
     Chosen(ClassName),
 }
 
-/// What to do with the frames of videos.
+/// Whether videos are extracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Videos {
-    /// Write them at once.
+    /// Extract them.
     #[default]
     Extract,
-    /// Add the videos as sources only; [`super::extract()`] writes their frames later.
+    /// Only add them as sources; [`super::extract()`] writes their frames later.
     AddOnly,
 }
 
-/// What to do with a file that the project has under another class than it would get now.
+/// The action for a file that the project has under another class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnConflict {
-    /// Leave it there.
+    /// Keep its class.
     #[default]
     Leave,
-    /// Move it to the class that it would get now.
+    /// Move it to the new class.
     Move,
 }
 
-/// How to import.
+/// The settings of an import.
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct ImportOptions {
-    /// Where classes come from.
+    /// How classes are determined.
     pub class_from: ClassFrom,
     /// How videos are sampled.
     pub sampling: Sampling,
-    /// What to do with the frames of videos.
+    /// Whether videos are extracted.
     pub videos: Videos,
-    /// What to do with files that are there under another class.
+    /// The action for files that exist under another class.
     pub on_conflict: OnConflict,
-    /// Whether a video that is there with another rate or width gets new frames in the place of those; otherwise
-    /// it is left as it is.
+    /// Whether the frames of an existing video with another rate or width are replaced; otherwise it is left
+    /// unchanged.
     pub replace: bool,
-    /// Whether frames that are added to those of a video, also of another rate or width, get the class that their
-    /// neighbours in time agree on ([`crate::project::Neighbour::Agreeing`]).
+    /// Whether frames that are added to those of a video, also with another rate or width, get the class on which
+    /// their neighbours in time agree ([`crate::project::Neighbour::Agreeing`]).
     pub like_neighbours: bool,
-    /// Whether a split that the files are given with (`train`, `val`, `test` folders) is not kept: they are split
-    /// like all others then. Sides that sources have already stay.
+    /// Whether a given split (folders `train`, `val`, `test`) is ignored, so that files are split like all others.
+    /// Sources that already have a side keep it.
     pub ignore_split: bool,
-    /// Whether any number of frames is written; otherwise an import that would write very many, or more than the disk has
-    /// room for, ends before it writes any ([`crate::media::Amount::is_much`]).
+    /// Whether any number of frames is written. Otherwise an import that would write very many, or more than the disk
+    /// has room for, ends before it writes any ([`crate::media::Amount::is_much`]).
     pub force: bool,
 }
 
-/// `cat-3` and `cat (12)` become `cat`; what is a number throughout stays.
+/// Removes a trailing number: `cat-3` and `cat (12)` become `cat`; a name that is only a number stays.
 fn without_number(stem: &str) -> String {
     let open = stem.trim_end_matches([')', ']']);
     let bare = open.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -119,7 +119,7 @@ fn without_number(stem: &str) -> String {
     if bare.is_empty() { stem } else { bare }.to_owned()
 }
 
-/// Brings in everything in `paths`: [`plan()`], then [`import_planned`].
+/// Imports everything in `paths`: [`plan()`], then [`import_planned`].
 pub fn import(
     project: &Project,
     paths: &[PathBuf],
@@ -132,9 +132,9 @@ pub fn import(
     Ok(outcome)
 }
 
-/// Carries out a plan with what `origin` gives of its files, and adds to `outcome` one report for each of its files. A file that cannot be used is
-/// reported and does not stop the others; a full disk, a project that refuses or a cancellation ends the import
-/// with an error. What was written stays then and stands in `outcome`, so that it can be taken back.
+/// Executes a plan with the files from `origin`, and adds a report for each file to `outcome`. An unusable file is
+/// reported and does not stop the others; a full disk, an error of the project or a cancellation ends the import with
+/// an error. Files written before that stay and are in `outcome`, so that they can be undone.
 pub fn import_planned(
     project: &Project,
     plan: ImportPlan,
@@ -151,7 +151,7 @@ pub fn import_planned(
     } = plan;
     project.check_writable()?;
     for file in groups.iter().flat_map(|group| &group.files) {
-        // Whoever asks for it again may have mended it, or the decoder.
+        // The user may have repaired the file, or updated the decoder.
         try_again(Some(&file.path));
     }
     outcome.notes.extend(notes);
@@ -187,25 +187,25 @@ pub fn import_planned(
     project.blame(end)
 }
 
-/// An import under way.
+/// The state of an import.
 struct Importing<'a> {
     project: &'a Project,
     options: &'a ImportOptions,
-    /// Where films and photos come from.
+    /// The origin of films and photos.
     origin: &'a dyn MediaOrigin,
     work: &'a Work,
     known: known::Known<'a>,
     /// The sides of a split that files and sources were given with.
     sides: Sides,
-    /// Films that this import has been asked to put into a class: copies of them are conflicts.
+    /// Films that this import puts into a class: copies of them are conflicts.
     placed_films: HashSet<SourceId>,
-    /// The same of images, by their paths in the project.
+    /// The same for images, by their paths in the project.
     placed_images: HashSet<String>,
-    /// Frames that this import has written for sources that it made.
+    /// Frames that this import has written for new sources.
     written: HashMap<SourceId, Vec<String>>,
-    /// Classes that could not be made, and why.
+    /// Classes that cannot be created, with the reason.
     refused: HashMap<ClassName, String>,
-    /// Warnings so far.
+    /// The number of warnings so far.
     warnings: usize,
     outcome: &'a mut ImportOutcome,
 }
@@ -251,7 +251,7 @@ impl Importing<'_> {
         }
     }
 
-    /// Notes what became of a file, and warns of what the user should know at once.
+    /// Records the result of a file, and warns of what the user should know at once.
     fn report(&mut self, report: FileReport) {
         let name = report.path.display();
         let warning = match &report.fate {
@@ -278,7 +278,7 @@ impl Importing<'_> {
         }
     }
 
-    /// Adds notes to the reports of files that were there already, and warns of them.
+    /// Adds notes to the reports of files that already existed, and warns of them.
     fn add_notes(&mut self, mut notes: HashMap<PathBuf, String>) {
         let mut warnings = Vec::new();
         for report in &mut self.outcome.files {
@@ -292,7 +292,7 @@ impl Importing<'_> {
                 Some(before) => format!("{before}; {note}"),
                 None => note,
             });
-            // Of a conflict there was a warning.
+            // A conflict was already warned of.
             if known.asked.is_none() {
                 let name = report.path.display();
                 warnings.push(format!("“{name}” is there already: {}", known.text()));
@@ -311,7 +311,7 @@ impl Importing<'_> {
         });
     }
 
-    /// Reports a file that cannot be used, or hands the error on when it is not the file's fault.
+    /// Reports an unusable file; returns errors that are not the file's fault.
     fn fail_with(&mut self, file: &PlannedFile, error: MediaError) -> Result<(), MediaError> {
         let error = match error {
             MediaError::Project(ProjectError::File(FileError { path, error, .. }))
@@ -333,7 +333,7 @@ impl Importing<'_> {
         }
     }
 
-    /// No class can be called like the folder: one warning, and a report for each of its files.
+    /// No class can have the folder's name: one warning, and a report for each of its files.
     fn refuse_group(&mut self, group: &PlanGroup, refused: &str) {
         let name = group
             .folder
@@ -351,7 +351,7 @@ impl Importing<'_> {
         }
     }
 
-    /// Makes the class unless it is there. Says why, if it cannot be made.
+    /// Creates the class unless it exists; returns the reason if that is impossible.
     fn make_class(&mut self, class: &ClassName) -> Result<Option<String>, MediaError> {
         if self
             .project
@@ -380,7 +380,7 @@ impl Importing<'_> {
         }
     }
 
-    /// Makes the class of a file, which is reported as failed and `false` returned if that is impossible.
+    /// Creates the class of a file; if that is impossible, reports the file as failed and returns `false`.
     fn has_class(
         &mut self,
         class: Option<&ClassName>,
@@ -401,12 +401,12 @@ impl Importing<'_> {
         Ok(false)
     }
 
-    /// The class that a file should have if it has another.
+    /// The class that was requested for a file, if it has another.
     fn other_class(asked: Option<&ClassName>, label: &Label) -> Option<ClassName> {
         asked.filter(|class| label.class() != Some(class)).cloned()
     }
 
-    /// Keeps how a source was before this import changes it.
+    /// Records the state of a source before this import changes it.
     fn remember(&mut self, before: &Source) {
         let record = &mut self.outcome.record;
         let is_new = record.sources.contains(&before.id);
@@ -415,7 +415,7 @@ impl Importing<'_> {
         }
     }
 
-    /// Removes classes that this import has made and then not needed.
+    /// Removes a class that this import has created and that turned out not to be needed.
     fn drop_class(&mut self, class: &ClassName) -> Result<(), MediaError> {
         let record: &mut ImportRecord = &mut self.outcome.record;
         if record.classes.contains(class) && self.project.remove_empty_class(class)? {
@@ -426,7 +426,7 @@ impl Importing<'_> {
     }
 }
 
-/// The report of an image or frame that is at `place`.
+/// The report of an image or frame that exists at `place`.
 fn known_at(place: Place, asked: Option<ClassName>) -> Known {
     Known {
         label: place.label,
@@ -439,7 +439,7 @@ fn known_at(place: Place, asked: Option<ClassName>) -> Known {
     }
 }
 
-/// A file's name for people.
+/// A file's name for messages.
 fn name_of(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()

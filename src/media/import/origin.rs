@@ -1,4 +1,4 @@
-//! Where an import gets films and photos from: the files themselves, or what other machines made of them before.
+//! The origin of an import's films and photos: the files themselves, or parts made by other machines.
 
 use std::path::Path;
 
@@ -9,40 +9,40 @@ use crate::project::{ContentId, ProjectError, Source};
 use super::name_of;
 use super::photos::read_photo;
 
-/// A file of at least this many bytes reports how much of it has been read.
+/// Files of at least this many bytes report the progress of reading.
 const LARGE_BYTES: u64 = 64 << 20;
 
-/// Gives an import the facts and frames of the films, and the photos, that its plan names.
+/// Supplies an import with the properties and frames of films, and with photos.
 pub trait MediaOrigin: Sync {
-    /// What a film is.
+    /// The properties of a film.
     ///
     /// # Errors
-    /// The file cannot be used; cancelled.
+    /// The file is unusable; cancelled.
     fn film(&self, path: &Path, work: &Work) -> Result<FilmFacts, MediaError>;
 
-    /// The frames that a source's sampling takes from its film, decoded by at most so many threads.
+    /// The frames that a source's sampling takes from its film, decoded by at most this many threads.
     ///
     /// # Errors
-    /// The file cannot be used.
+    /// The file is unusable.
     fn frames(&self, source: &Source, threads: usize) -> Result<Box<dyn FrameReader>, MediaError>;
 
     /// A photo that can be decoded.
     ///
     /// # Errors
-    /// The file cannot be used.
+    /// The file is unusable.
     fn photo(&self, path: &Path) -> Result<Photo, MediaError>;
 }
 
-/// A film before its frames are taken.
+/// A film before it is sampled.
 #[derive(Debug, Clone)]
 pub struct FilmFacts {
-    /// What the file's headers say.
+    /// Properties from the file's headers.
     pub info: VideoInfo,
     /// The identity of the whole file.
     pub content: ContentId,
 }
 
-/// A photo as it is kept in a project.
+/// A photo in the form that a project stores.
 #[derive(Debug, Clone)]
 pub struct Photo {
     /// The file's content.
@@ -51,19 +51,19 @@ pub struct Photo {
     pub content: ContentId,
     /// Extension of the file's format, lower case, without a dot.
     pub extension: String,
-    /// What is to be said about it, a sentence each.
+    /// Remarks, a sentence each.
     pub remarks: Vec<String>,
 }
 
-/// The frames of a film, one after the other.
+/// Reads the frames of a film, in order.
 pub trait FrameReader: Send {
-    /// The next frame, `None` at the end. Checks `work` while it waits.
+    /// The next frame; `None` at the end. Checks `work` while it waits.
     ///
     /// # Errors
-    /// The film cannot be used after all; cancelled.
+    /// The film turns out to be unusable; cancelled.
     fn next_frame(&mut self, work: &Work) -> Result<Option<JpegFrame>, MediaError>;
 
-    /// After the end: what was odd, a sentence each.
+    /// After the end: anomalies, a sentence each.
     fn warnings(&self) -> Vec<String>;
 }
 
@@ -97,7 +97,7 @@ impl FrameReader for JpegSampler {
     }
 }
 
-/// The identity of a film; of a long one, how much has been read is reported.
+/// The identity of a film; for a long one the progress of reading is reported.
 fn content(path: &Path, bytes: u64, work: &Work) -> Result<ContentId, ProjectError> {
     let name = name_of(path);
     let (mut read, mut reported) = (0, 0);

@@ -1,111 +1,111 @@
-//! What an import made of each file: the one list that the window's summary, the command line's table and
-//! its JSON lines are made from.
+//! The results of an import for each file: the only list from which the window's summary, the command line's table and
+//! its JSON lines are made.
 
 use std::path::PathBuf;
 
 use crate::kind::Kind;
 use crate::project::{ClassName, ImportRecord, Label, SourceId};
 
-/// What became of everything below the given paths: each file is in `files` exactly once.
+/// The result of an import: each file in the given paths is in `files` exactly once.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImportOutcome {
     /// One report per file, in the order of their paths.
     pub files: Vec<FileReport>,
-    /// Classes that were made, also those of empty class folders.
+    /// Classes that were created, including those of empty class folders.
     pub classes: Vec<ClassName>,
-    /// What was recognised in the folders, and what else the user should know, a sentence each.
+    /// Remarks on the folders and on anything else that users should know, a sentence each.
     pub notes: Vec<String>,
-    /// What it takes to take the import back ([`crate::project::Change::Import`]).
+    /// Everything needed to undo the import ([`crate::project::Change::Import`]).
     pub record: ImportRecord,
 }
 
-/// One file, and what became of it.
+/// A file with its result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileReport {
-    /// The file, below the path that was given.
+    /// The file, with a path that begins as given.
     pub path: PathBuf,
-    /// What it is; `None` when it was not looked into.
+    /// Its kind; `None` if its contents were not inspected.
     pub kind: Option<Kind>,
-    /// What became of it.
+    /// Its result.
     pub fate: Fate,
 }
 
-/// What became of a file.
+/// The result of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fate {
-    /// It is in the project now.
+    /// It was imported.
     Imported {
-        /// The class of its frames; `None` is unsorted.
+        /// The class of its frames; `None` if unsorted.
         class: Option<ClassName>,
         /// The source that it belongs to.
         source: SourceId,
-        /// Frames written now: 1 for an image, 0 for a video that was added without extracting its frames.
+        /// Frames that were written: 1 for an image, 0 for a video that was added without extracting its frames.
         frames: u64,
-        /// Of an image, its path in the project.
+        /// For an image: its path in the project.
         place: Option<String>,
-        /// Of a video that was there before, the class that this import would have given it, where that is another.
+        /// For a video that existed before: the class that this import would have assigned, if that differs.
         asked: Option<ClassName>,
         /// Whether it was moved to that class.
         moved: bool,
-        /// Of a video, frames of an earlier sampling that went to the trash.
+        /// For a video: the number of frames of an earlier sampling that were moved to the trash.
         replaced: u64,
-        /// What else is to be said: damage, a gap.
+        /// A remark: damage, a gap.
         note: Option<String>,
     },
-    /// It was in the project before, or another file of this import is the same.
+    /// The project already had it, or another file of this import is equal.
     Known(Known),
-    /// It was left out on purpose.
+    /// It was ignored on purpose.
     PassedOver(Reason),
-    /// It could not be used; one sentence that says why.
+    /// It is unusable; a sentence with the reason.
     Failed(String),
 }
 
-/// Where a file is that was in the project already.
+/// A file that the project already had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
-    /// The label that it has.
+    /// Its label.
     pub label: Label,
     /// Its source, if it has one.
     pub source: Option<SourceId>,
-    /// Of an image its path in the project, of a video the file that it was imported from.
+    /// For an image, its path in the project; for a video, the file that it was imported from.
     pub place: String,
-    /// Whether it lies in the trash.
+    /// Whether it is in the trash.
     pub trashed: bool,
-    /// The class that this import would have given it, where that is another.
+    /// The class that this import would have assigned, if that differs.
     pub asked: Option<ClassName>,
     /// Whether it was moved to that class.
     pub moved: bool,
-    /// What else is to be said: the frames are of another width, the same bytes are on another side.
+    /// A remark: its frames have another width, the same bytes are on another side.
     pub note: Option<String>,
 }
 
-/// Why a file was left out.
+/// Why a file was ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// Neither image nor video; what it is instead.
+    /// It is neither image nor video, but of this kind.
     NotMedia(Kind),
-    /// Its name or its folder's begins with a dot.
+    /// Its name, or that of its folder, begins with a dot.
     Hidden,
-    /// Written by a system for itself: `Thumbs.db`, `.DS_Store`, `desktop.ini`, `._*`.
+    /// A system file: `Thumbs.db`, `.DS_Store`, `desktop.ini`, `._*`.
     SystemFile,
-    /// In a folder of thumbnails that a network drive made: `@eaDir`, `.@__thumb`.
+    /// In a folder for thumbnails of a network drive: `@eaDir`, `.@__thumb`.
     DriveThumbnail,
     /// In a folder of deleted files: `#recycle`, `.Trash-1000`, `$RECYCLE.BIN`.
     Deleted,
-    /// In `__MACOSX`, which macOS puts into archives.
+    /// In `__MACOSX`, which macOS adds to archives.
     ArchiveLeftover,
     /// In this project's own folder.
     ThisProject,
-    /// In another Salamander project, but not one of its frames.
+    /// In another Salamander project, and not one of its frames.
     OtherProject,
-    /// A link to a folder that was looked through already.
+    /// A link to a folder that was already searched.
     FolderTwice,
     /// A pipe, a socket, a device.
     Special,
 }
 
 impl Reason {
-    /// One word for programs: `not_media`, `hidden`.
+    /// A word for programs: `not_media`, `hidden`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -122,7 +122,7 @@ impl Reason {
         }
     }
 
-    /// What such files are, in the plural, to follow a number: "12 thumbnails of a network drive".
+    /// A description in the plural, to follow a number: "12 thumbnails of a network drive".
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -140,25 +140,25 @@ impl Reason {
     }
 }
 
-/// How many files met each fate.
+/// The number of files with each result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     /// All files.
     pub files: u64,
-    /// Files that are in the project now and were not before.
+    /// Files that the project has now and had not before.
     pub imported: u64,
-    /// Files that were in the project already.
+    /// Files that the project already had.
     pub known: u64,
-    /// Files that are under another class than this import would have given them: known ones that are not in the trash,
-    /// and videos that got further frames.
+    /// Files under another class than this import would have assigned: known ones that are not in the trash, and
+    /// videos with new frames.
     pub conflicts: u64,
-    /// Files that were under another class and were moved to the one that this import asked for.
+    /// Files that were moved from another class to the requested one.
     pub moved: u64,
-    /// Of the known files, those that lie in the trash.
+    /// Known files that are in the trash.
     pub trashed: u64,
-    /// Files left out on purpose.
+    /// Files ignored on purpose.
     pub passed_over: u64,
-    /// Files that could not be used.
+    /// Unusable files.
     pub failed: u64,
     /// Videos among the imported files.
     pub videos: u64,
@@ -166,7 +166,7 @@ pub struct Totals {
     pub images: u64,
     /// Frames written: those of videos, and one for each image.
     pub frames: u64,
-    /// Frames of an earlier sampling that went to the trash.
+    /// Frames of an earlier sampling that were moved to the trash.
     pub replaced: u64,
 }
 
@@ -209,7 +209,7 @@ impl ImportOutcome {
         totals
     }
 
-    /// How many files were passed over for each reason, the most frequent first.
+    /// The number of files ignored for each reason, the most frequent first.
     #[must_use]
     pub fn passed_over(&self) -> Vec<(Reason, u64)> {
         let mut counts: Vec<(Reason, u64)> = Vec::new();
@@ -225,7 +225,7 @@ impl ImportOutcome {
         counts
     }
 
-    /// Whether nothing came in and nothing had come in before: the paths hold nothing that can be used.
+    /// Whether nothing was imported, now or before: the paths contain nothing usable.
     #[must_use]
     pub fn is_empty_handed(&self) -> bool {
         self.files
@@ -236,7 +236,7 @@ impl ImportOutcome {
 }
 
 impl Fate {
-    /// One word for programs: `imported`, `known`, `passed_over`, `failed`.
+    /// A word for programs: `imported`, `known`, `passed_over`, `failed`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -247,7 +247,7 @@ impl Fate {
         }
     }
 
-    /// What became of the file in words, without its name.
+    /// A description of the result, without the file's name.
     #[must_use]
     pub fn text(&self) -> String {
         match self {
@@ -282,13 +282,13 @@ impl Fate {
 }
 
 impl Known {
-    /// Whether it is under another class than was asked for. What lies in the trash is under none.
+    /// Whether it is under another class than requested. A file in the trash is under none.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.asked.is_some() && !self.moved && !self.trashed
     }
 
-    /// Where it is, and what follows from a conflict.
+    /// A description of where it is, and of the consequence of a conflict.
     #[must_use]
     pub fn text(&self) -> String {
         let place = &self.place;

@@ -1,5 +1,5 @@
-//! Images: copied into the project byte for byte. The images of a group become one source; frames that another
-//! project had extracted keep the source and time in their names.
+//! Images: copied to the project byte by byte. The images of a group become one source; frames that another project
+//! had extracted keep the source and time in their names.
 
 use std::path::{Path, PathBuf};
 
@@ -17,18 +17,18 @@ use super::outcome::{Fate, FileReport};
 use super::plan::{PlanGroup, PlannedFile};
 use super::{COPY_CAME_FIRST, ImportOptions, Importing, OnConflict, known_at, name_of};
 
-/// The images of a group as they are being brought in.
+/// The images of a group while they are imported.
 struct Batch<'a> {
     group: &'a PlanGroup,
     label: Label,
-    /// Their source, once there is one image that can be used, and how many were written for it.
+    /// Their source, once there is a usable image, and the number of images written for it.
     source: Option<(Source, u64)>,
     /// The files that were written.
     written: Vec<PathBuf>,
 }
 
 impl Importing<'_> {
-    /// Brings in the images of all groups.
+    /// Imports the images of all groups.
     pub(super) fn photos<'g>(
         &mut self,
         groups: impl Iterator<Item = &'g PlanGroup> + Clone,
@@ -87,7 +87,7 @@ impl Importing<'_> {
         }
         let source = self.batch_source(batch)?;
         let name = FrameName {
-            // The image of another project's batch has a readable part already.
+            // A name from another project's batch already contains a readable part.
             stem: named.map_or_else(|| still::stem(&file.path), |name| name.stem),
             source: source.clone(),
             time_secs: None,
@@ -102,8 +102,8 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// A frame that another project extracted from a video: it keeps its name, so that the frames of one video
-    /// stay together in the split.
+    /// A frame that another project extracted from a video: it keeps its name, so that the frames of one video stay
+    /// together in the split.
     fn frame(
         &mut self,
         batch: &mut Batch,
@@ -190,7 +190,7 @@ impl Importing<'_> {
         })
     }
 
-    /// An image that the project has: said, and moved to the class that it would get now if the options say so.
+    /// An image that the project has: reported, and moved to its new class if the options request it.
     fn known_photo(
         &mut self,
         group: &PlanGroup,
@@ -199,7 +199,7 @@ impl Importing<'_> {
     ) -> Result<(), MediaError> {
         let asked = Self::other_class(group.class.as_ref(), &place.label);
         let mut known = known_at(place, asked);
-        // Of copies within one import the first decides.
+        // Of several copies in one import, the first decides.
         let first = !self.placed_images.contains(&known.place);
         let move_it = self.options.on_conflict == OnConflict::Move && !known.trashed;
         if let Some(class) = known.asked.clone()
@@ -237,8 +237,8 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// The source of a batch, which is made with its first image: the one that an interrupted import of the same
-    /// folder left unfinished, else a new one.
+    /// The source of a batch, created with its first image: the unfinished one of an interrupted import of the same
+    /// folder, or a new one.
     fn batch_source(&mut self, batch: &mut Batch) -> Result<SourceId, MediaError> {
         if let Some((source, _)) = &batch.source {
             return Ok(source.id.clone());
@@ -266,7 +266,7 @@ impl Importing<'_> {
         Ok(id)
     }
 
-    /// Ends a batch; unless all of its images were gone through, it stays unfinished.
+    /// Ends a batch; it stays unfinished unless all of its images were processed.
     fn close(&mut self, batch: Batch, complete: bool) -> Result<(), MediaError> {
         if !batch.written.is_empty() {
             let written = batch.written.iter().map(AsRef::as_ref);
@@ -283,7 +283,7 @@ impl Importing<'_> {
     }
 }
 
-/// A source for the images of a group.
+/// A new source for the images of a group.
 fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
     let class = group.class.as_ref().map_or("", ClassName::as_str);
     let folder = group.folder.display();
@@ -305,8 +305,8 @@ fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
     }
 }
 
-/// The source of a frame from another project: as that project knows it, if the frame lies in it, else by what
-/// the frame's name says.
+/// The source of a frame from another project: as in that project, if the frame is in it; otherwise derived from the
+/// frame's name.
 fn stand_in(
     file: &PlannedFile,
     name: &FrameName,
@@ -341,7 +341,7 @@ fn stand_in(
     }
 }
 
-/// The bytes of an image that can be decoded, and what is to be said about it.
+/// The bytes of an image, if it can be decoded, with remarks.
 pub(super) fn read_photo(path: &Path) -> Result<Photo, MediaError> {
     let bytes = still::read_file(path)?;
     let remarks = still::load_still(&bytes, path)?.remarks;
@@ -353,7 +353,7 @@ pub(super) fn read_photo(path: &Path) -> Result<Photo, MediaError> {
     })
 }
 
-/// The extension by content, since others go by the name.
+/// The extension for the content, because other programs rely on it.
 fn extension(bytes: &[u8], path: &Path) -> String {
     let by_content = Kind::of_head(bytes)
         .first_image()

@@ -1,4 +1,4 @@
-//! What an import would do, found out before anything is written: which files, in which classes.
+//! The plan of an import, made before anything is written: which files, in which classes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
@@ -14,37 +14,37 @@ use super::outcome::{Fate, FileReport, Reason};
 use super::walk::{EmptyFolder, Found, Root, RootKind, Walked, walk};
 use super::{ClassFrom, ImportOptions, without_number};
 
-/// What an import would do. Show it, change the classes of its groups, then hand it to
-/// [`super::import_planned`].
+/// The plan of an import. It can be displayed, the classes of its groups can be changed, and [`super::import_planned`]
+/// executes it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImportPlan {
     /// The files, by class and side.
     pub groups: Vec<PlanGroup>,
-    /// Classes of empty class folders, which are made too.
+    /// Classes of empty class folders, to be created, too.
     pub empty_classes: Vec<ClassName>,
-    /// What was recognised in the folders, a sentence each.
+    /// Remarks on the folders, a sentence each.
     pub notes: Vec<String>,
-    /// Files that will be left out, and what could not be read.
+    /// Reports on files that are ignored or unreadable.
     pub reports: Vec<FileReport>,
 }
 
-/// Files that get one class.
+/// Files with a common class.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanGroup {
-    /// The folder that named the class; for others, the root or the folder of files given by themselves.
+    /// The folder that the class is named after; otherwise the root, or the folder of files that were given directly.
     pub folder: PathBuf,
-    /// Their class; `None` is unsorted.
+    /// Their class; `None` if unsorted.
     pub class: Option<ClassName>,
-    /// Why no class can be called like their folder. Unless it is taken away (or a class chosen), the files are
+    /// Why the folder's name cannot be that of a class. Unless it is cleared (or a class is chosen), the files are
     /// reported as failed with this sentence.
     pub refused: Option<String>,
-    /// Whether these files were given by themselves, so that nothing but the user can tell their class.
+    /// Whether these files were given directly, so that only the user knows their class.
     pub by_themselves: bool,
     /// The side of the split that they were given with.
     pub side: Option<Split>,
     /// The files.
     pub files: Vec<PlannedFile>,
-    /// Whether another import will bring more photos of this group: their source stays unfinished until then, and takes them in.
+    /// Whether another import will add photos to this group: their source stays unfinished until then.
     pub more_to_come: bool,
 }
 
@@ -53,12 +53,12 @@ pub struct PlanGroup {
 pub struct PlannedFile {
     /// The file.
     pub path: PathBuf,
-    /// What it is: an image or a film.
+    /// Its kind: an image or a film.
     pub kind: Kind,
 }
 
 impl PlannedFile {
-    /// Whether it is a video; else an image.
+    /// Whether it is a video; otherwise it is an image.
     #[must_use]
     pub fn is_video(&self) -> bool {
         self.kind.is_film()
@@ -66,13 +66,13 @@ impl PlannedFile {
 }
 
 impl ImportPlan {
-    /// Files that will be imported, unless they are there already or prove unreadable.
+    /// The number of files to import, unless they exist already or turn out unusable.
     #[must_use]
     pub fn files(&self) -> usize {
         self.groups.iter().map(|group| group.files.len()).sum()
     }
 
-    /// Whether there are files whose class only the user can tell, and no class was chosen for all.
+    /// Whether there are files whose class only the user knows, and no class was chosen for all.
     #[must_use]
     pub fn asks_for_class(&self) -> bool {
         self.groups
@@ -80,13 +80,13 @@ impl ImportPlan {
             .any(|group| group.by_themselves && group.class.is_none() && group.refused.is_none())
     }
 
-    /// Whether files are given for a side of a split.
+    /// Whether files are given with sides of a split.
     #[must_use]
     pub fn gives_split(&self) -> bool {
         self.groups.iter().any(|group| group.side.is_some())
     }
 
-    /// Puts the files whose class only the user can tell into this class.
+    /// Assigns this class to the files whose class only the user knows.
     pub fn answer(&mut self, class: &ClassName) {
         for group in &mut self.groups {
             if group.by_themselves && group.class.is_none() {
@@ -97,7 +97,7 @@ impl ImportPlan {
     }
 }
 
-/// Looks through `paths` and plans their import into `project`. Nothing is written.
+/// Searches `paths` and plans their import into `project`. Nothing is written.
 pub fn plan(
     project: &Project,
     paths: &[PathBuf],
@@ -144,7 +144,7 @@ pub fn plan(
     Ok(plan)
 }
 
-/// What a file is if it can be imported, else its report.
+/// The kind of a file that can be imported; otherwise its report.
 fn looked(file: &Found) -> Result<Kind, Box<FileReport>> {
     let report = |kind, fate| {
         Box::new(FileReport {
@@ -166,28 +166,28 @@ fn looked(file: &Found) -> Result<Kind, Box<FileReport>> {
     }
 }
 
-/// Whoever names a file, has photos that are only to be developed, or files with an image's or a video's name, wants
-/// to know what is wrong with them; what else lies beside images is passed over.
+/// Whether to explain why a file is not imported: if it was named explicitly, is a raw photo, or has the extension of
+/// an image or video. Other files beside images are ignored.
 fn says_why(file: &Found, kind: Kind) -> bool {
     file.named
         || matches!(kind, Kind::CameraRaw(_))
         || Kind::of_name(&file.path).is_some_and(Kind::is_media)
 }
 
-/// A tree of folders that was given: one root, or several that stand side by side.
+/// A given tree of folders: one root, or several side by side.
 struct GivenTree {
     layout: Layout,
-    /// The root, or the folder that holds the roots.
+    /// The root, or the folder that contains the roots.
     path: PathBuf,
     /// Whether each root is a folder of level 0.
     several: bool,
-    /// Whether its files were given by themselves and come from one folder.
+    /// Whether its files were given directly and are in one folder.
     one_folder: bool,
     kind: RootKind,
     tree: Tree,
 }
 
-/// The trees, and to which of them each root belongs.
+/// The trees, and the tree of each root.
 struct Trees {
     list: Vec<GivenTree>,
     of_root: Vec<usize>,
@@ -202,7 +202,7 @@ impl Trees {
             of_root: Vec::new(),
             names: roots.iter().map(name_of).collect(),
         };
-        // Folders that were given and lie in one folder are one tree; so are the folders of given files.
+        // Given folders with a common parent form one tree; so do the folders of given files.
         let mut shared: BTreeMap<(bool, PathBuf), Vec<usize>> = BTreeMap::new();
         for (index, root) in roots.iter().enumerate() {
             let parent = root.path.parent().unwrap_or(Path::new("")).to_owned();
@@ -282,14 +282,14 @@ impl Trees {
         self.list.get(*self.of_root.get(root)?)
     }
 
-    /// The folders of a file as its tree counts them.
+    /// The folders of a file, as levels of its tree.
     fn folders_of(&self, root: usize, folders: &[OsString]) -> Vec<OsString> {
         let several = self.tree(root).is_some_and(|tree| tree.several);
         let own = self.names.get(root).filter(|_| several).cloned();
         own.into_iter().chain(folders.iter().cloned()).collect()
     }
 
-    /// The classes of empty folders that stand beside class folders, and the names of those that make none.
+    /// The classes of empty folders beside class folders, and the names of empty folders that are no classes.
     fn empty_classes(&self, empty: &[EmptyFolder]) -> (Vec<ClassName>, BTreeSet<String>) {
         let mut classes = Vec::new();
         let mut others = BTreeSet::new();
@@ -306,7 +306,7 @@ impl Trees {
             let Some(name) = name.filter(|_| at_level) else {
                 continue;
             };
-            // Another project's classes are classes, whatever they are called.
+            // Classes of another project are classes, whatever their names are.
             let is_class = tree.kind == RootKind::Classes || !is_no_class(name);
             match ClassName::new(name) {
                 Ok(class) if is_class => {
@@ -323,7 +323,7 @@ impl Trees {
     }
 }
 
-/// Puts the files into groups of one class and side.
+/// Sorts the files into groups with one class and side.
 fn sort_in(
     plan: &mut ImportPlan,
     roots: &[Root],
@@ -358,7 +358,7 @@ fn sort_in(
                                 folder_at(tree, &folders, tree.layout.class.unwrap_or_default());
                         }
                         match name.to_str() {
-                            // Where this program and others keep what has no class.
+                            // Where this program and others keep files without a class.
                             Some(name) if ClassName::is_unsorted(name) => Ok(None),
                             Some(name) => class_called(name).map_err(|error| {
                                 format!("{error}; rename the folder “{}”", folder.display())
@@ -379,7 +379,7 @@ fn sort_in(
                 }
             }
         };
-        // A split was given wherever the classes come from.
+        // A split may be given however classes are determined.
         let side_level = tree.layout.side.filter(|level| folders.len() > *level);
         let side = side_level.and_then(|level| side_of(&folders.get(level)?.to_string_lossy()));
         if let Some(level) = side_level.filter(|_| folder == root.path)
@@ -436,7 +436,7 @@ fn sort_in(
     }
 }
 
-/// The folder of a level that a file lies in.
+/// The folder of a level that contains a file.
 fn folder_at(tree: &GivenTree, folders: &[OsString], level: usize) -> PathBuf {
     let mut path = tree.path.clone();
     path.extend(folders.iter().take(level + 1));

@@ -1,7 +1,7 @@
-//! The sides of a split that files are given with: which source takes its side, and what is said where it does not.
+//! The sides of a split that files are given with: which sources take their side, and remarks where they do not.
 //!
-//! A side belongs to a source. A film has the side of its folder. The images of a batch that was imported without a
-//! side take one if all of them are given for it now.
+//! A side belongs to a source. A film gets the side of its folder. The images of a batch that was imported without a
+//! side get one if all of them are now given with it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -13,24 +13,24 @@ use super::Importing;
 use super::outcome::{Fate, FileReport, Known};
 use super::plan::{PlanGroup, PlannedFile};
 
-/// What an import has found out about sides.
+/// The sides known to an import.
 #[derive(Debug, Default)]
 pub(super) struct Sides {
     /// The side that each source was given with.
     of_source: HashMap<SourceId, Split>,
-    /// Images that are given for a side and whose source has none, by their source.
+    /// Images given with a side whose source has none, by source.
     asked: BTreeMap<SourceId, Vec<Asked>>,
-    /// Files that are on another side than they are given for, or on none.
+    /// The number of files that are on another side than given, or on none.
     elsewhere: usize,
 }
 
-/// An image of a source without a side that is given for one.
+/// An image that is given with a side and whose source has none.
 #[derive(Debug)]
 struct Asked {
     side: Split,
-    /// Where it is in the project.
+    /// Its path in the project.
     place: String,
-    /// The file that was given.
+    /// The given file.
     file: PathBuf,
 }
 
@@ -45,14 +45,14 @@ impl Sides {
         }
     }
 
-    /// Notes the side of a source that this import makes or changes.
+    /// Records the side of a source that this import creates or changes.
     pub(super) fn put(&mut self, source: &SourceId, side: Option<Split>) {
         if let Some(side) = side {
             self.of_source.insert(source.clone(), side);
         }
     }
 
-    /// What is to be said of a file that is given for `side` and belongs to a source with another or none.
+    /// A remark on a file that is given with `side` and belongs to a source with another, or with none.
     pub(super) fn differs(&mut self, side: Option<Split>, source: &SourceId) -> Option<String> {
         let side = side?;
         let given = self.of_source.get(source).copied();
@@ -64,16 +64,14 @@ impl Sides {
 }
 
 impl Importing<'_> {
-    /// A film that was imported without a side takes the one that it is given for now; what is to be said of one that
-    /// has another.
+    /// Assigns its side to a film that was imported without one; a remark if it has another.
     pub(super) fn film_side(&mut self, side: Option<Split>, source: &mut Source) -> Option<String> {
         source.given_split = source.given_split.or(side);
         self.sides.put(&source.id, source.given_split);
         self.sides.differs(side, &source.id)
     }
 
-    /// What is to be said of an image that is there already and on another side. Where its source has none,
-    /// [`Self::give_sides`] decides.
+    /// A remark on an image that exists on another side. If its source has none, [`Self::give_sides`] decides.
     pub(super) fn image_side(
         &mut self,
         side: Option<Split>,
@@ -97,8 +95,8 @@ impl Importing<'_> {
         None
     }
 
-    /// Sources without a side take one if all of their images are given for it. The reports of others say that these
-    /// stay without.
+    /// Assigns a side to sources without one if all of their images are given with it. Otherwise the images' reports
+    /// state that they have none.
     pub(super) fn give_sides(&mut self) -> Result<(), MediaError> {
         let asked = std::mem::take(&mut self.sides.asked);
         if asked.is_empty() {
@@ -136,7 +134,7 @@ impl Importing<'_> {
         Ok(())
     }
 
-    /// Says that a given split is kept, or how much of it is not.
+    /// A remark on whether the given split is kept, or to what extent.
     pub(super) fn say_sides(&mut self, groups: &[PlanGroup]) {
         let given: HashSet<&PathBuf> = groups
             .iter()
@@ -160,7 +158,7 @@ impl Importing<'_> {
     }
 }
 
-/// Takes the sides of a given split from the groups; whether there were any.
+/// Removes the sides of a given split from the groups; returns whether there were any.
 pub(super) fn forget_sides(groups: &mut [PlanGroup]) -> bool {
     let mut given = false;
     for group in groups {
@@ -169,7 +167,7 @@ pub(super) fn forget_sides(groups: &mut [PlanGroup]) -> bool {
     given
 }
 
-/// What a file that is on another side, or on none, is told.
+/// The remark on a file that is on another side, or on none.
 fn other_side(asked: Split, given: Option<Split>) -> String {
     match given {
         Some(given) => format!(

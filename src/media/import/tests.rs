@@ -1,5 +1,5 @@
-//! Random trees: every file below the given paths is reported exactly once, and the project holds what the
-//! reports say.
+//! Imports random trees: every file in the given paths is reported exactly once, and the project contains what the
+//! reports state.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use super::*;
 
 const TREES: u64 = 1_000;
-/// Trees that are brought into one project, so that later ones meet what earlier ones have left.
+/// Trees imported into one project, so that later ones meet the files of earlier ones.
 const TREES_PER_PROJECT: u64 = 8;
 
 #[test]
@@ -28,7 +28,7 @@ fn a_trailing_number_is_no_part_of_the_class() {
     assert_eq!(without_number("2024"), "2024");
 }
 
-/// In memory where there is such a file system: thousands of small files and their syncs.
+/// In memory, if there is such a file system: thousands of small files are synced.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
@@ -40,10 +40,10 @@ fn encoded(color: u8, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A tree of folders and files on disk, and what is known about it.
+/// A tree of folders and files on disk, with its expected properties.
 struct Grown {
     root: PathBuf,
-    /// Another folder, which links may lead to.
+    /// Another folder, the target of links.
     outside: PathBuf,
     folders: Vec<PathBuf>,
     files: Vec<PathBuf>,
@@ -188,7 +188,7 @@ impl Grown {
         std::os::unix::fs::symlink(target, path).unwrap();
     }
 
-    /// The paths that are given: the root, perhaps parts of it again.
+    /// The paths to import: the root, perhaps parts of it again.
     fn given(&self, random: &mut ChaCha8Rng) -> Vec<PathBuf> {
         let mut paths = vec![self.root.clone()];
         if random.random_bool(0.2) {
@@ -202,7 +202,7 @@ impl Grown {
         paths
     }
 
-    /// Everything below the root that is no folder, links not followed.
+    /// Everything in the root that is no folder, without following links.
     fn entries(&self) -> BTreeSet<PathBuf> {
         let mut found = BTreeSet::new();
         let mut folders = vec![self.root.clone()];
@@ -219,7 +219,7 @@ impl Grown {
         found
     }
 
-    /// Each file has one report, and there is no report of anything else.
+    /// Each file has one report, and there are no other reports.
     fn check(&self, reports: &[FileReport]) {
         let mut expected = self.entries();
         let mut reported = BTreeMap::new();
@@ -244,7 +244,7 @@ impl Grown {
     }
 }
 
-/// What the reports say is so on disk.
+/// The reports match the files on disk.
 fn check_project(project: &Project, outcome: &ImportOutcome, frames_before: usize) {
     let totals = outcome.totals();
     assert_eq!(
@@ -256,7 +256,7 @@ fn check_project(project: &Project, outcome: &ImportOutcome, frames_before: usiz
             Fate::Imported { place, class, .. } => {
                 let place = place.as_ref().expect("images only");
                 let kept = fs::read(project.abs(place)).unwrap();
-                // A later file of another class may be the same, but never this place.
+                // An equal file of another class may come later, but never to this place.
                 assert_eq!(kept, fs::read(&report.path).unwrap(), "{report:?}");
                 let folder = match class {
                     Some(class) => format!("classes/{class}/"),
@@ -277,7 +277,7 @@ fn check_project(project: &Project, outcome: &ImportOutcome, frames_before: usiz
         "{:#?}",
         outcome.files
     );
-    // No class without reason, no source without frames.
+    // There is no class without a reason, and no source without frames.
     for class in &outcome.record.classes {
         let folder = project.label_dir(&Label::Class(class.clone()));
         assert!(folder.is_dir());
@@ -328,7 +328,7 @@ fn every_file_of_a_random_tree_is_reported_exactly_once() {
             };
             *fates.entry(fate.to_owned()).or_default() += 1;
         }
-        // Again: nothing new, and each file that came in is there.
+        // Importing again adds nothing, and each imported file is known.
         if tree % 4 == 0 {
             let again = import(project, &given, &options, &work).unwrap();
             grown.check(&again.files);
@@ -338,7 +338,7 @@ fn every_file_of_a_random_tree_is_reported_exactly_once() {
             assert!(again.record.is_empty(), "{:?}", again.record);
         }
     }
-    // The trees were of every kind.
+    // All kinds of results occurred.
     for fate in [
         "imported",
         "known",
@@ -448,7 +448,7 @@ fn taking_an_import_back_is_finished_after_a_kill() {
     let dir = folder();
     let (project, record) = imported(dir.path());
     let root = project.root().to_owned();
-    // Killed after the first frame had gone.
+    // Killed after the first frame was removed.
     let frames = project.scan(&Work::new()).unwrap().list;
     let of_import = frames
         .iter()
@@ -507,7 +507,7 @@ fn videos_that_are_only_added_are_forgotten_with_the_frames_they_gave_since() {
     let after = state(&project);
     history.undo(&project, &work).unwrap().unwrap();
     assert_eq!(state(&project), (Vec::new(), Vec::new(), Vec::new()));
-    // An extraction that waited for its turn ends without a word.
+    // An extraction that was waiting ends without an error.
     let late = crate::media::extract(&project, &id, &work);
     assert!(matches!(late, Err(MediaError::Cancelled(_))), "{late:?}");
     history.redo(&project, &work).unwrap().unwrap();

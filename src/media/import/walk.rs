@@ -1,4 +1,4 @@
-//! Every file below the given paths, exactly once: those to look into, and a report for each of the others.
+//! Finds every file in the given paths, exactly once: files to inspect, and a report for each of the others.
 
 use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -13,20 +13,20 @@ use crate::project::natural_cmp;
 
 use super::outcome::{Fate, FileReport, Reason};
 
-/// A place where files were looked for.
+/// A root of the search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Root {
-    /// The folder; for files that were given by themselves the folder that they lie in.
+    /// The folder; for files that were given directly, the folder that contains them.
     pub(super) path: PathBuf,
     pub(super) kind: RootKind,
 }
 
-/// What the folders below a root mean.
+/// The kind of a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RootKind {
-    /// A folder that was given.
+    /// A given folder.
     Folder,
-    /// Files that were given by themselves.
+    /// Files that were given directly.
     Files,
     /// The `classes` folder of another project.
     Classes,
@@ -34,40 +34,40 @@ pub(super) enum RootKind {
     Unsorted,
 }
 
-/// A file to look into.
+/// A file to inspect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
     /// Index of its root.
     pub(super) root: usize,
-    /// The folders between its root and itself.
+    /// The folders between its root and the file.
     pub(super) folders: Vec<OsString>,
-    /// Whether the user named it, so that it is reported if it is no media.
+    /// Whether the user named it explicitly, so that it is reported if it is not media.
     pub(super) named: bool,
 }
 
-/// A folder below a root that holds no file and no folder (system files do not count).
+/// A folder in a root that contains no files and no folders (system files do not count).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EmptyFolder {
     pub(super) root: usize,
-    /// The folders from the root to it, itself the last.
+    /// The folders from the root to this one, inclusive.
     pub(super) folders: Vec<OsString>,
 }
 
-/// What was found below the given paths.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub(super) struct Walked {
     pub(super) roots: Vec<Root>,
     pub(super) files: Vec<Found>,
     pub(super) empty: Vec<EmptyFolder>,
-    /// Everything else: passed over or unreadable.
+    /// Reports on everything else: ignored or unreadable.
     pub(super) reports: Vec<FileReport>,
 }
 
-/// Looks through `paths`; `own` is the folder of the project that imports, if one does.
+/// Searches `paths`; `own` is the folder of the importing project, if there is one.
 ///
-/// Real folders first, then the links to folders that lie elsewhere, so that each file is found by its own
-/// path and none twice.
+/// Real folders are searched first, then links to folders elsewhere, so that each file is found under its own path and
+/// none twice.
 pub(super) fn walk(
     paths: &[PathBuf],
     own: Option<&Path>,
@@ -96,12 +96,12 @@ pub(super) fn walk(
     Ok(walk.walked)
 }
 
-/// A folder to look through.
+/// A folder to search.
 struct Folder {
     path: PathBuf,
     root: usize,
     folders: Vec<OsString>,
-    /// Why everything in it is passed over.
+    /// Why everything in it is ignored.
     passed_over: Option<Reason>,
 }
 
@@ -159,7 +159,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The index of a root, which is added unless it is there.
+    /// The index of a root, which is added if necessary.
     fn root(&mut self, path: &Path, kind: RootKind) -> usize {
         let roots = &mut self.walked.roots;
         let same = |root: &Root| root.kind == kind && root.path == path;
@@ -176,7 +176,7 @@ impl Walk<'_> {
         self.own.as_ref().is_some_and(|own| real.starts_with(own))
     }
 
-    /// Whether a folder has not been looked through yet.
+    /// Whether a folder has not been searched yet.
     fn is_new(&mut self, folder: &Path) -> bool {
         let real = folder
             .canonicalize()
@@ -184,7 +184,7 @@ impl Walk<'_> {
         self.seen_folders.insert(real)
     }
 
-    /// Whether a file has not been reported yet, under whatever path its folder was given.
+    /// Whether a file has not been reported yet, under any path of its folder.
     fn is_new_file(&mut self, path: &Path) -> bool {
         let parent = path.parent().and_then(|parent| parent.canonicalize().ok());
         let key = match (parent, path.file_name()) {
@@ -289,7 +289,7 @@ impl Walk<'_> {
                 folders: folder.folders,
             });
         }
-        // The last is looked through first.
+        // The last is searched first.
         self.folders.extend(subfolders.into_iter().rev());
     }
 
@@ -342,7 +342,7 @@ impl Walk<'_> {
     }
 }
 
-/// Why a path cannot be looked into: a link that leads nowhere is said to be one.
+/// Why a path cannot be read; a broken link is reported as such.
 fn unreadable(path: &Path, error: std::io::Error) -> String {
     if let Ok(target) = fs::read_link(path)
         && error.kind() == ErrorKind::NotFound
@@ -362,7 +362,7 @@ fn is_project(entries: &[(OsString, Option<FileType>)]) -> bool {
     has("project.json") && has("classes")
 }
 
-/// Why everything in a folder of this name is passed over.
+/// Why everything in a folder of this name is ignored.
 fn folder_reason(name: &OsStr) -> Option<Reason> {
     let name = name.to_string_lossy().to_lowercase();
     match name.as_str() {
@@ -377,7 +377,7 @@ fn folder_reason(name: &OsStr) -> Option<Reason> {
     }
 }
 
-/// Why a file of this name is passed over.
+/// Why a file of this name is ignored.
 fn file_reason(name: &OsStr) -> Option<Reason> {
     let name = name.to_string_lossy().to_lowercase();
     match name.as_str() {

@@ -1,5 +1,4 @@
-//! The filters of a pass: decoded pictures go in, sampled ones come out, and what happens at a gap, at the end of the range and
-//! where the filters refuse.
+//! The filters of a pass: from decoded images to sampled ones, with gaps, the end of the range and errors of filters.
 
 use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Rational, Rescale, ffi, rescale};
@@ -40,7 +39,7 @@ impl Pass {
         }
     }
 
-    /// Where the HDR filters cannot take the pictures after all, continues without them.
+    /// Continues without the HDR filters if they turn out not to accept the images.
     pub(super) fn fall_back(&mut self, error: Error) -> Result<(), Halt> {
         if self.began_within {
             return Err(Halt::Unsettled { from_start: true });
@@ -58,7 +57,7 @@ impl Pass {
         }
     }
 
-    /// At the end of a video so short that the rate gives nothing, lets its first picture through.
+    /// At the end of a video too short for one frame at this rate, passes its first image through.
     pub(super) fn begin_again_for_the_first(&mut self) -> Result<bool, MediaError> {
         let Some(first) = self.first.take() else {
             return Ok(false);
@@ -76,8 +75,8 @@ impl Pass {
     fn push(&mut self, frame: &Video) -> Result<(), Error> {
         let fits = self.graph.as_ref().is_none_or(|graph| graph.fits(frame));
         if !fits {
-            // The picture changes its size within the file: what the old filters still hold is dropped, as
-            // FFmpeg's program does.
+            // The size of images changes within the file: frames in the old filters are dropped, as in FFmpeg's
+            // program.
             self.graph = None;
         }
         let pts = frame.pts().unwrap_or(0);
@@ -86,7 +85,7 @@ impl Pass {
             empty => {
                 let mut plan = self.plan.clone();
                 if let (Some(length), Some(begun)) = (plan.duration_us, self.begun) {
-                    // The filters count the length from the first picture of the range.
+                    // The filters count the duration from the first image of the range.
                     let end = begun + length.rescale(rescale::TIME_BASE, plan.time_base);
                     if pts >= end {
                         self.ended = true;
@@ -101,13 +100,13 @@ impl Pass {
             self.begun.get_or_insert(pts);
         }
         match graph.push(frame) {
-            // Past the end of the range the filters want no more.
+            // After the end of the range the filters accept no more.
             Err(Error::Eof) => self.close(frame.pts().unwrap_or(i64::MAX)),
             other => other,
         }
     }
 
-    /// Says that nothing comes after `pts`, or after the end of the range.
+    /// Signals that nothing comes after `pts`, or after the end of the range.
     fn close(&mut self, pts: i64) -> Result<(), Error> {
         self.ended = true;
         let range_end = self
@@ -143,8 +142,8 @@ impl Pass {
                     self.drained();
                     return Ok(None);
                 }
-                // A picture that comes late stands for the time before it too, as in the `ffmpeg` program,
-                // whose output always starts at zero.
+                // A late first image also represents the time before it, as in the `ffmpeg` program, whose output
+                // always starts at zero.
                 if self.taken == 0 && pts > 0 && self.plan.fps.is_some() {
                     let late_secs = secs(pts, time_base);
                     if late_secs > self.gaps.limit_secs() {
@@ -169,14 +168,14 @@ impl Pass {
         }
     }
 
-    /// The filters have given everything. Behind a gap new ones begin, else the film is at its end.
+    /// The filters have returned everything. After a gap new ones start, otherwise the film has ended.
     fn drained(&mut self) {
         self.ended |= !std::mem::take(&mut self.cutting);
         self.until_secs = None;
         self.graph = None;
     }
 
-    /// The late first picture at the next tick, up to its own.
+    /// Repeats the late first image at the next tick, up to its own time.
     fn repeat(&mut self) -> Result<Option<SampledFrame>, Error> {
         let Some(late) = &mut self.late else {
             return Ok(None);
@@ -203,7 +202,7 @@ fn failed(error: Error) -> MediaError {
     MediaError::Ffmpeg(format!("filter a frame: {error}"))
 }
 
-/// A second handle on the same picture.
+/// A second reference to the same image.
 pub(in crate::media) fn reference(frame: &Video) -> Result<Video, Error> {
     let mut copy = Video::empty();
     // SAFETY: both frames are valid and `copy` is empty; the pixels are reference-counted.
@@ -215,7 +214,7 @@ pub(in crate::media) fn reference(frame: &Video) -> Result<Video, Error> {
     }
 }
 
-/// Seconds of a timestamp.
+/// A timestamp in seconds.
 fn secs(pts: i64, time_base: Rational) -> f64 {
     pts as f64 * f64::from(time_base.numerator()) / f64::from(time_base.denominator())
 }
