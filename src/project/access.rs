@@ -1,4 +1,4 @@
-//! What may be done with an open project: everything, or looking only.
+//! How an open project may be used: fully, or for reading only.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use super::document::{self, Document, Loaded};
 use super::lock::ProjectLock;
 use super::{Project, ProjectError};
 
-/// What may be done with an open project.
+/// How an open project may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everything: this process holds the lock.
+    /// Without restrictions: this process holds the lock.
     Full,
-    /// Looking, evaluating, exporting elsewhere: the disk or the folder cannot be written.
+    /// For viewing, evaluating, and exporting elsewhere: the disk or the folder is read-only.
     ReadOnly,
-    /// Looking, evaluating, exporting: another process may hold the lock and change things meanwhile.
+    /// For viewing, evaluating and exporting: another process may hold the lock and change things meanwhile.
     Shared,
 }
 
-/// Why a project that may only be looked at is not changed, and what to do.
+/// The reason why a project opened for reading is not changed, with the remedy.
 pub(super) fn refusal(access: Access) -> &'static str {
     match access {
         Access::Full => "it was opened so",
@@ -30,22 +30,22 @@ pub(super) fn refusal(access: Access) -> &'static str {
     }
 }
 
-/// How a project's folder could be taken.
+/// How a project's folder was opened.
 pub(super) enum Taken {
     /// With the lock.
     Full(ProjectLock),
-    /// It cannot be written.
+    /// Without the lock, because it is read-only.
     ReadOnly,
 }
 
-/// Takes the lock on the folder `root`, unless nothing can be written there.
+/// Takes the lock on the folder `root`, unless it is read-only.
 pub(super) fn take(root: &Path) -> Result<Taken, ProjectError> {
     let lock = match ProjectLock::take(root) {
         Err(ProjectError::File(FileError { error, .. })) if files::is_refusal(&error) => {
             log::info!("“{}” is opened for reading: {error}", root.display());
             return Ok(Taken::ReadOnly);
         }
-        // A copy without the file of the lock, on a disk where none can be made.
+        // A copy without a lock file, on a disk where none can be created.
         Err(error) if error.is_full() => {
             log::warn!("“{}” is opened for reading: {error}", root.display());
             return Ok(Taken::ReadOnly);
@@ -60,22 +60,23 @@ pub(super) fn take(root: &Path) -> Result<Taken, ProjectError> {
 }
 
 impl Project {
-    /// Opens the project in the folder `root` for looking: without the lock, so that another process may have it,
-    /// and without writing anything. What changes the project fails with [`ProjectError::ReadOnly`]; evaluating, exporting
-    /// and computing bottlenecks go. It shows the project as it was last saved; each scan reads it again.
+    /// Opens the project in the folder `root` for reading: without the lock, so that another process may have it, and
+    /// without writing anything. Changes of the project fail with [`ProjectError::ReadOnly`]; evaluating, exporting
+    /// and computing bottlenecks are possible. It has the state in which the project was last saved; each scan reads
+    /// it again.
     pub fn open_for_reading(root: &Path) -> Result<Self, ProjectError> {
         Self::read(super::links::confined(root)?, Access::Shared)
     }
 
-    /// The same, to train on it: runs are made in the folder `runs`, which is there and lies outside of the project. Other processes may train on the
-    /// project meanwhile.
+    /// The same, for training: runs are created in the folder `runs`, which exists and is outside the project. Other
+    /// processes may train on the project at the same time.
     pub fn open_to_train(root: &Path, runs: &Path) -> Result<Self, ProjectError> {
         let mut project = Self::open_for_reading(root)?;
         project.runs = Some(runs.to_owned());
         Ok(project)
     }
 
-    /// Opens the project in the folder `root`; for looking if another process has it.
+    /// Opens the project in the folder `root`; for reading if another process has it.
     pub fn open_or_read(root: &Path) -> Result<Self, ProjectError> {
         match Self::open(root) {
             Err(ProjectError::Locked { .. }) => Self::open_for_reading(root),
@@ -91,13 +92,13 @@ impl Project {
         Ok(Self::with(root, document, access, None, notice))
     }
 
-    /// What may be done with it.
+    /// How the project may be used.
     #[must_use]
     pub fn access(&self) -> Access {
         self.access
     }
 
-    /// Says if the project may not be changed, or is not there. To be asked before anything is written in it.
+    /// An error if the project may not be changed or does not exist. To be called before anything is written in it.
     pub fn check_writable(&self) -> Result<(), ProjectError> {
         match self.access {
             Access::Full => self.check_there(),
@@ -108,7 +109,7 @@ impl Project {
         }
     }
 
-    /// Says if no run can be made or changed. To be asked before anything is written in [`Project::runs_dir`].
+    /// An error if no run can be created or changed. To be called before anything is written in [`Project::runs_dir`].
     pub fn check_runs_writable(&self) -> Result<(), ProjectError> {
         match &self.runs {
             Some(_) => self.check_there(),
@@ -116,13 +117,13 @@ impl Project {
         }
     }
 
-    /// Whether runs are made outside of the project, by [`Project::open_to_train`].
+    /// Whether runs are created outside the project, by [`Project::open_to_train`].
     #[must_use]
     pub fn trains_elsewhere(&self) -> bool {
         self.runs.is_some()
     }
 
-    /// Makes [`Project::runs_dir`], unless it is there.
+    /// Creates [`Project::runs_dir`], unless it exists.
     pub fn make_runs_dir(&self) -> Result<(), ProjectError> {
         match &self.runs {
             Some(_) => self.check_there(),
@@ -130,15 +131,16 @@ impl Project {
         }
     }
 
-    /// Whether the folder that is there now is the one that was opened: another may lie in its place, or the same on a
-    /// drive that was plugged in again, where this process holds no lock.
+    /// Whether the folder is still the one that was opened. Another may have taken its place, or the same on a drive
+    /// that was reconnected, for which this process holds no lock.
     #[must_use]
     pub fn is_the_one_opened(&self) -> bool {
         self.lock().is_none_or(|lock| lock.is_of(self.root()))
     }
 
-    /// Brings what is remembered of the project in line with its folders. Where that cannot be saved it holds for this
-    /// process: the folders are the truth, and the next one reads them again. Returns what kept it from being saved.
+    /// Updates the state of the project to match its folders. If that cannot be saved, it is valid for this process
+    /// only: the folders are authoritative, and the next process reads them again. Returns the error that prevented
+    /// saving.
     pub(super) fn follow<R>(
         &self,
         change: impl FnOnce(&mut Document) -> R,
@@ -147,14 +149,14 @@ impl Project {
         let before = if self.access == Access::Full {
             self.document().clone()
         } else {
-            // Whoever has it may have changed it.
+            // The process that has it may have changed it.
             document::load(self.root())?.document
         };
         let mut next = before.clone();
         let result = change(&mut next);
         let mut unsaved = None;
         if self.waits_for_room() {
-            // What had begun is finished with the list of classes that it began with.
+            // A pending change is completed with the list of classes with which it began.
             return Ok((result, None));
         }
         if self.access == Access::Full && next != before {

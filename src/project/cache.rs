@@ -1,5 +1,5 @@
-//! What is kept in the project's cache: results that took time, which can be made again. Each file ends with the BLAKE3
-//! hash of what is before, 64 hexadecimal digits, so that a damaged one is made again too.
+//! The project's cache: results that took time and can be computed again. Each file ends with the BLAKE3 hash of its
+//! contents, 64 hexadecimal digits, so that a damaged one is computed again, too.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use crate::files::{self, Durability, FileError};
 use super::Project;
 
 impl Project {
-    /// Keeps files in the project's cache, one after the other, each by its path below the cache's folder.
+    /// Writes files to the project's cache, each by its path relative to the cache's folder.
     ///
-    /// Also of a project that is opened for reading: what lies in the cache is nobody's data, and each file is there whole or
-    /// not at all. Where it cannot be written (a read-only disk, a full one), what was to be kept is made again next time;
-    /// the log says so.
+    /// This is also done for a project opened for reading: the cache contains no user data, and each file is either
+    /// complete or missing. If it cannot be written (a read-only or full disk), the result is computed again next
+    /// time; the log records that.
     pub fn keep_in_cache(&self, kept: &[(impl AsRef<Path>, &[u8])]) {
         let write = |path: &Path, bytes: &[u8]| -> Result<(), FileError> {
             let path = self.cache_dir().join(path);
@@ -32,7 +32,7 @@ impl Project {
         }
     }
 
-    /// What [`Project::keep_in_cache`] kept under that path; `None` where there is nothing or it is damaged.
+    /// The file that [`Project::keep_in_cache`] wrote to that path; `None` if it is missing or damaged.
     #[must_use]
     pub fn kept_in_cache(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let path = self.cache_dir().join(path);

@@ -1,4 +1,4 @@
-//! What the user does to frames and classes, and how each of it is done and taken back.
+//! Changes of frames and classes by the user, and how they are done and undone.
 
 use crate::jobs::Work;
 
@@ -6,7 +6,7 @@ use super::classes::Merged;
 use super::moves::{Moved, Target};
 use super::{Class, ClassName, ImportRecord, Label, Noun, Project, ProjectError, SourceId, Undone};
 
-/// One thing that the user does and may want to take back.
+/// A change by the user that can be undone.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Gives frames (paths relative to the root) another label.
@@ -21,20 +21,20 @@ pub enum Change {
         /// The frames.
         frames: Vec<String>,
     },
-    /// Moves frames from the trash (paths below `trash/`) back to the label they had.
+    /// Moves frames from the trash (paths relative to `trash/`) back to their former label.
     Restore {
         /// The frames.
         frames: Vec<String>,
     },
-    /// Gives frames that lie between labelled ones of their video the class of these
-    /// ([`super::like_neighbours`]), and moves frames that they take the place of to the trash.
+    /// Assigns to frames between labelled ones of their video the class of those ([`super::like_neighbours`]), and
+    /// moves the frames that they replace to the trash.
     LikeNeighbours {
         /// The frames.
         frames: Vec<String>,
-        /// Frames that go to the trash; their labels count.
+        /// The replaced frames, whose labels count.
         replaced: Vec<String>,
     },
-    /// Makes a class.
+    /// Creates a class.
     CreateClass {
         /// Its name.
         name: ClassName,
@@ -53,41 +53,41 @@ pub enum Change {
     },
     /// Merges a class into another, which takes its frames.
     MergeClass {
-        /// The class that ends.
+        /// The class that is removed.
         from: ClassName,
-        /// The class that takes its frames.
+        /// The class that gets its frames.
         into: ClassName,
     },
-    /// Gives sources another class. Their frames with the class they had go along; those labelled by hand stay.
+    /// Assigns another class to sources. Their frames with the former class get it, too; frames labelled by hand stay.
     SetSourceClass {
         /// The sources.
         sources: Vec<SourceId>,
-        /// Their new class; `None` is unsorted.
+        /// Their new class; `None` for unsorted.
         class: Option<ClassName>,
     },
     /// Moves a class within the user's order.
     MoveClass {
         /// Its name.
         name: ClassName,
-        /// Its new position, 0 is first.
+        /// Its new position, from 0.
         position: usize,
     },
-    /// An import, which the media layer has done already ([`super::History::apply`] only remembers it). Undo puts
-    /// its frames into the trash and forgets its sources and its empty classes; redo brings them back.
+    /// An import, already done by the media layer ([`super::History::apply`] only records it). Undo moves its frames
+    /// to the trash and removes its sources and its empty classes; redo restores them.
     Import {
-        /// What it did.
+        /// What the import did.
         record: Box<ImportRecord>,
-        /// How many files it brought in.
+        /// How many files were imported.
         files: u64,
-        /// How many images a model was tried on and that were added one by one; 0 is an import of whole files.
+        /// How many images were added one by one after a model was tried on them; 0 for an import of whole files.
         predictions: usize,
-        /// What undo did; `None` while the import stands.
+        /// What undo did; `None` unless it is undone.
         undone: Option<Box<Undone>>,
     },
 }
 
 impl Change {
-    /// What it does, to follow "Undo" and "Redo": "label 24 frames “cat”".
+    /// A description that follows "Undo" and "Redo": "label 24 frames “cat”".
     #[must_use]
     pub fn text(&self) -> ChangeText {
         match self {
@@ -130,7 +130,7 @@ impl Change {
     }
 }
 
-/// What a change does, to follow "Undo" and "Redo"; what its images are called is the project's matter.
+/// The description of a change, to follow "Undo" and "Redo", with placeholders for the noun of the project's images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangeText {
     before: String,
@@ -147,7 +147,7 @@ impl ChangeText {
         }
     }
 
-    /// The text in a project whose images are called so.
+    /// The description for a project whose images have this noun.
     #[must_use]
     pub fn with(&self, noun: Noun) -> String {
         let images = self.images.map(|images| noun.count(images));
@@ -169,17 +169,17 @@ impl From<String> for ChangeText {
     }
 }
 
-/// What a change, an undo or a redo did to frames.
+/// The effects of a change, an undo or a redo on frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Old and new path of each frame that was moved (also of those that a renamed class took along).
+    /// Old and new path of each frame that was moved, including those in a renamed class.
     pub moved: Vec<(String, String)>,
 }
 
-/// What it takes to undo a change.
+/// Everything needed to undo a change.
 #[derive(Debug, Clone)]
 pub(super) enum Done {
-    /// Frames went from one path to another.
+    /// Frames were moved from one path to another.
     Moved(Vec<(String, String)>),
     Created,
     Renamed,
@@ -187,7 +187,7 @@ pub(super) enum Done {
         class: Class,
         position: usize,
         moved: Vec<(String, String)>,
-        /// Sources whose frames were to go into the class.
+        /// Sources whose frames belonged to the class.
         sources: Vec<SourceId>,
     },
     Merged {
@@ -200,27 +200,27 @@ pub(super) enum Done {
         from: usize,
     },
     SourceClass {
-        /// The class that each had.
+        /// The former class of each source.
         from: Vec<(SourceId, Option<ClassName>)>,
         moved: Vec<(String, String)>,
     },
     Imported,
 }
 
-/// What undo did.
+/// The result of an undo.
 pub(super) struct Back {
-    /// Where the frames of the change are now.
+    /// The current paths of the change's frames.
     pub frames: Vec<String>,
     pub moved: Vec<(String, String)>,
-    /// Where a frame should have gone and where it went.
+    /// For misplaced frames: where they should be, and where they are.
     pub astray: Vec<(String, String)>,
-    /// What it takes to do an import again.
+    /// Everything needed to redo an import.
     pub undone: Option<Undone>,
 }
 
 pub(super) type Performed = (Done, Outcome, Result<(), ProjectError>);
 
-/// Does it. The inner result is how it ended after something had been done.
+/// Does the change. The inner result is the error that ended it after something had been done.
 pub(super) fn perform(
     project: &Project,
     change: &Change,
@@ -289,7 +289,7 @@ pub(super) fn perform(
                     sources,
                 }
             } else {
-                // The class is still there; only frames were moved.
+                // The class still exists; only frames were moved.
                 Done::Moved(result.pairs)
             };
             Ok((done, outcome, result.end))
@@ -308,7 +308,7 @@ pub(super) fn perform(
                     moved: result.pairs,
                     merged,
                 },
-                // Both classes are still there; only frames were moved.
+                // Both classes still exist; only frames were moved.
                 None => Done::Moved(result.pairs),
             };
             Ok((done, outcome, result.end))
@@ -316,7 +316,7 @@ pub(super) fn perform(
     }
 }
 
-/// The frames first: if the process is killed in between, doing it again does what is left.
+/// Frames first: if the process is killed in between, repeating the change completes it.
 fn set_source_class(
     project: &Project,
     sources: &[SourceId],
@@ -380,7 +380,7 @@ fn moved(result: Moved) -> Performed {
     (Done::Moved(result.pairs), outcome, result.end)
 }
 
-/// Takes back what [`perform`] did.
+/// Undoes what [`perform`] did.
 pub(super) fn take_back(
     project: &Project,
     change: &Change,
@@ -454,7 +454,7 @@ pub(super) fn take_back(
             back.moved = undone.pairs();
             back.undone = Some(undone);
         }
-        // Each kind of change is undone by its own code, above.
+        // Each kind of change is undone by its own code above.
         (
             Done::Created
             | Done::Renamed
@@ -473,8 +473,8 @@ fn move_back(
     back: &mut Back,
     work: &Work,
 ) -> Result<(), ProjectError> {
-    // The last first, so that of two frames of one name each gets its own back. A frame that an interrupted
-    // attempt has put back already stays there.
+    // In reverse order, so that of two frames with one name each gets its own back. A frame that an interrupted
+    // attempt has moved back stays there.
     let targets = moved
         .iter()
         .rev()
@@ -496,7 +496,7 @@ fn move_back(
     result.end
 }
 
-/// Renames a class and tells which paths changed with it.
+/// Renames a class, and returns which paths changed.
 fn rename(
     project: &Project,
     from: &ClassName,

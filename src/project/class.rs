@@ -1,4 +1,4 @@
-//! Classes: the labels, each a folder on disk, their identity, and the names that such a folder may have.
+//! Classes: the labels, each a folder on disk, with their identities and valid names.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,19 +9,19 @@ use unicode_normalization::UnicodeNormalization;
 use super::ProjectError;
 use super::id128::Id128;
 
-/// Longest name in bytes of UTF-8: what ext4, APFS and NTFS allow for one folder.
+/// Longest name in bytes of UTF-8: the limit of ext4, APFS and NTFS for a folder.
 const MAX_BYTES: usize = 255;
 
-/// The folder of frames without a label, which is no class.
+/// The folder of frames without a label, which is not a class.
 pub(super) const UNSORTED: &str = "unsorted";
 
-/// The name of a class exactly as typed; always fit to be a folder name on Linux, macOS and Windows.
+/// The name of a class, exactly as typed, that is a valid folder name on Linux, macOS and Windows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClassName(String);
 
 impl ClassName {
-    /// Checks that the name can be a folder on every system. Any script and any case is welcome.
+    /// Checks that the name is valid for a folder on every system. Any script and case is allowed.
     pub fn new(name: &str) -> Result<Self, ProjectError> {
         match fault(name) {
             None => Ok(Self(name.to_owned())),
@@ -32,7 +32,7 @@ impl ClassName {
         }
     }
 
-    /// Whether a folder of this name is the place of frames without a class.
+    /// Whether a folder of this name is for frames without a class.
     #[must_use]
     pub fn is_unsorted(name: &str) -> bool {
         clash_key(name) == UNSORTED
@@ -44,7 +44,7 @@ impl ClassName {
         &self.0
     }
 
-    /// Equal for two names that some file system would take for the same.
+    /// Equal for two names that some file system treats as the same.
     #[must_use]
     pub(super) fn clash_key(&self) -> String {
         clash_key(&self.0)
@@ -77,14 +77,14 @@ impl fmt::Display for ClassName {
     }
 }
 
-/// The identity of a class: it stays when the class is renamed. Written as 32 hex digits.
+/// The identity of a class, which a new name does not change. Written as 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClassId(Id128);
 
 impl ClassId {
-    /// The identity of a class that was recorded by its name alone: the first 128 bits of the BLAKE3 hash of
-    /// `"class\0"` and the name. Projects and runs that were made before classes had identities agree on it.
+    /// The identity of a class that was recorded only by its name: the first 128 bits of the BLAKE3 hash of
+    /// `"class\0"` and the name. Projects and runs from before classes had identities thus agree on it.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let mut hasher = blake3::Hasher::new();
@@ -92,7 +92,7 @@ impl ClassId {
         Self(Id128::of_hasher(&hasher))
     }
 
-    /// One that no other class has: for a class whose name once belonged to another one.
+    /// A random identity: for a class whose name once belonged to another one.
     pub(super) fn random() -> Self {
         // The standard library seeds each of these from the system's random numbers.
         let random = || RandomState::new().build_hasher().finish().to_le_bytes();
@@ -110,7 +110,7 @@ impl fmt::Display for ClassId {
     }
 }
 
-/// A class as the project knows it.
+/// A class of a project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "ClassEntry")]
 pub struct Class {
@@ -118,11 +118,11 @@ pub struct Class {
     pub id: ClassId,
     /// Its name and folder.
     pub name: ClassName,
-    /// Index into the palette of class colours; stays with the class.
+    /// Index in the palette of class colours, which never changes.
     pub color: usize,
 }
 
-/// A class in `project.json`, where earlier versions wrote no id.
+/// A class in `project.json`, where earlier versions wrote no identity.
 #[derive(Deserialize)]
 struct ClassEntry {
     id: Option<ClassId>,
@@ -142,7 +142,7 @@ impl From<ClassEntry> for Class {
     }
 }
 
-/// What is wrong with a name, as the end of the sentence "… cannot be the name of a class: …".
+/// The fault of a name, as the end of the sentence "… cannot be the name of a class: …".
 fn fault(name: &str) -> Option<String> {
     if name.trim().is_empty() {
         return Some("it is empty".into());
@@ -152,7 +152,7 @@ fn fault(name: &str) -> Option<String> {
             "the character {bad} is not allowed in folder names"
         ));
     }
-    // The line and paragraph separators would break a labels file into wrong lines.
+    // Line and paragraph separators would break the lines of a label file.
     if name
         .chars()
         .any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
@@ -183,7 +183,7 @@ fn fault(name: &str) -> Option<String> {
     None
 }
 
-/// `CON`, `nul.txt`, `COM1`, `LPT²` and the like
+/// Whether a name is reserved: `CON`, `nul.txt`, `COM1`, `LPT²` and similar
 /// (<https://learn.microsoft.com/windows/win32/fileio/naming-a-file>).
 fn is_reserved_on_windows(name: &str) -> bool {
     let base = name.split('.').next().unwrap_or(name).trim_end();
@@ -207,12 +207,12 @@ fn is_reserved_on_windows(name: &str) -> bool {
     )
 }
 
-/// Unicode's canonical caseless matching, near enough: decomposed, case-folded, composed. Upper-casing first
-/// folds what lower-casing alone leaves apart (`ß` and `ss`, the two small sigmas).
+/// Approximately Unicode's canonical caseless matching: decomposed, case-folded, composed. Converting to upper case
+/// first also equates letters that lower case alone does not (`ß` and `ss`, the two small sigmas).
 pub(super) fn clash_key(name: &str) -> String {
     name.nfd()
         .flat_map(|c| {
-            // The dotless i is a letter of its own, which upper-casing would merge with i.
+            // The dotless i is a separate letter, which upper case would equate with i.
             let keep = (c == 'ı').then_some(c);
             let fold = (c != 'ı').then(|| c.to_uppercase().flat_map(char::to_lowercase));
             keep.into_iter().chain(fold.into_iter().flatten())
@@ -296,7 +296,7 @@ mod tests {
         }
     }
 
-    /// Written down in every project and run of the version before: must never change.
+    /// Stored in every project and run of the previous version: must never change.
     #[test]
     fn the_identity_of_a_name_is_for_ever() {
         let id = ClassId::of_name("cat");

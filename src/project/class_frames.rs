@@ -1,6 +1,5 @@
-//! Which frames each class held when its folder was last read, so that a folder that was renamed by hand is known
-//! again. Kept as a sample of the files' names and sizes in `cache/class_frames.json`: when that is deleted, the next such
-//! folder is a new class.
+//! A record of each class's frames at the last scan, by which a folder that was renamed by hand is recognised. It is a
+//! sample of file names and sizes in `cache/class_frames.json`; without it, a renamed folder is a new class.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,18 +9,18 @@ use crate::files::{self, Durability};
 
 use super::{Access, ClassId, ClassName, Frames, Project, ProjectError};
 
-/// Files that are remembered of a class: enough to be sure, few enough to be written after each scan.
+/// The most files recorded for a class: enough to be certain, few enough to be written after each scan.
 const SAMPLE: usize = 64;
 
 const FILE: &str = "class_frames.json";
 
-/// A sample of files, as the hash of the name and the size in bytes: those whose names have the smallest hashes,
-/// which are drawn at random and stay the same while the files do. All of them, if they are few.
+/// A sample of files, as pairs of the hash of the name and the size in bytes: those with the smallest hashes, hence
+/// random, and stable as long as the files are. All files, if they are few.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sample(Vec<(u64, u64)>);
 
 impl Sample {
-    /// Of files by their paths; `size` is asked of the sampled ones alone.
+    /// The sample of files by their paths; `size` is called only for the sampled ones.
     fn of<'a>(paths: impl Iterator<Item = &'a str>, size: impl Fn(&str) -> u64) -> Self {
         let mut hashes: Vec<(u64, &str)> =
             paths.map(|path| (hash(file_name(path)), path)).collect();
@@ -34,7 +33,7 @@ impl Sample {
         Self(sized.collect())
     }
 
-    /// Whether at least half of the sampled files are among these; `None` when there are none to go by.
+    /// Whether at least half of the sampled files are among these; `None` if the sample is empty.
     fn is_among(&self, paths: &[String], size: impl Fn(&str) -> u64) -> Option<bool> {
         if self.0.is_empty() {
             return None;
@@ -62,24 +61,24 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// The size of a file of the project, bytes; 0 when it is gone.
+/// The size of a file of the project in bytes; 0 if it does not exist.
 fn size_in(project: &Project) -> impl Fn(&str) -> u64 {
     |path| files::metadata(project.abs(path)).map_or(0, |found| found.len())
 }
 
-/// What each class held.
+/// The samples of all classes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct ClassFrames(BTreeMap<ClassId, Sample>);
 
 impl ClassFrames {
-    /// What was remembered; nothing when it cannot be read.
+    /// Reads the record; empty if it cannot be read.
     pub(super) fn load(project: &Project) -> Self {
         let bytes = files::read_document(project.cache_dir().join(FILE)).unwrap_or_default();
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    /// Remembers a scan. That it cannot be written is no matter: a folder may not be known again then.
+    /// Records a scan. Failing to write it does no harm, except that a renamed folder may not be recognised.
     pub(super) fn remember(project: &Project, frames: &Frames) {
         let ids: HashMap<ClassName, ClassId> = project
             .classes()
@@ -87,7 +86,7 @@ impl ClassFrames {
             .map(|class| (class.name, class.id))
             .collect();
         let mut now = Self::default();
-        // Frames of one label follow each other.
+        // Frames of one label are consecutive.
         for frames in frames.list.chunk_by(|a, b| a.label == b.label) {
             let class = frames.first().and_then(|frame| frame.label.class());
             if let Some(id) = class.and_then(|class| ids.get(class)) {
@@ -95,7 +94,7 @@ impl ClassFrames {
                 now.0.insert(*id, Sample::of(paths, size_in(project)));
             }
         }
-        // A process that only reads may not know the classes as the one that has the project does.
+        // A process that only reads may not know the current classes.
         if project.access() == Access::Full
             && now != Self::load(project)
             && let Err(error) = now.save(project)
@@ -113,7 +112,7 @@ impl ClassFrames {
         Ok(files::write(&path, &text, Durability::Renamed)?)
     }
 
-    /// Whether a folder with these files (paths) holds most of what the class held; `None` when nobody knows.
+    /// Whether a folder with these files (paths) has most of the files of the class; `None` if unknown.
     pub(super) fn held(&self, project: &Project, class: ClassId, files: &[String]) -> Option<bool> {
         self.0.get(&class)?.is_among(files, size_in(project))
     }
@@ -135,7 +134,7 @@ mod tests {
             assert_eq!(sample.is_among(&renamed, size), Some(true));
             assert_eq!(sample.is_among(&renamed[..count / 4], size), Some(false));
             assert_eq!(sample.is_among(&[], size), Some(false));
-            // Other images of the same names.
+            // Other images with the same names.
             assert_eq!(
                 sample.is_among(&renamed, |path| size(path) + 1),
                 Some(false)

@@ -1,4 +1,4 @@
-//! The classes that a project has and had: what has become of one that a run was trained on.
+//! Current and former classes of a project, to find out what became of a class that a run was trained on.
 
 use std::path::Path;
 
@@ -7,35 +7,35 @@ use serde::{Deserialize, Serialize};
 use super::document::{self, Document, Kept};
 use super::{Class, ClassId, ClassName, Project};
 
-/// A class that the project has no more. Runs that knew it still name it.
+/// A former class. Runs that were trained on it still refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Retired {
     /// Its identity.
     pub(super) id: ClassId,
     /// Its last name.
     pub(super) name: ClassName,
-    /// The class that took its frames; `None` when it was deleted.
+    /// The class that it was merged into; `None` if it was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) merged_into: Option<ClassId>,
-    /// Its folder vanished, or its creation was taken back: nobody said that the class is to end, so a class of
+    /// Whether its folder disappeared, or its creation was undone: it was not deleted by the user, so a new class of
     /// this name is the same class again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) returns: bool,
 }
 
-/// What has become of a class that a run was trained on.
+/// What became of a class that a run was trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClassNow {
-    /// It is there, under this name.
+    /// It exists, under this name.
     Present(ClassName),
-    /// Its frames went into the class that has this name now.
+    /// It was merged into the class that now has this name.
     MergedInto(ClassName),
-    /// It was deleted, with the class it was merged into if there was one.
+    /// It was deleted, possibly after merging it into another.
     Deleted,
 }
 
 impl ClassNow {
-    /// The class that its frames belong to now; `None` of a deleted one.
+    /// The class that its frames belong to now; `None` if it was deleted.
     #[must_use]
     pub fn name(&self) -> Option<&ClassName> {
         match self {
@@ -45,7 +45,7 @@ impl ClassNow {
     }
 }
 
-/// The classes of a project at one moment, with those that are no more.
+/// The current classes of a project, with the former ones.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClassList {
     present: Vec<Class>,
@@ -63,20 +63,20 @@ impl ClassList {
         }
     }
 
-    /// Those of the project in the folder `root`, which stays unlocked and untouched; `None` where there is none
-    /// that can be read.
+    /// The classes of the project in the folder `root`, which is neither locked nor changed; `None` if there is no
+    /// readable project.
     #[must_use]
     pub fn read(root: &Path) -> Option<Self> {
         Some(Self::of(&document::load(root).ok()?.document))
     }
 
-    /// Those that are there, in the user's order.
+    /// The current classes, in the user's order.
     #[must_use]
     pub fn present(&self) -> &[Class] {
         &self.present
     }
 
-    /// What has become of a class; `None` of one that the project never had.
+    /// What became of a class; `None` if the project never had it.
     #[must_use]
     pub fn now(&self, id: ClassId) -> Option<ClassNow> {
         let present = |id: ClassId| self.present.iter().find(|class| class.id == id);
@@ -85,7 +85,7 @@ impl ClassList {
         }
         let retired = |id: ClassId| self.retired.iter().find(|old| old.id == id);
         let mut last = retired(id)?;
-        // As many mergers as there are retired classes at most, whatever the file says.
+        // At most as many mergers as there are former classes, even if the file has a cycle.
         for _ in 0..self.retired.len() {
             let Some(into) = last.merged_into else { break };
             if let Some(class) = present(into) {
@@ -101,7 +101,7 @@ impl ClassList {
 }
 
 impl Project {
-    /// The classes of now, with those that are no more.
+    /// The current classes, with the former ones.
     #[must_use]
     pub fn class_list(&self) -> ClassList {
         ClassList::of(&self.document())

@@ -1,5 +1,5 @@
-//! Changing the classes: each change is a folder first and an entry in `project.json` second, and what a
-//! killed process left half-done is finished on opening.
+//! Changes of classes: each changes a folder first and the entry in `project.json` second. A change interrupted by a
+//! kill is completed when the project is opened.
 
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -18,23 +18,24 @@ use super::split_memory::MergedSplits;
 use super::{Class, ClassName, Label, Project, ProjectError, SourceId};
 
 impl Project {
-    /// Adds a class (its folder and its entry) at the end. A name that a file system would confuse with
-    /// another class's is refused.
+    /// Adds a class (its folder and its entry) at the end. A name that a file system would confuse with that of
+    /// another class is refused.
     pub fn add_class(&self, name: &ClassName) -> Result<(), ProjectError> {
         self.add_classes(std::slice::from_ref(name))
     }
 
-    /// Adds classes at the end, in this order, or none of them: all names are checked before the first folder is made, also
-    /// against each other.
+    /// Adds classes at the end, in this order, or none of them: all names are checked before the first folder is
+    /// created, also against each other.
     ///
     /// # Errors
-    /// If a name clashes with a class, a folder or another of the names, or if a folder or the project cannot be written.
+    /// If a name clashes with a class, a folder or another of the names, or if a folder or the project cannot be
+    /// written.
     pub fn add_classes(&self, names: &[ClassName]) -> Result<(), ProjectError> {
         let _change = self.begin_change()?;
         self.make_classes(names)
     }
 
-    /// Renames a class, frames and all. A change of case or of the composition of accents alone is possible.
+    /// Renames a class with its frames. The new name may differ only in case or in the composition of accents.
     pub fn rename_class(&self, from: &ClassName, to: &ClassName) -> Result<(), ProjectError> {
         let _change = self.begin_change()?;
         if self.document().position(from).is_none() {
@@ -67,8 +68,8 @@ impl Project {
         renamed
     }
 
-    /// Removes a class; its frames become unsorted. Returns the new relative paths of the moved frames.
-    /// Other files in the folder go to `trash/`.
+    /// Removes a class; its frames become unsorted. Returns the new relative paths of the moved frames. Other files in
+    /// the folder are moved to `trash/`.
     pub fn remove_class(&self, name: &ClassName) -> Result<Vec<String>, ProjectError> {
         let _change = self.begin_change()?;
         let moved = self.unmake_class(name, false, &Work::new())?;
@@ -76,8 +77,8 @@ impl Project {
         Ok(moved.pairs.into_iter().map(|(_, new)| new).collect())
     }
 
-    /// Moves the frames of class `from` to class `into` and removes `from`. Returns the new relative paths of the moved
-    /// frames. Sources whose frames were to go into `from` give them to `into`; runs that knew `from` follow
+    /// Moves the frames of class `from` to class `into` and removes `from`. Returns the new relative paths of the
+    /// moved frames. Sources of class `from` become sources of `into`; runs trained on `from` follow the merger
     /// ([`super::ClassList`]).
     pub fn merge_class(
         &self,
@@ -105,12 +106,12 @@ impl Project {
         })
     }
 
-    /// [`Project::add_class`] with the change begun.
+    /// [`Project::add_class`] within a begun change.
     pub(super) fn make_class(&self, name: &ClassName) -> Result<(), ProjectError> {
         self.make_classes(std::slice::from_ref(name))
     }
 
-    /// [`Project::add_classes`] with the change begun.
+    /// [`Project::add_classes`] within a begun change.
     fn make_classes(&self, names: &[ClassName]) -> Result<(), ProjectError> {
         let mut keys: HashMap<String, &ClassName> = HashMap::new();
         for name in names {
@@ -160,8 +161,8 @@ impl Project {
         Ok(())
     }
 
-    /// Puts a class back with the identity, place and colour that it had, and lets `more` be changed with it. To be
-    /// called with the change begun.
+    /// Restores a class with its former identity, position and colour, and applies `more` in the same update. To be
+    /// called within a begun change.
     pub(super) fn remake_class(
         &self,
         class: &Class,
@@ -178,8 +179,8 @@ impl Project {
         })
     }
 
-    /// [`Project::remove_class`] with the change begun. Unless it ends well, the class stays with the frames
-    /// that are left in it. `returns` when it is not meant to end: its making is taken back, and may be done again.
+    /// [`Project::remove_class`] within a begun change. Unless it succeeds, the class stays with its remaining frames.
+    /// `returns` if its creation is undone and may be redone.
     pub(super) fn unmake_class(
         &self,
         name: &ClassName,
@@ -194,8 +195,8 @@ impl Project {
         Ok(moved)
     }
 
-    /// [`Project::merge_class`] with the change begun, and what it takes to undo it; `None` when it did not end well:
-    /// then both classes stay, and some frames are moved.
+    /// [`Project::merge_class`] within a begun change, returning everything needed to undo it. `None` unless it
+    /// succeeds: then both classes stay, and some frames are moved.
     pub(super) fn unite_classes(
         &self,
         from: &ClassName,
@@ -217,8 +218,8 @@ impl Project {
         Ok((moved, merged))
     }
 
-    /// Puts a class back that [`Project::unite_classes`] merged into another; its frames are to be moved by the
-    /// caller. To be called with the change begun.
+    /// Restores a class that [`Project::unite_classes`] merged into another; the caller must move its frames. To be
+    /// called within a begun change.
     pub(super) fn part_classes(
         &self,
         class: &Class,
@@ -227,7 +228,7 @@ impl Project {
         merged: &Merged,
     ) -> Result<(), ProjectError> {
         if self.document().position(&class.name).is_some() {
-            // An interrupted attempt came as far as this.
+            // An interrupted attempt has already done this.
             return Ok(());
         }
         self.remake_class(class, position, |document| {
@@ -242,8 +243,8 @@ impl Project {
         })
     }
 
-    /// Moves the frames of a class to a label, then removes its folder. The entry of the class stays, and `pending`
-    /// with it when that ended well: the caller takes both away.
+    /// Moves the frames of a class to a label, then removes its folder. The class's entry stays, and after a success
+    /// so does `pending`: the caller removes both.
     fn empty_class(
         &self,
         name: &ClassName,
@@ -316,7 +317,7 @@ impl Project {
         })
     }
 
-    /// Removes a class folder that has no frames any more; what else is in it goes to `trash/`.
+    /// Removes a class folder without frames; its other contents are moved to `trash/`.
     fn remove_folder(&self, folder: &str) -> Result<(), ProjectError> {
         let classes = self.root().join("classes");
         let path = classes.join(folder);
@@ -332,7 +333,7 @@ impl Project {
                     .unwrap_or_else(|| trash.join(folder));
                 crate::files::rename(&path, place).map_err(ProjectError::io("move", &path))?;
             }
-            // A link to a folder elsewhere: only the link is the project's.
+            // A link to a folder elsewhere: only the link belongs to the project.
             Err(_) if path.is_symlink() => remove_file(&path)?,
             Err(error) => return Err(ProjectError::io("remove", &path)(error)),
         }
@@ -340,7 +341,7 @@ impl Project {
         Ok(())
     }
 
-    /// The folder, then the entry and all that mentions the class.
+    /// Renames the folder, then the entry and all references to the class.
     fn finish_rename(&self, from: &ClassName, to: &ClassName) -> Result<(), ProjectError> {
         let classes = self.root().join("classes");
         let (old, new) = (classes.join(from.as_str()), classes.join(to.as_str()));
@@ -378,7 +379,8 @@ impl Project {
         })
     }
 
-    /// Refuses a name that a class or a folder (other than `except`'s) has, or nearly has.
+    /// Refuses a name that is the same as, or could be confused with, that of a class or a folder other than
+    /// `except`'s.
     fn check_clash(
         &self,
         name: &ClassName,
@@ -391,7 +393,7 @@ impl Project {
         }
         let key = name.clash_key();
         let except_here = except.map(ClassName::as_str);
-        // Where the file system confuses spellings, the folder of `except` may be listed in another.
+        // If the file system equates spellings, the folder of `except` may be listed with another one.
         let except_key = except.map(ClassName::clash_key);
         let clash = others.into_iter().find(|other| {
             let itself = Some(other.as_str()) == except_here
@@ -410,8 +412,8 @@ impl Project {
         }
     }
 
-    /// After opening: removes temporary files, finishes what had begun, follows the folders. On a full disk what had begun waits:
-    /// the project opens all the same, so that room can be made.
+    /// After opening: removes temporary files, completes pending changes, follows the folders. On a full disk pending
+    /// changes wait, and the project opens anyway, so that the user can free space.
     pub(super) fn recover(&self) -> Result<(), ProjectError> {
         let _change = self.begin_deletion()?;
         left_over::remove(self.root());
@@ -432,10 +434,10 @@ impl Project {
         Ok(())
     }
 
-    /// Finishes what had begun before the project was opened. To be called with the change begun.
+    /// Completes a change that was pending when the project was opened. To be called within a begun change.
     ///
     /// # Errors
-    /// A full disk, for which it then [waits](Project::waits_for_room), and a project that cannot be written.
+    /// A full disk, for which the change then [waits](Project::waits_for_room), or a project that cannot be written.
     pub(super) fn finish_pending(&self) -> Result<(), ProjectError> {
         self.set_waits_for_room(false);
         let finished = self.try_to_finish();
@@ -446,7 +448,7 @@ impl Project {
     fn try_to_finish(&self) -> Result<(), ProjectError> {
         let work = Work::new();
         let pending = self.document().pending.clone();
-        // What cannot be done is given up, but for want of room.
+        // A change that fails is abandoned, except if the disk is full.
         let given_up = |what: String, error: ProjectError| {
             if error.is_full() {
                 return Err(error);
@@ -461,11 +463,11 @@ impl Project {
                 match (there(&from), there(&to)) {
                     (true, false) => self.finish_rename(&from, &to)?,
                     (false, true) => self.note_rename(&from, &to)?,
-                    // One folder under two spellings, or two folders: the list of folders decides.
+                    // One folder under two spellings, or two folders: the listing of folders decides.
                     _ => self.set_pending(None)?,
                 }
             }
-            // Following the folders would take a class without one for a class that is gone.
+            // Following the folders would regard the class, which has no folder, as removed by hand.
             Some(Pending::RemoveClass(name)) if !self.label_dir_exists(&name) => {
                 self.note_removal(&name, false)?;
             }
@@ -499,15 +501,15 @@ impl Project {
     }
 }
 
-/// What it takes to undo a merger, besides the frames.
+/// Everything needed to undo a merger, except for the frames.
 #[derive(Debug, Clone)]
 pub(super) struct Merged {
-    /// Sources whose frames were to go into the class that ended.
+    /// Sources of the class that was merged.
     sources: Vec<SourceId>,
     splits: MergedSplits,
 }
 
-/// Whether a folder `name` and a folder `other` are both listed in `parent`.
+/// Whether `name` and `other` are both listed as folders in `parent`.
 fn is_listed_twice(parent: &Path, name: &str, other: Option<&str>) -> bool {
     let listed = subfolders(parent, &Work::new()).unwrap_or_default();
     let has = |wanted: &str| listed.iter().any(|folder| folder == wanted);

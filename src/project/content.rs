@@ -1,4 +1,4 @@
-//! The identity of a file by its content.
+//! The identity of a file's contents.
 
 use std::fmt;
 use std::io::Read;
@@ -12,34 +12,35 @@ use crate::jobs::Work;
 
 use super::{Id128, ProjectError};
 
-/// Read between two looks at whether the work was cancelled: a tenth of a second from a slow network drive.
+/// Bytes read between checks for cancellation: a tenth of a second from a slow network drive.
 const CHUNK_BYTES: u64 = 1 << 20;
 
-/// Hashed at a time, on all cores: enough that dividing the work costs little. Shorter files are hashed on one.
+/// Bytes hashed at once on all cores: enough to make the distribution worthwhile. Shorter files are hashed on one
+/// core.
 const BLOCK_BYTES: usize = 8 << 20;
 
-/// 128 bits of the BLAKE3 hash of a file's bytes, written as 32 lower-case hexadecimal digits. Two files with one
-/// identity are the same file: a collision would need about 2⁶⁴ files.
+/// 128 bits of the BLAKE3 hash of a file's bytes, written as 32 lower-case hexadecimal digits. Files with equal
+/// identities are equal: a collision would need about 2⁶⁴ files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ContentId(Id128);
 
 impl ContentId {
-    /// Of bytes that were read already.
+    /// The identity of bytes in memory.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self::of_hash(blake3::hash(bytes).as_bytes())
     }
 
-    /// Of a file, all of which is read. Reports the bytes read so far to nobody; see
+    /// The identity of a file, which is read completely, without reporting progress; see
     /// [`ContentId::of_file_reporting`].
     pub fn of_file(path: &Path, work: &Work) -> Result<Self, ProjectError> {
         Self::of_file_reporting(path, work, |_| ())
     }
 
-    /// Of a file; `read` is given the number of bytes after each chunk of them. Of a file that the system has in memory,
-    /// reading takes about as long as hashing on one core: the one is done while the other is, on all cores. The file is
-    /// read and not mapped into memory, since a drive that is unplugged would end the process then.
+    /// The identity of a file; `read` is called with the number of bytes of each chunk. A file in the system's cache
+    /// takes about as long to read as to hash on one core, so reading and hashing overlap, and hashing uses all cores.
+    /// The file is not memory-mapped, because disconnecting its drive would then kill the process.
     pub fn of_file_reporting(
         path: &Path,
         work: &Work,
@@ -74,7 +75,7 @@ impl ContentId {
                     let mut hasher = blake3::Hasher::new();
                     for block in blocks {
                         hasher.update_rayon(&block);
-                        // A block too many is given back to the system.
+                        // A surplus block is freed.
                         drop(emptied.try_send(block));
                     }
                     hasher.finalize()
@@ -93,7 +94,7 @@ impl ContentId {
         })
     }
 
-    /// From the whole hash.
+    /// The identity from the complete hash.
     #[must_use]
     pub fn of_hash(hash: &[u8; 32]) -> Self {
         Self(Id128::of_hash(hash))
@@ -116,7 +117,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("film.mp4");
         let bytes: Vec<u8> = (0..70_000_u32).map(|i| (i / 7) as u8).collect();
-        // Five blocks and a part of one.
+        // Five and a fraction blocks.
         let mut bytes = bytes.repeat(620);
         let work = Work::new();
         let of_file = |bytes: &[u8]| {

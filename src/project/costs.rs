@@ -1,25 +1,25 @@
-//! What work on a project costs, counted in operations, which are the same on every machine. Tests compare the counts:
-//! a cost that grows with the project where it should not is found, whatever a clock says.
+//! Costs of work on a project, counted in operations, which are the same on every machine. Tests compare the counts,
+//! to detect costs that grow with the project where they should not, independent of time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Project;
 
-/// Operations on a project's files since it was opened, by this process.
+/// Operations of this process on a project's files since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Costs {
     /// Folders listed to find frames or classes.
     pub folders_listed: u64,
     /// Entries of those folders.
     pub entries_listed: u64,
-    /// Single files looked up or moved by their paths.
+    /// Single files accessed or moved by their paths.
     pub files_touched: u64,
-    /// Times `project.json` was written.
+    /// How often `project.json` was written.
     pub documents_written: u64,
 }
 
 impl Costs {
-    /// What was added since `earlier`.
+    /// The difference to `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Costs {
     }
 }
 
-/// The running counts of an open project. An addition costs a nanosecond, so they are always kept.
+/// The counters of an open project. They are always active, because an addition costs a nanosecond.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     folders_listed: AtomicU64,
@@ -56,7 +56,7 @@ impl Counters {
 }
 
 impl Project {
-    /// What has been done to the project's files since it was opened.
+    /// The operations on the project's files since it was opened.
     #[must_use]
     pub fn costs(&self) -> Costs {
         let counters = self.counters();
@@ -69,7 +69,7 @@ impl Project {
         }
     }
 
-    /// Counts files of the project that another layer looks up one by one.
+    /// Counts files of the project that another layer accesses one by one.
     pub(crate) fn count_files(&self, files: u64) {
         self.counters().touched(files);
     }

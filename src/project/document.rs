@@ -1,4 +1,4 @@
-//! `project.json`: what it holds, how it is read, and how it is written so that no crash can harm it.
+//! `project.json`: its contents, how it is read, and how it is written so that no crash can damage it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{ErrorKind, Write};
@@ -13,20 +13,20 @@ use super::class_list::Retired;
 use super::split_memory::SplitMemory;
 use super::{Class, ClassId, ClassName, ImportRecord, ProjectError, Source};
 
-/// The version of the format that this program writes, and the latest it reads.
+/// The version of the format that this program writes, and the latest that it reads.
 pub(super) const SCHEMA: u64 = 1;
 
 const FILE: &str = "project.json";
 const BACKUP: &str = "project.json.bak";
 const DAMAGED: &str = "project.json.damaged";
 
-/// More classes than a project can have: a folder each, and a row and a column each in every confusion matrix.
+/// The most classes in a project: each is a folder, and a row and a column of every confusion matrix.
 const MOST_CLASSES: usize = 65_536;
 
-/// The names of `project.json` and its companions.
+/// The names of `project.json` and the files beside it.
 pub(super) const FILES: [&str; 3] = [FILE, BACKUP, DAMAGED];
 
-/// A value together with the fields that this version does not know, which are written back as they were.
+/// A value with unknown fields, which are written back unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Kept<T> {
     /// The value.
@@ -45,57 +45,57 @@ impl<T> From<T> for Kept<T> {
     }
 }
 
-/// A change of several steps that has begun. Whoever opens the project next finishes it.
+/// A begun change of several steps. The next process that opens the project completes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[allow(clippy::enum_variant_names, reason = "their names are in project.json")]
 pub(super) enum Pending {
-    /// The folder of class `from` becomes that of class `to`.
+    /// Rename the folder of class `from` to that of class `to`.
     RenameClass {
         /// Old name.
         from: ClassName,
         /// New name.
         to: ClassName,
     },
-    /// The frames of this class become unsorted, then its folder goes.
+    /// Move the frames of this class to unsorted, then remove its folder.
     RemoveClass(ClassName),
-    /// The frames of class `from` go to class `into`, then its folder goes.
+    /// Move the frames of class `from` to class `into`, then remove its folder.
     MergeClass {
-        /// The class that ends.
+        /// The class that is removed.
         from: ClassName,
-        /// The class that takes its frames.
+        /// The class that gets its frames.
         into: ClassName,
     },
-    /// What an import did is taken back.
+    /// Undo an import.
     TakeBackImport(Box<ImportRecord>),
 }
 
-/// The content of `project.json`.
+/// The contents of `project.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Document {
     /// See [`SCHEMA`].
     pub(super) schema: u64,
     /// Shown to the user.
     pub(super) name: String,
-    /// When the project was made, RFC 3339.
+    /// When the project was created, RFC 3339.
     #[serde(default)]
     pub(super) created: String,
     /// The classes in the user's order.
     #[serde(default)]
     pub(super) classes: Vec<Kept<Class>>,
-    /// Classes that are no more, which runs from before still know.
+    /// Former classes, to which earlier runs may refer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) retired: Vec<Kept<Retired>>,
     /// The sources, oldest first.
     #[serde(default)]
     pub(super) sources: Vec<Kept<Source>>,
-    /// Settings of the other layers by key.
+    /// Settings of other layers, by key.
     #[serde(default)]
     pub(super) settings: BTreeMap<String, Value>,
-    /// Which group was decided to be on which side.
+    /// The recorded side of each group.
     #[serde(default)]
     pub(super) splits: SplitMemory,
-    /// A change that has begun.
+    /// A begun change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pending: Option<Pending>,
     #[serde(flatten)]
@@ -103,7 +103,7 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// A new project's.
+    /// The document of a new project.
     pub(super) fn new(name: &str) -> Self {
         Self {
             schema: SCHEMA,
@@ -119,8 +119,8 @@ impl Document {
         }
     }
 
-    /// What makes it one that this program did not write, as a part of a sentence: it may have been edited, or come from
-    /// anywhere.
+    /// The reason why this program cannot have written it, as a part of a sentence: it may have been edited, or come
+    /// from anywhere.
     pub(super) fn fault(&self) -> Option<String> {
         for (count, what) in [
             (self.classes.len(), "classes"),
@@ -141,13 +141,14 @@ impl Document {
         })
     }
 
-    /// Where the class stands in the user's order.
+    /// The position of the class in the user's order.
     pub(super) fn position(&self, name: &ClassName) -> Option<usize> {
         self.classes.iter().position(|c| c.item.name == *name)
     }
 
-    /// A new class of this name, for the caller to put in its place. It has the identity that old runs derive from
-    /// the name, unless that belongs to a class from before; a class that went unasked comes back as itself.
+    /// A new class of this name, to be inserted by the caller. Its identity is that which old runs derive from the
+    /// name, unless a former class has that; a class that disappeared without being deleted gets its own identity
+    /// back.
     pub(super) fn new_class(&mut self, name: &ClassName) -> Class {
         let again = self
             .retired
@@ -173,7 +174,7 @@ impl Document {
         }
     }
 
-    /// Takes a class off the list and remembers what became of it, for the runs that knew it.
+    /// Removes a class from the list and records what became of it, for runs that refer to it.
     pub(super) fn retire(&mut self, name: &ClassName, merged_into: Option<ClassId>, returns: bool) {
         if let Some(at) = self.position(name) {
             let Class { id, name, .. } = self.classes.remove(at).item;
@@ -186,18 +187,18 @@ impl Document {
         }
     }
 
-    /// Remembers a class that is no more.
+    /// Records a former class.
     pub(super) fn retire_as(&mut self, retired: Retired) {
         self.unretire(retired.id);
         self.retired.push(retired.into());
     }
 
-    /// Forgets that a class was no more: it is there again.
+    /// Removes a class from the former ones, because it exists again.
     pub(super) fn unretire(&mut self, id: ClassId) {
         self.retired.retain(|old| old.item.id != id);
     }
 
-    /// The smallest colour that no class has.
+    /// The smallest colour index that no class has.
     pub(super) fn free_color(&self) -> usize {
         let taken: HashSet<usize> = self.classes.iter().map(|c| c.item.color).collect();
         (0..=taken.len())
@@ -206,20 +207,20 @@ impl Document {
     }
 }
 
-/// A document as it was found, and what the user should know about it.
+/// A document that was read, with a remark for the user.
 pub(super) struct Loaded {
     /// The content.
     pub(super) document: Document,
-    /// One sentence if it had to be recovered.
+    /// A sentence if it had to be recovered.
     pub(super) notice: Option<String>,
 }
 
-/// Whether `root` holds a `project.json`, or at least a readable earlier version of one.
+/// Whether `root` contains a `project.json`, or at least a readable backup of it.
 pub(super) fn exists(root: &Path) -> bool {
     files::exists(root.join(FILE)) || load(root).is_ok()
 }
 
-/// Reads `project.json` without changing anything. A damaged one is replaced by its previous version.
+/// Reads `project.json` without changing anything. If it is damaged, its previous version is read.
 pub(super) fn load(root: &Path) -> Result<Loaded, ProjectError> {
     let path = root.join(FILE);
     let trouble = match read(&path, root)? {
@@ -271,7 +272,7 @@ fn read(path: &Path, root: &Path) -> Result<Result<Document, Trouble>, ProjectEr
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Err(Trouble::Damaged("it is empty".into())));
     }
-    // The version first: a newer format may not fit this program's idea of the rest.
+    // The version first: a newer format may not match the structure here.
     let value: Value = match serde_json::from_slice(&bytes) {
         Ok(value) => value,
         Err(error) => return Ok(Err(Trouble::Damaged(error.to_string()))),
@@ -308,8 +309,8 @@ pub(super) fn set_damaged_aside(root: &Path) -> Result<(), ProjectError> {
     }
 }
 
-/// Writes `project.json` so that it survives a power cut. The version before becomes `project.json.bak`. There is a
-/// whole `project.json` at every moment.
+/// Writes `project.json` so that it survives a power failure. The previous version becomes `project.json.bak`. A
+/// complete `project.json` exists at every moment.
 pub(super) fn save(root: &Path, document: &Document) -> Result<(), ProjectError> {
     let path = root.join(FILE);
     let fail = || ProjectError::io("write", &path);
@@ -331,23 +332,23 @@ fn keep_previous(root: &Path) -> std::io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // A second name costs nothing; file systems without hard links get a copy.
+    // A hard link costs nothing; file systems without hard links get a copy.
     files::hard_link(&path, &backup).or_else(|_| {
         files::copy(&path, &backup, Durability::Renamed).map_err(|failed| failed.error)
     })
 }
 
-/// The paths of `project.json` and its companions, for those who look into a folder.
+/// Whether a name is that of `project.json` or a file beside it.
 pub(super) fn is_document_file(name: &str) -> bool {
     FILES.contains(&name)
 }
 
-/// `project.json` and the version before it.
+/// `project.json` and its previous version.
 pub(super) fn files(root: &Path) -> [PathBuf; 2] {
     [root.join(FILE), root.join(BACKUP)]
 }
 
-/// `project.json` in `root`.
+/// The path of `project.json` in `root`.
 pub(super) fn path(root: &Path) -> PathBuf {
     root.join(FILE)
 }

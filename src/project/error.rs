@@ -1,4 +1,4 @@
-//! What can go wrong with a project, in sentences for its owner.
+//! Errors of projects, as sentences for users.
 
 use std::path::PathBuf;
 
@@ -18,28 +18,28 @@ pub enum ProjectError {
     /// Cancelled by the user.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
-    /// A value that no project can have, which would make it unreadable.
+    /// A value that would make the project unreadable.
     #[error("this cannot be kept in the project: {0}")]
     Impossible(String),
-    /// No folder on every system could have this name.
+    /// A name that is not valid for a folder on every system.
     #[error("“{name}” cannot be the name of a class: {reason}")]
     BadClassName {
         /// What was typed.
         name: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// Two names that a file system would confuse.
+    /// A name that a file system would confuse with an existing one.
     #[error(
         "there is a class “{other}” already, and some systems would take “{name}” for the same folder; choose another name"
     )]
     ClassClash {
-        /// The name asked for.
+        /// The requested name.
         name: ClassName,
-        /// The name that is there.
+        /// The existing name.
         other: String,
     },
-    /// Two classes that were to be added at once have names that some file system would take for the same.
+    /// Two names of new classes that a file system would confuse.
     #[error(
         "“{other}” and “{name}” cannot both be added: some systems would take them for the same folder; choose other names, none was added"
     )]
@@ -49,46 +49,46 @@ pub enum ProjectError {
         /// The earlier of the two.
         other: ClassName,
     },
-    /// A class was to get the name of another one.
+    /// A class cannot be renamed to the name of another one.
     #[error(
         "there is a class “{other}” already; choose another name, or merge “{from}” into “{other}”"
     )]
     NameTaken {
         /// The class that was to be renamed.
         from: ClassName,
-        /// The class that has the name, or one that some systems take for it.
+        /// The class with that name, or with one that some systems treat as equal.
         other: ClassName,
     },
-    /// A class was to be merged into itself.
+    /// A class cannot be merged into itself.
     #[error("“{name}” cannot be merged into itself; name two classes")]
     MergeIntoItself {
         /// Its name.
         name: ClassName,
     },
-    /// A class that the project does not have.
+    /// The project does not have this class.
     #[error("there is no class “{name}” in this project (any more)")]
     NoSuchClass {
         /// Its name.
         name: ClassName,
     },
-    /// A source that the project does not have.
+    /// The project does not have this source.
     #[error("there is no source “{id}” in this project (any more)")]
     NoSuchSource {
-        /// What was asked for.
+        /// The identity.
         id: String,
     },
-    /// Somebody else has the project.
+    /// Another process has the project.
     #[error("the project “{path}” is open in another Salamander; close it there first")]
     Locked {
         /// The project's folder.
         path: PathBuf,
     },
-    /// The project may only be looked at.
+    /// The project is open for reading only.
     #[error("the project “{path}” is open for looking only: {}", refusal(*access))]
     ReadOnly {
         /// The project's folder.
         path: PathBuf,
-        /// What may be done with it.
+        /// How it may be used.
         access: Access,
     },
     /// The folder is not where it was when it was opened.
@@ -99,17 +99,17 @@ pub enum ProjectError {
         /// The project's folder.
         path: PathBuf,
     },
-    /// Something of the project's own is a link.
+    /// A file or folder of the project is a link.
     #[error(
         "“{link}” is a link to “{target}”, and a project's own files and folders may not be links; replace it by what it leads to"
     )]
     Linked {
         /// The link.
         link: PathBuf,
-        /// What it leads to.
+        /// Its target.
         target: PathBuf,
     },
-    /// A class folder is a link, and nobody said that it may be followed.
+    /// A class folder is a link that the user has not agreed to follow.
     #[error(
         "in the project “{root}” links in the place of class folders are not followed unasked: {}; replace them by folders, or have them followed for reading",
         named(links)
@@ -117,35 +117,35 @@ pub enum ProjectError {
     LinkedClass {
         /// The project's folder.
         root: PathBuf,
-        /// Those that nobody agreed to.
+        /// The links without the user's agreement.
         links: Vec<FollowedLink>,
     },
-    /// Written by a later version of the program.
+    /// The project was written by a later version of the program.
     #[error(
         "the project “{path}” was made by a newer Salamander (format {found}, this one knows up to {known}); update Salamander to open it"
     )]
     NewerSchema {
         /// The project's folder.
         path: PathBuf,
-        /// Its format.
+        /// Its format version.
         found: u64,
-        /// The latest format known here.
+        /// The latest format version known here.
         known: u64,
     },
-    /// `project.json` cannot be understood and there is no earlier version of it.
+    /// `project.json` is damaged and has no backup.
     #[error(
         "“{path}” is damaged ({reason}) and there is no earlier version beside it; move it away and create a project in this folder to keep its classes and frames"
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// There is no folder.
+    /// The folder does not exist.
     #[error("there is no such folder: “{path}”")]
     NoFolder {
-        /// What was named.
+        /// The path.
         path: PathBuf,
     },
     /// The folder is no project.
@@ -154,7 +154,7 @@ pub enum ProjectError {
         /// The folder.
         path: PathBuf,
     },
-    /// The folder holds classes but no `project.json`.
+    /// The folder contains classes but no `project.json`.
     #[error(
         "“{path}” has class folders but no project.json; create a project in this folder to take them over"
     )]
@@ -162,29 +162,29 @@ pub enum ProjectError {
         /// The folder.
         path: PathBuf,
     },
-    /// A new project was asked for where one is.
+    /// The folder already contains a project.
     #[error("“{path}” is a Salamander project already; open it instead")]
     AlreadyAProject {
         /// The folder.
         path: PathBuf,
     },
-    /// A new project was asked for in a folder with other things in it.
+    /// The folder for a new project is not empty.
     #[error(
         "“{path}” is not empty (there is “{found}”); choose an empty folder for the new project"
     )]
     NotEmpty {
         /// The folder.
         path: PathBuf,
-        /// One of the things in it.
+        /// Something in it.
         found: String,
     },
-    /// A path that does not lead to a frame of the project.
+    /// A path that is not that of a frame of the project.
     #[error("“{path}” is no frame of this project")]
     NotAFrame {
         /// The path as given.
         path: String,
     },
-    /// Percentages that leave nothing to train on.
+    /// Percentages that leave too few frames for training.
     #[error(
         "{validation} % for validation and {testing} % for testing leave too little to train on; together they may be at most 90 %"
     )]
@@ -197,13 +197,13 @@ pub enum ProjectError {
 }
 
 impl ProjectError {
-    /// Whether the disk is full, or the user's part of it.
+    /// Whether the disk or the user's quota is full.
     pub(super) fn is_full(&self) -> bool {
         use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         matches!(self, Self::File(FileError { error, .. }) if matches!(error.kind(), StorageFull | QuotaExceeded))
     }
 
-    /// For `map_err`: a [`ProjectError::File`] about `path`.
+    /// For `map_err`: a [`ProjectError::File`] for `path`.
     pub(super) fn io(
         action: &'static str,
         path: &std::path::Path,

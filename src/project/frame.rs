@@ -1,11 +1,11 @@
-//! Frames: images in class folders, and the snapshot of all of them.
+//! Frames: images in class folders, and a snapshot of all of them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::{ClassName, Project, SourceId};
 
-/// Where a frame lies: in a class folder or in `unsorted/`, which is no class.
+/// The label of a frame: its class folder, or `unsorted/`, which is not a class.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
     /// In `classes/<name>/`.
@@ -32,7 +32,7 @@ pub struct Frame {
     pub path: String,
     /// Its label.
     pub label: Label,
-    /// Its source, from the name; `None` for a file that was put there by hand.
+    /// Its source, from the name; `None` for a file that was added by hand.
     pub source: Option<SourceId>,
     /// Its timestamp in seconds, from the name.
     pub time_secs: Option<f64>,
@@ -45,14 +45,14 @@ impl Frame {
         project.abs(&self.path)
     }
 
-    /// The file's name alone.
+    /// The file's name without folders.
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.path.rsplit('/').next().unwrap_or(&self.path)
     }
 }
 
-/// A snapshot of all frames: by class in the user's order, then unsorted; within one label by source and time.
+/// A snapshot of all frames: by class in the user's order, then unsorted; within a label by source and time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frames {
     /// The frames.
@@ -65,7 +65,7 @@ impl Frames {
     pub fn counts(&self) -> HashMap<Label, usize> {
         let mut counts = HashMap::new();
         let mut rest = self.list.as_slice();
-        // Frames of one label follow each other, so that a label is copied once, not once a frame.
+        // Frames of one label are consecutive, so a label is copied once instead of for each frame.
         while let Some(first) = rest.first() {
             let same = rest.iter().take_while(|f| f.label == first.label).count();
             *counts.entry(first.label.clone()).or_insert(0) += same;
@@ -74,7 +74,7 @@ impl Frames {
         counts
     }
 
-    /// How many frames have this label.
+    /// The number of frames with this label.
     #[must_use]
     pub fn count(&self, label: &Label) -> usize {
         self.list.iter().filter(|f| f.label == *label).count()

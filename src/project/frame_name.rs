@@ -1,43 +1,43 @@
-//! The file name of a frame, which carries its source and its timestamp.
+//! The file name of a frame, which contains its source and its timestamp.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::SourceId;
 
-/// Longest file name in bytes. File systems allow 255; the rest is kept for `~2`, `.part` and the like.
+/// Longest file name in bytes. File systems allow 255; the rest is reserved for `~2`, `.part` and similar endings.
 const MAX_BYTES: usize = 240;
 
-/// Hexadecimal digits of an id: 128 bits.
+/// Number of hexadecimal digits of an identity: 128 bits.
 pub(super) const ID_DIGITS: usize = 32;
 
-/// Hexadecimal digits of an id in names from earlier versions: 32 bits.
+/// Number of hexadecimal digits of an identity in names of earlier versions: 32 bits.
 pub(super) const LEGACY_DIGITS: usize = 8;
 
-/// Stands for a timestamp in the name of a photo.
+/// Used instead of a timestamp in the name of a photo.
 const PHOTO: &str = "photo";
 
 /// The parts of a frame's file name: `<stem>-<source>_<seconds>_<id>.jpg`, for a photo
 /// `<stem>-<source>_photo_<id>.<ext>`. `<source>` and `<id>` have [`ID_DIGITS`] hexadecimal digits, or
-/// [`LEGACY_DIGITS`] where an earlier version made them; both are read.
+/// [`LEGACY_DIGITS`] in names of earlier versions; both are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FrameName {
-    /// Readable part, from the source's name; carries no meaning.
+    /// Readable part, from the source's name, without meaning.
     pub stem: String,
     /// The source.
     pub source: SourceId,
     /// Seconds from the start of the video, to the microsecond; `None` for a photo.
     pub time_secs: Option<f64>,
-    /// Hexadecimal digits from source, time and width (photo: from its bytes, see [`super::ContentId`]), so
-    /// that extracting again finds what is there already.
+    /// Hexadecimal digits of a hash of source, time and width (for a photo, of its bytes, see [`super::ContentId`]),
+    /// so that extracting again finds existing frames.
     pub id: String,
-    /// The extension, lower case.
+    /// The extension in lower case.
     pub extension: String,
 }
 
 impl FrameName {
-    /// Reads a file name; `None` when it was not made by Salamander. What file managers append to a copy
-    /// (`… (2).jpg`, `… copy.jpg`) and Salamander on a collision (`…~2.jpg`) is passed over.
+    /// Parses a file name; `None` if Salamander did not make it. Endings that file managers append to a copy (`…
+    /// (2).jpg`, `… copy.jpg`), and Salamander on a collision (`…~2.jpg`), are ignored.
     #[must_use]
     pub fn parse(file_name: &str) -> Option<Self> {
         let parts = Parts::of(file_name)?;
@@ -50,8 +50,8 @@ impl FrameName {
         })
     }
 
-    /// The file name. Characters that some file system refuses are replaced in the stem, and the stem is
-    /// shortened so that the name fits every file system.
+    /// The file name. In the stem, characters that some file system refuses are replaced, and it is shortened so that
+    /// the name is valid on every file system.
     #[must_use]
     pub fn to_file_name(&self) -> String {
         let time = match self.time_secs {
@@ -64,7 +64,7 @@ impl FrameName {
     }
 }
 
-/// What a file name says, without copies of its texts: a scan reads tens of thousands of names.
+/// A parsed file name that borrows its text: a scan reads tens of thousands of names.
 pub(super) struct Parts<'a> {
     stem: &'a str,
     /// The source.
@@ -118,7 +118,7 @@ fn clean_stem(stem: &str, max_bytes: usize) -> String {
         .collect();
     let clean = clean.trim_start_matches(|c: char| c == '.' || c.is_whitespace());
     let mut kept = String::new();
-    // Whole characters as people see them, so that an accent or an emoji is never cut in two.
+    // Grapheme by grapheme, so that accents and emojis are never split.
     for grapheme in clean.graphemes(true) {
         if kept.len() + grapheme.len() > max_bytes {
             break;
@@ -131,7 +131,7 @@ fn clean_stem(stem: &str, max_bytes: usize) -> String {
     kept
 }
 
-/// `12.500000`: digits, a point and exactly six decimals.
+/// Parses a time such as `12.500000`: digits, a point and exactly six decimals.
 fn parse_time(text: &str) -> Option<f64> {
     let (whole, micros) = text.split_once('.')?;
     let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
@@ -141,7 +141,7 @@ fn parse_time(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// Lower-case hexadecimal digits, as many as an id has.
+/// Whether a text consists of as many lower-case hexadecimal digits as an identity has.
 pub(super) fn is_hex(text: &str) -> bool {
     matches!(text.len(), LEGACY_DIGITS | ID_DIGITS) && text.bytes().all(is_hex_digit)
 }

@@ -1,4 +1,4 @@
-//! The open project: making, opening, and what `project.json` remembers.
+//! The handle of an open project: creating, opening, and the contents of `project.json`.
 
 use std::collections::HashSet;
 use std::io::ErrorKind;
@@ -21,44 +21,44 @@ use super::links::confined;
 use super::lock::{self, ProjectLock};
 use super::{Class, FrameName, Label, ProjectError, Source, SourceId};
 
-/// Folders of a project that are made with it.
+/// Folders that are created with a project.
 const FOLDERS: [&str; 2] = ["classes", UNSORTED];
 
-/// Files that systems put into any folder, and that do not make it any less empty.
+/// Files that systems create in any folder; a folder with these counts as empty.
 const CLUTTER: [&str; 4] = [".DS_Store", "Thumbs.db", "desktop.ini", ".directory"];
 
 /// An open project. All methods take `&self`; share it in an `Arc`.
 pub struct Project {
     root: PathBuf,
     document: Mutex<Document>,
-    /// Held while `project.json` is written, so that reading `document` never waits for the disk.
+    /// Locked while `project.json` is written, so that reading `document` never waits for the disk.
     saving: Mutex<()>,
-    /// Held while class folders or frames are moved: one change at a time.
+    /// Locked while class folders or frames are moved: one change at a time.
     changing: Mutex<()>,
     notices: Mutex<Vec<String>>,
-    /// What scans have said already: a folder is scanned again and again, its oddities are reported once.
+    /// Warnings already given: folders are scanned repeatedly, but each anomaly is reported once.
     told: Mutex<HashSet<String>>,
     counters: Counters,
     pub(super) access: Access,
-    /// Where runs are made, if not in the project.
+    /// Where runs are created, if not in the project.
     pub(super) runs: Option<PathBuf>,
     /// Held for [`Access::Full`].
     lock: Option<ProjectLock>,
-    /// Whether a change that had begun before the project was opened waits for room on the disk.
+    /// Whether a change that was pending when the project was opened waits for free disk space.
     waits_for_room: AtomicBool,
 }
 
 impl Project {
-    /// Whether the folder `root` holds a project, be it one that has to be recovered.
+    /// Whether the folder `root` contains a project, even if it has to be recovered.
     #[must_use]
     pub fn is_at(root: &Path) -> bool {
         document::exists(root)
     }
 
-    /// Makes a new project in the folder `root` and opens it. The folder must be empty or not exist, or hold
-    /// nothing but `classes/` (and `unsorted/`), whose class folders then become the project's.
+    /// Creates a new project in the folder `root` and opens it. The folder must be empty or not exist, or contain only
+    /// `classes/` (and `unsorted/`), whose class folders then become classes of the project.
     ///
-    /// An empty `name` means the folder's name.
+    /// If `name` is empty, the folder's name is used.
     pub fn create(root: &Path, name: &str) -> Result<Self, ProjectError> {
         let root = absolute(root)?;
         if document::exists(&root) {
@@ -77,16 +77,16 @@ impl Project {
             "" => folder_name().unwrap_or_else(|| "Project".to_owned()),
             name => name.to_owned(),
         };
-        // Last, so that whatever happens before leaves a folder in which the same can be tried again.
+        // Written last, so that after a failure the same folder can be used again.
         let document = Document::new(&name);
         document::save(&root, &document)?;
         Self::ready(root, document, lock, None)
     }
 
-    /// Whether [`Project::create`] can make a project in the folder `root`; changes nothing on disk.
+    /// Checks that [`Project::create`] can create a project in the folder `root`; changes nothing on disk.
     ///
     /// # Errors
-    /// [`ProjectError::AlreadyAProject`], [`ProjectError::NotEmpty`], or that the folder cannot be read.
+    /// [`ProjectError::AlreadyAProject`], [`ProjectError::NotEmpty`], or the folder cannot be read.
     pub fn check_new(root: &Path) -> Result<(), ProjectError> {
         let root = absolute(root)?;
         if document::exists(&root) {
@@ -100,23 +100,23 @@ impl Project {
 
     /// Opens the project in the folder `root` and takes the lock on it.
     ///
-    /// On a disk or in a folder that cannot be written it is opened for looking, see [`Project::access`].
+    /// On a read-only disk or in a read-only folder it is opened for reading, see [`Project::access`].
     ///
-    /// Finishes what a killed process had begun, clears its temporary files away, and follows what was done
-    /// to the class folders meanwhile; [`Project::take_notices`] says what the user should know of that.
+    /// Completes a change interrupted by a kill, removes temporary files, and follows changes made to the class
+    /// folders meanwhile; [`Project::take_notices`] returns what the user should know of that.
     pub fn open(root: &Path) -> Result<Self, ProjectError> {
-        // Before the lock: a folder that cannot be opened must stay untouched.
+        // Before the lock: a folder that cannot be opened must not be changed.
         let root = confined(root)?;
         document::load(&root)?;
         let Taken::Full(lock) = access::take(&root)? else {
             return Self::read(root, Access::ReadOnly);
         };
-        // Again with the lock: another process may have written in between.
+        // Read again with the lock: another process may have written in between.
         let Loaded { document, notice } = document::load(&root)?;
         if notice.is_some() {
             document::set_damaged_aside(&root)?;
             match document::save(&root, &document) {
-                // The version before stays what is read.
+                // The previous version, which was read, stays in use.
                 Err(error) if error.is_full() => log::warn!("{error}"),
                 other => other?,
             }
@@ -157,7 +157,7 @@ impl Project {
         }
     }
 
-    /// Warns of something in the folders unless that was said since the project was opened.
+    /// Warns of something in the folders, unless that warning was given since the project was opened.
     pub(super) fn tell_once(&self, work: &Work, text: String) {
         if locked(&self.told).insert(text.clone()) {
             work.warn(text);
@@ -170,13 +170,13 @@ impl Project {
         &self.root
     }
 
-    /// The name shown to the user.
+    /// The name shown to users.
     #[must_use]
     pub fn name(&self) -> String {
         self.document().name.clone()
     }
 
-    /// Changes the name shown to the user; the folder keeps its own.
+    /// Changes the name shown to users; the folder keeps its name.
     pub fn set_name(&self, name: &str) -> Result<(), ProjectError> {
         self.update(|document| {
             name.trim().clone_into(&mut document.name);
@@ -184,13 +184,13 @@ impl Project {
         })
     }
 
-    /// When the project was made, RFC 3339; empty if nobody knows.
+    /// When the project was created, RFC 3339; empty if unknown.
     #[must_use]
     pub fn created(&self) -> String {
         self.document().created.clone()
     }
 
-    /// What the user should know about opening, a sentence each; each is reported once.
+    /// Remarks from opening the project, a sentence each; each is returned once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut *locked(&self.notices))
@@ -225,7 +225,7 @@ impl Project {
         document.sources.iter().any(|s| s.item.id == *id)
     }
 
-    /// Adds a source or replaces the one with the same id, in its place.
+    /// Adds a source, or replaces the one with the same identity.
     pub fn put_source(&self, source: Source) -> Result<(), ProjectError> {
         self.update(|document| {
             match document.sources.iter_mut().find(|s| s.item.id == source.id) {
@@ -236,7 +236,7 @@ impl Project {
         })
     }
 
-    /// Changes a source in its place; `false` when the project does not have it (any more).
+    /// Changes a source; `false` if the project does not have it.
     pub fn change_source(
         &self,
         id: &SourceId,
@@ -252,7 +252,7 @@ impl Project {
         })
     }
 
-    /// Forgets a source; its frames stay.
+    /// Removes a source; its frames stay.
     pub fn remove_source(&self, id: &SourceId) -> Result<(), ProjectError> {
         self.update(|document| {
             document.sources.retain(|s| s.item.id != *id);
@@ -260,7 +260,7 @@ impl Project {
         })
     }
 
-    /// A setting stored in `project.json` under `key`; the default when absent or unreadable.
+    /// A setting stored in `project.json` under `key`; the default if it is missing or invalid.
     #[must_use]
     pub fn setting<T: DeserializeOwned + Default>(&self, key: &str) -> T {
         let Some(value) = self.stored_setting(key) else {
@@ -287,7 +287,7 @@ impl Project {
         })
     }
 
-    /// The folder in which frames with this label lie.
+    /// The folder of frames with this label.
     #[must_use]
     pub fn label_dir(&self, label: &Label) -> PathBuf {
         self.abs(&label_path(label))
@@ -299,19 +299,19 @@ impl Project {
         format!("{}/{}", label_path(label), name.to_file_name())
     }
 
-    /// The full path of a path relative to the root with `/`.
+    /// The full path for a path relative to the root, separated by `/`.
     #[must_use]
     pub fn abs(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
 
-    /// `cache/`: everything in it can be deleted.
+    /// The folder `cache/`, whose contents can be deleted at any time.
     #[must_use]
     pub fn cache_dir(&self) -> PathBuf {
         self.root.join("cache")
     }
 
-    /// `runs/`, or the folder that it was [opened to train](Self::open_to_train) into.
+    /// The folder `runs/`, or the one given to [`open_to_train`](Self::open_to_train).
     #[must_use]
     pub fn runs_dir(&self) -> PathBuf {
         self.runs.clone().unwrap_or_else(|| self.root.join("runs"))
@@ -323,7 +323,7 @@ impl Project {
         self.root.join("exports")
     }
 
-    /// Says if the project's folder is gone. To be asked before anything is made in it.
+    /// An error if the project's folder does not exist any more. To be called before anything is created in it.
     pub fn check_there(&self) -> Result<(), ProjectError> {
         if is_there(&self.root) {
             Ok(())
@@ -334,7 +334,7 @@ impl Project {
         }
     }
 
-    /// What became of a piece of work on the project: where the project is gone, that is why it failed.
+    /// The outcome of work on the project; if the project is gone, that is returned as the cause of a failure.
     pub fn blame<T, E: From<ProjectError>>(&self, outcome: Result<T, E>) -> Result<T, E> {
         outcome.or_else(|error| {
             self.check_there()?;
@@ -342,19 +342,19 @@ impl Project {
         })
     }
 
-    /// Makes a folder in the project, with those above it that are missing; never the project's own.
+    /// Creates a folder in the project, with missing parents, but never the project's own folder.
     pub fn make_dir(&self, dir: &Path) -> Result<(), ProjectError> {
         self.check_writable()?;
         make_dir(&self.root, dir)
     }
 
-    /// A look at what `project.json` holds. Hold it briefly.
+    /// Locks the contents of `project.json` for reading. Hold it briefly.
     pub(super) fn document(&self) -> MutexGuard<'_, Document> {
         locked(&self.document)
     }
 
-    /// Keeps others from moving frames and class folders; an error if the project may not be changed or is gone. What waits
-    /// for room on the disk since the project was opened is done first.
+    /// Begins a change, so that no other moves frames or class folders; an error if the project may not be changed or
+    /// is gone. A change that waits for free disk space is completed first.
     pub(super) fn begin_change(&self) -> Result<MutexGuard<'_, ()>, ProjectError> {
         let change = self.begin_deletion()?;
         if self.waits_for_room() {
@@ -363,13 +363,13 @@ impl Project {
         Ok(change)
     }
 
-    /// The same for what makes room: that waits for nothing.
+    /// Begins a change that frees space, which does not wait for anything.
     pub(super) fn begin_deletion(&self) -> Result<MutexGuard<'_, ()>, ProjectError> {
         self.check_writable()?;
         Ok(self.hold_still())
     }
 
-    /// Whether a change that had begun before the project was opened waits for room on the disk.
+    /// Whether a change that was pending when the project was opened waits for free disk space.
     pub(super) fn waits_for_room(&self) -> bool {
         self.waits_for_room.load(Ordering::Relaxed)
     }
@@ -378,7 +378,7 @@ impl Project {
         self.waits_for_room.store(waits, Ordering::Relaxed);
     }
 
-    /// Keeps others from moving frames and class folders while one looks at them.
+    /// Prevents others from moving frames and class folders while they are read.
     pub(super) fn hold_still(&self) -> MutexGuard<'_, ()> {
         locked(&self.changing)
     }
@@ -392,17 +392,17 @@ impl Project {
         locked(&self.saving)
     }
 
-    /// What operations are counted in ([`super::Costs`]).
+    /// The counters of operations ([`super::Costs`]).
     pub(super) fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Says something about opening, see [`Project::take_notices`].
+    /// Adds a remark from opening the project, see [`Project::take_notices`].
     pub(super) fn notice(&self, notice: String) {
         locked(&self.notices).push(notice);
     }
 
-    /// Changes what `project.json` holds, on disk first; on an error nothing has changed.
+    /// Changes the contents of `project.json`, on disk first; after an error nothing has changed.
     pub(super) fn update<R>(
         &self,
         change: impl FnOnce(&mut Document) -> Result<R, ProjectError>,
@@ -412,7 +412,7 @@ impl Project {
         let mut next = before.clone();
         let result = change(&mut next)?;
         if next != before {
-            // Opening refuses such a project.
+            // Opening would refuse such a project.
             if let Some(fault) = next.fault() {
                 return Err(ProjectError::Impossible(fault));
             }
@@ -433,13 +433,13 @@ impl std::fmt::Debug for Project {
     }
 }
 
-/// Whether a project is in the folder `root`, now. A drive that was unplugged may leave an empty folder where it was.
+/// Whether there is a project in the folder `root` now. A disconnected drive may leave an empty folder behind.
 #[must_use]
 pub fn is_there(root: &Path) -> bool {
     document::files(root).iter().any(files::is_file)
 }
 
-/// [`Project::make_dir`] for those who have no handle on the project any more.
+/// [`Project::make_dir`] for callers without a handle.
 pub fn make_dir(root: &Path, dir: &Path) -> Result<(), ProjectError> {
     if !is_there(root) {
         return Err(ProjectError::Gone {
@@ -449,7 +449,7 @@ pub fn make_dir(root: &Path, dir: &Path) -> Result<(), ProjectError> {
     Ok(files::make_dirs(root, dir)?)
 }
 
-/// `classes/<name>` or `unsorted`.
+/// The relative path of a label's folder: `classes/<name>` or `unsorted`.
 pub(super) fn label_path(label: &Label) -> String {
     match label {
         Label::Class(name) => format!("classes/{name}"),
@@ -457,17 +457,17 @@ pub(super) fn label_path(label: &Label) -> String {
     }
 }
 
-/// The values behind these locks are replaced whole, so they are sound even after a panic elsewhere.
+/// Values behind these locks are replaced as a whole, so they are valid even after a panic elsewhere.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does not depend on the working folder later on.
+/// The absolute path, which does not depend on later changes of the working directory.
 pub(super) fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
     std::path::absolute(root).map_err(ProjectError::io("find", root))
 }
 
-/// A folder for a new project holds nothing, or class folders only.
+/// Checks that a folder for a new project is empty, or contains only class folders.
 fn check_free(root: &Path) -> Result<(), ProjectError> {
     for entry in files::read_dir(root).map_err(ProjectError::io("read", root))? {
         let entry = entry.map_err(ProjectError::io("read", root))?;
@@ -487,7 +487,7 @@ fn check_free(root: &Path) -> Result<(), ProjectError> {
     Ok(())
 }
 
-/// Removes a file; it being gone already is fine.
+/// Removes a file, unless it is already gone.
 pub(super) fn remove_file(path: &Path) -> Result<(), ProjectError> {
     match files::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! Undo and redo of what the user does to frames and classes.
+//! Undo and redo of changes by the user.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use crate::jobs::Work;
 use super::change::{Change, ChangeText, Done, Outcome, perform, take_back};
 use super::{Project, ProjectError, SourceId};
 
-/// Changes that are kept; older ones can no longer be undone.
+/// The most changes that can be undone.
 const MAX_CHANGES: usize = 500;
 
 #[derive(Debug, Clone)]
@@ -16,16 +16,17 @@ struct Entry {
     done: Done,
 }
 
-/// What would be taken back next.
+/// The change that would be undone next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UndoStep {
-    /// What it is, to follow the word "Undo".
+    /// Its description, to follow the word "Undo".
     pub text: ChangeText,
-    /// Of an import, the sources that it made: all their frames go with it, also those extracted later.
+    /// For an import, the sources that it created: all their frames are removed with it, including those extracted
+    /// later.
     pub sources: HashSet<SourceId>,
 }
 
-/// The changes made so far and those taken back. It lives as long as the window; what it did is on disk.
+/// The changes that can be undone and redone. It exists in memory only; their effects are on disk.
 #[derive(Debug, Default)]
 pub struct History {
     undo: Vec<Entry>,
@@ -33,9 +34,9 @@ pub struct History {
 }
 
 impl History {
-    /// Does something and remembers how to take it back. What was taken back before can no longer be redone.
+    /// Does a change and records how to undo it. Undone changes can no longer be redone.
     ///
-    /// Also after an error (a full disk, cancelling) what was done until then is remembered.
+    /// After an error (a full disk, a cancellation) the part that was done is recorded, too.
     pub fn apply(
         &mut self,
         project: &Project,
@@ -58,8 +59,8 @@ impl History {
         end.map(|()| outcome)
     }
 
-    /// Takes the last change back; `None` when there is none. Frames that are gone meanwhile are named in a
-    /// warning, the others go back.
+    /// Undoes the last change; `None` if there is none. Frames that no longer exist are listed in a warning, the
+    /// others are restored.
     pub fn undo(
         &mut self,
         project: &Project,
@@ -72,7 +73,7 @@ impl History {
             Ok(back) => {
                 self.follow(&back.astray);
                 let Entry { mut change, .. } = entry;
-                // Redo finds the frames where undo has put them.
+                // Redo finds the frames where undo has moved them.
                 if let Change::Relabel { frames, .. }
                 | Change::Trash { frames }
                 | Change::Restore { frames } = &mut change
@@ -88,14 +89,14 @@ impl History {
                 Ok(Some(Outcome { moved: back.moved }))
             }
             Err(error) => {
-                // Nothing is lost by trying again: what went back already is then passed over.
+                // Trying again does no harm: frames already restored are skipped.
                 self.undo.push(entry);
                 Err(error)
             }
         }
     }
 
-    /// Does again what was taken back last; `None` when there is nothing.
+    /// Redoes the change undone last; `None` if there is none.
     pub fn redo(
         &mut self,
         project: &Project,
@@ -120,13 +121,13 @@ impl History {
         }
     }
 
-    /// Forgets the removals of frames, which cannot be taken back once the trash has been emptied.
+    /// Removes removals of frames from the history, which cannot be undone after the trash was emptied.
     pub fn forget_removals(&mut self) {
         self.undo
             .retain(|entry| !matches!(entry.change, Change::Trash { .. }));
     }
 
-    /// Forgets frames that were deleted from the trash (paths below `trash/`): their removal cannot be taken back.
+    /// Removes frames that were deleted from the trash (paths relative to `trash/`) from the history.
     pub fn forget_deleted(&mut self, frames: &[String]) {
         let deleted: HashSet<&str> = frames.iter().map(String::as_str).collect();
         self.undo.retain_mut(|entry| match &mut entry.done {
@@ -138,18 +139,18 @@ impl History {
         });
     }
 
-    /// What [`History::undo`] would take back, to follow the word "Undo".
+    /// The description of the change that [`History::undo`] would undo, to follow the word "Undo".
     #[must_use]
     pub fn undo_text(&self) -> Option<ChangeText> {
         self.undo.last().map(|entry| entry.change.text())
     }
 
-    /// The same with the sources that an undo would take along.
+    /// The same with the sources that an undo would remove.
     #[must_use]
     pub fn undo_step(&self) -> Option<UndoStep> {
         let change = &self.undo.last()?.change;
         let sources = match change {
-            // What was added one by one has all that it came with from the beginning.
+            // Images added one by one were complete from the beginning.
             Change::Import {
                 record,
                 predictions: 0,
@@ -163,13 +164,13 @@ impl History {
         })
     }
 
-    /// What [`History::redo`] would do again, to follow the word "Redo".
+    /// The description of the change that [`History::redo`] would redo, to follow the word "Redo".
     #[must_use]
     pub fn redo_text(&self) -> Option<ChangeText> {
         self.redo.last().map(|entry| entry.change.text())
     }
 
-    /// Frames that could not go back to exactly where they were: older changes look for them where they are.
+    /// Updates older changes for misplaced frames, so that they find them at their actual paths.
     fn follow(&mut self, astray: &[(String, String)]) {
         for (wanted, actual) in astray {
             for entry in &mut self.undo {
@@ -306,7 +307,7 @@ mod tests {
             assert_eq!(of_source(&desk), to);
             desk.undo();
         }
-        // What it has already is no change, and what is not there is an error.
+        // An unchanged class is no change; a missing one is an error.
         desk.apply(Change::SetSourceClass {
             sources: vec![id.clone()],
             class: Some(class("cat")),
@@ -371,7 +372,7 @@ mod tests {
         desk.redo();
         assert_eq!((desk.state(), classes(&desk)), (after, vec![None, None]));
 
-        // One that is not there stops all of it.
+        // A missing source prevents the whole change.
         let change = Change::SetSourceClass {
             sources: vec![ids[0].clone(), SourceId::from_hex("ffffffff").unwrap()],
             class: Some(class("cat")),
@@ -494,7 +495,7 @@ mod tests {
         assert_eq!(desk.work.take_warnings().len(), 1);
         let a = desk.project.abs("classes/a/3~2.jpg");
         assert_eq!(fs::read_to_string(a).unwrap(), "unsorted/3.jpg");
-        // The change before finds the frame under the name that undo had to give it.
+        // The previous change finds the frame under the name that undo had to give it.
         desk.undo();
         let back = fs::read_to_string(desk.project.abs("unsorted/3.jpg")).unwrap();
         assert_eq!(back, "unsorted/3.jpg");

@@ -1,4 +1,4 @@
-//! Identities of 128 bits, written as 32 lower-case hex digits.
+//! Identities of 128 bits, written as 32 lower-case hexadecimal digits.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Id128(u128);
 
 impl Id128 {
-    /// What a hasher has come to.
+    /// The identity from a hasher's result.
     pub(crate) fn of_hasher(hasher: &blake3::Hasher) -> Self {
         let mut bytes = [0; 16];
         hasher.finalize_xof().fill(&mut bytes);
         Self(u128::from_be_bytes(bytes))
     }
 
-    /// The beginning of a whole hash.
+    /// The identity from a complete hash.
     pub(crate) fn of_hash(hash: &[u8; 32]) -> Self {
         let (bytes, _) = hash.as_chunks::<16>();
         Self(u128::from_be_bytes(*bytes.first().unwrap_or(&[0; 16])))

@@ -1,4 +1,4 @@
-//! What an import did to a project, and taking it back.
+//! The record of an import, and undoing it.
 
 use std::collections::HashSet;
 
@@ -11,68 +11,67 @@ use super::document::Pending;
 use super::moves::Target;
 use super::{Class, ClassName, Frame, Label, Project, ProjectError, Source, SourceId};
 
-/// What an import did, enough to take it back.
+/// Everything that an import did, as needed to undo it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImportRecord {
-    /// Sources that it made. All their frames are the import's, also those extracted later.
+    /// Sources that it created. All their frames belong to the import, including those extracted later.
     pub sources: Vec<SourceId>,
-    /// Sources that it changed, as they were before.
+    /// Sources that it changed, in their former state.
     pub changed: Vec<Source>,
-    /// Frames that it wrote for sources that were there before; paths relative to the project's root.
+    /// Frames that it wrote for existing sources; paths relative to the project's root.
     pub frames: Vec<String>,
     /// Old and new path of each frame that it moved to another label or to the trash.
     pub moved: Vec<(String, String)>,
-    /// Classes that it made.
+    /// Classes that it created.
     pub classes: Vec<ClassName>,
-    /// What it wrote for `sources`, unless that was very much: while nothing else has happened to them, their frames need
-    /// not be looked for in the whole project.
+    /// The frames that it wrote for `sources`, unless they are very many: as long as nothing else happened to them,
+    /// they need not be searched for in the whole project.
     pub written: Vec<WrittenSource>,
 }
 
-/// A source that an import made, as the import left it.
+/// A source that an import created, in the state after the import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WrittenSource {
     /// The source.
     pub source: Source,
-    /// All frames that it had; paths relative to the project's root.
+    /// All its frames; paths relative to the project's root.
     pub frames: Vec<String>,
 }
 
 impl ImportRecord {
-    /// Whether it did nothing.
+    /// Whether the import changed nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What taking an import back did, enough to do the import again without its files.
+/// What undoing an import did, as needed to redo it without its files.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Undone {
-    /// Sources that were taken off the list, with their places.
+    /// Sources that were removed, with their positions.
     sources: Vec<(usize, Source)>,
-    /// Sources that were set back, as the import had left them.
+    /// Sources that were reset, in the state after the import.
     changed: Vec<Source>,
-    /// Former and new path of each frame that was put into the trash.
+    /// Former and new path of each frame that was moved to the trash.
     trashed: Vec<(String, String)>,
-    /// The import's paths and the former paths of the frames that were moved back.
+    /// The paths after the import and the former paths of the frames that were moved back.
     moved: Vec<(String, String)>,
-    /// Classes that were removed, with their places.
+    /// Classes that were removed, with their positions.
     classes: Vec<(usize, Class)>,
 }
 
 impl Undone {
-    /// Where frames went.
+    /// Old and new paths of all moved frames.
     pub(super) fn pairs(&self) -> Vec<(String, String)> {
         self.trashed.iter().chain(&self.moved).cloned().collect()
     }
 }
 
 impl Project {
-    /// Takes an import back: its frames go to the trash, its sources off the list, its classes go if they are
-    /// empty, and what it changed or moved is set back. A process that is killed meanwhile has it finished by
-    /// whoever opens the project next.
+    /// Undoes an import: moves its frames to the trash, removes its sources and its empty classes, and resets what it
+    /// changed or moved. If the process is killed meanwhile, the next process that opens the project completes it.
     pub(super) fn take_back_import(
         &self,
         record: &ImportRecord,
@@ -86,14 +85,14 @@ impl Project {
         self.finish_take_back(record, work)
     }
 
-    /// [`Project::take_back_import`] with the change begun and noted.
+    /// [`Project::take_back_import`] within a begun and recorded change.
     pub(super) fn finish_take_back(
         &self,
         record: &ImportRecord,
         work: &Work,
     ) -> Result<Undone, ProjectError> {
         let mut undone = Undone::default();
-        // The sources first: an extraction under way ends when its source is gone.
+        // The sources first: an extraction in progress ends when its source is removed.
         self.update(|document| {
             let mut position = 0;
             document.sources.retain(|source| {
@@ -113,7 +112,7 @@ impl Project {
             }
             Ok(())
         })?;
-        // Not to be cancelled half-way: what was moved until then would be out of reach.
+        // Not cancellable half-way, because frames moved until then could not be found again.
         let whole = Work::new();
         let frames = match self.recorded_frames(record, &undone) {
             Some(frames) => frames,
@@ -148,8 +147,8 @@ impl Project {
         Ok(undone)
     }
 
-    /// Gives frames a class, which is made if it is missing, as a part of an import: `record` holds what was moved and
-    /// made, also after an error.
+    /// Assigns a class, which is created if necessary, to frames as a part of an import. `record` gets everything that
+    /// was moved and created, also after an error.
     pub fn label_imported(
         &self,
         frames: &[String],
@@ -167,7 +166,7 @@ impl Project {
         moved.end
     }
 
-    /// Does an import again that was taken back. Returns where frames went.
+    /// Redoes an import that was undone. Returns old and new paths of frames.
     pub(super) fn redo_import(
         &self,
         undone: &Undone,
@@ -204,7 +203,7 @@ impl Project {
         Ok(moved.pairs)
     }
 
-    /// The frames that an import wrote, if the record knows all of them and each is where the import put it.
+    /// The frames of an import, if the record contains all of them and each is where the import put it.
     fn recorded_frames(&self, record: &ImportRecord, undone: &Undone) -> Option<Vec<String>> {
         let mut frames = record.frames.clone();
         for id in &record.sources {
@@ -217,7 +216,7 @@ impl Project {
         all_there.then_some(frames)
     }
 
-    /// The frames that an import wrote and that are in use, looked for in the whole project.
+    /// The frames of an import that are not in the trash, searched for in the whole project.
     fn frames_of_import(
         &self,
         record: &ImportRecord,
@@ -240,7 +239,7 @@ impl Project {
             .collect())
     }
 
-    /// Removes a class that has no frames and is the class of no source; `false` if it stays.
+    /// Removes a class that has no frames and is not the class of any source; `false` if it stays.
     pub fn remove_empty_class(&self, name: &ClassName) -> Result<bool, ProjectError> {
         let _change = self.begin_change()?;
         self.unmake_empty_class(name, &Work::new())

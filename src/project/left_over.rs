@@ -1,4 +1,4 @@
-//! What a killed process left behind in a project, by its name.
+//! Recognises by name what a killed process left behind in a project.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use crate::files::{is_temporary, remove_left_over};
 
 use super::FrameName;
 
-/// Whether a name in the project's root or in a folder for frames is that of an unfinished file. A file of somebody
-/// else's that is being written there (`film.mp4.part`) is none.
+/// Whether a name in the project's root or in a folder for frames is that of an unfinished file of this program. Files
+/// that other programs are writing there (`film.mp4.part`) are not.
 pub(super) fn is_left_over(name: &str) -> bool {
-    // As earlier versions called them.
+    // The names of earlier versions.
     let earlier = name
         .strip_suffix(".part")
         .is_some_and(|name| name.starts_with(".project-") || FrameName::parse(name).is_some());
@@ -23,7 +23,7 @@ fn is_left_over_of_ours(name: &str) -> bool {
     is_left_over(name) || (earlier.len() == 6 && earlier.chars().all(|c| c.is_ascii_alphanumeric()))
 }
 
-/// Removes all of them. To be called with the lock on the project: then nobody is writing them.
+/// Removes all of them. To be called with the lock on the project, so that no process is writing them.
 pub(super) fn remove(root: &Path) {
     remove_left_over(root, 0, &is_left_over);
     for folder in ["classes", "unsorted", "trash"] {

@@ -1,5 +1,5 @@
-//! Links in a project. It may come from somebody else, and a link leads anywhere: so none is followed, but for a class
-//! folder of which the user agreed that it is read, and that agreement is never kept in the project.
+//! Links in a project. A project may come from anyone, and a link may lead anywhere. So no link is followed, except
+//! for class folders that the user has agreed to read; that agreement is never stored in the project.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::files::{self, FollowedLink};
 use super::handle::absolute;
 use super::{ProjectError, document, lock};
 
-/// What a project consists of, in its own folder.
+/// The entries of a project's folder.
 const FOLDERS: [&str; 8] = [
     "classes",
     "unsorted",
@@ -20,8 +20,8 @@ const FOLDERS: [&str; 8] = [
     "architectures",
 ];
 
-/// The class folders of the project in `root` that are links to folders, or the link in the place of all of them. None
-/// is followed unless the user agrees ([`follow_link`]).
+/// The class folders of the project in `root` that are links to folders, or the link in place of all of them. None is
+/// followed without the user's agreement ([`follow_link`]).
 #[must_use]
 pub fn linked_classes(root: &Path) -> Vec<FollowedLink> {
     let classes = Path::new("classes");
@@ -40,15 +40,15 @@ pub fn linked_classes(root: &Path) -> Vec<FollowedLink> {
     found
 }
 
-/// Has a link of [`linked_classes`] followed for reading, until the program ends: what is in the folder that it leads
-/// to is used, and never written, moved or deleted.
+/// Allows following a link of [`linked_classes`] for reading, until the program ends: the contents of its target are
+/// used, but never written, moved or deleted.
 pub fn follow_link(root: &Path, link: &FollowedLink) -> Result<(), ProjectError> {
     files::confine(root).map_err(ProjectError::io("find", root))?;
     files::follow(root, link).map_err(ProjectError::io("find", root))
 }
 
-/// The folder as an absolute path, in which from now on no link is followed unless the user agreed to that. Refuses a
-/// project that has one in the place of something of its own; changes nothing.
+/// The folder as an absolute path, in which from now on no link is followed without the user's agreement. Refuses a
+/// project in which one of its own entries is a link; changes nothing.
 pub(super) fn confined(root: &Path) -> Result<PathBuf, ProjectError> {
     let root = absolute(root)?;
     files::confine(&root).map_err(ProjectError::io("find", &root))?;
@@ -72,7 +72,7 @@ pub(super) fn confined(root: &Path) -> Result<PathBuf, ProjectError> {
     }
 }
 
-/// Each link and what it leads to, the first ones by name.
+/// Each link with its target; only the first ones by name.
 pub(super) fn named(links: &[FollowedLink]) -> String {
     const MOST: usize = 3;
     let mut names: Vec<String> = links

@@ -1,4 +1,5 @@
-//! The lock that keeps a project to one process. It belongs to the open file and dies with the process.
+//! The lock that restricts a project to one process. It belongs to the open file and is released when the process
+//! ends.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -10,14 +11,14 @@ use super::ProjectError;
 
 pub(super) const FILE: &str = ".lock";
 
-/// Held as long as the project is open.
+/// The lock, held as long as the project is open.
 pub(super) struct ProjectLock {
     file: File,
 }
 
 impl Drop for ProjectLock {
-    /// Closing the file would give the lock back only once all copies of its descriptor are closed, and a process that
-    /// another thread is just starting has one until it runs its program.
+    /// Unlocks explicitly: closing the file releases the lock only once all copies of its descriptor are closed, and a
+    /// child process that another thread is just starting has one until it executes its program.
     fn drop(&mut self) {
         if let Err(error) = self.file.unlock() {
             log::debug!("the lock goes with the open file: {error}");
@@ -26,11 +27,11 @@ impl Drop for ProjectLock {
 }
 
 impl ProjectLock {
-    /// Takes the lock on the folder `root`, or says who has it.
+    /// Takes the lock on the folder `root`; the error states who has it.
     pub(super) fn take(root: &Path) -> Result<Self, ProjectError> {
         let path = root.join(FILE);
         let file = files::open_lock(&path)
-            // In a shared folder it may be somebody else's; reading it is enough.
+            // In a shared folder it may belong to another user; reading it is sufficient.
             .or_else(|error| {
                 if files::is_refusal(&error) {
                     files::open(&path).map_err(|_| error)
@@ -44,7 +45,7 @@ impl ProjectLock {
             Err(TryLockError::WouldBlock) => Err(ProjectError::Locked {
                 path: root.to_owned(),
             }),
-            // Some network drives know no locks; refusing to open there would help nobody.
+            // Some network drives do not support locks; refusing to open would not help.
             Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => {
                 log::warn!("no lock on {}: {error}", path.display());
                 Ok(Self { file })
@@ -53,7 +54,7 @@ impl ProjectLock {
         }
     }
 
-    /// Whether it is the lock on the project that is in the folder `root` now; where the system cannot tell, it is.
+    /// Whether it is the lock on the project that is now in the folder `root`; `true` if the system cannot tell.
     #[cfg(unix)]
     pub(super) fn is_of(&self, root: &Path) -> bool {
         use std::os::unix::fs::MetadataExt;

@@ -1,8 +1,8 @@
-//! What the user owns: a folder with classes, frames, sources, runs and exports.
+//! Projects: folders of the user with classes, frames, sources, runs and exports.
 //!
-//! The folder is the truth: the label of a frame is the class folder it lies in. [`Project`] is a
-//! handle that can be shared between threads; it holds `project.json` and the lock on the folder.
-//! Scanning the folders gives a [`Frames`] snapshot, which everything else works from.
+//! The folder is authoritative: the label of a frame is its class folder. [`Project`] is a handle that can be shared
+//! between threads; it has the contents of `project.json` and the lock on the folder. Scanning the folders gives a
+//! [`Frames`] snapshot, which everything else uses.
 
 mod access;
 mod cache;

@@ -1,4 +1,4 @@
-//! Moving frames between class folders, `unsorted/` and `trash/`: renames only, never over another file.
+//! Moves frames between class folders, `unsorted/` and `trash/`: only by renaming, never over another file.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -9,20 +9,20 @@ use crate::jobs::Work;
 use super::handle::{label_path, make_dir};
 use super::{ClassName, Label, Project, ProjectError};
 
-/// How many frames that are gone are named before they are only counted.
+/// How many missing frames are listed by name before the others are only counted.
 const NAMED: usize = 3;
 
-/// Where a frame is to go.
+/// The destination of a frame.
 pub(super) enum Target {
-    /// Into this folder (relative to the root), under its own name.
+    /// This folder (relative to the root), under the same name.
     Folder(String),
-    /// To exactly this path.
+    /// Exactly this path.
     Path(String),
 }
 
-/// What came of moving frames; on an error, what was moved before it stays moved.
+/// The result of moving frames; frames moved before an error stay moved.
 pub(super) struct Moved {
-    /// New paths in the order asked for; a frame that was not moved keeps its old path.
+    /// New paths in the given order; a frame that was not moved keeps its old path.
     pub(super) paths: Vec<String>,
     /// Old and new path of each frame that was moved.
     pub(super) pairs: Vec<(String, String)>,
@@ -31,17 +31,17 @@ pub(super) struct Moved {
 }
 
 impl Moved {
-    /// The new paths, or the error that ended it.
+    /// The new paths, or the error.
     fn into_paths(self) -> Result<Vec<String>, ProjectError> {
         self.end.map(|()| self.paths)
     }
 }
 
 impl Project {
-    /// Moves frames (paths relative to the root, with `/`) to another label. Returns each frame's new
-    /// relative path, in the same order; a frame that is gone keeps its old path and is named in a warning.
-    /// A frame of the same name there is never overwritten: the newcomer gets `~2` at the end of its name.
-    /// Cancelling keeps what was moved.
+    /// Moves frames (paths relative to the root, with `/`) to another label. Returns each frame's new relative path,
+    /// in the same order; a missing frame keeps its old path and is listed in a warning. A frame of the same name is
+    /// never overwritten: the moved one gets `~2` at the end of its name. Frames moved before a cancellation stay
+    /// moved.
     pub fn relabel(
         &self,
         frames: &[String],
@@ -52,20 +52,20 @@ impl Project {
         self.relabel_frames(frames, to, work)?.into_paths()
     }
 
-    /// Moves frames to `trash/`, below which each keeps its former folder: `trash/classes/cat/…`.
-    /// [`Project::restore`] brings them back to the label they had, [`Project::relabel`] to any.
+    /// Moves frames to `trash/`, in which each keeps its folder: `trash/classes/cat/…`. [`Project::restore`] moves
+    /// them back to their former label, [`Project::relabel`] to any.
     pub fn trash(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
         let _change = self.begin_change()?;
         self.trash_frames(frames, work).into_paths()
     }
 
-    /// Moves frames from `trash/` back to the label they had; a class that is gone is made again.
+    /// Moves frames from `trash/` back to their former label; a class that does not exist any more is created again.
     pub fn restore(&self, frames: &[String], work: &Work) -> Result<Vec<String>, ProjectError> {
         let _change = self.begin_change()?;
         self.restore_frames(frames, work)?.into_paths()
     }
 
-    /// [`Project::restore`] with the change begun, telling what was moved whatever happens.
+    /// [`Project::restore`] within a begun change; returns what was moved even after an error.
     pub(super) fn restore_frames(
         &self,
         frames: &[String],
@@ -85,7 +85,7 @@ impl Project {
         Ok(self.move_frames(targets, work))
     }
 
-    /// [`Project::relabel`] with the change begun, telling what was moved whatever happens.
+    /// [`Project::relabel`] within a begun change; returns what was moved even after an error.
     pub(super) fn relabel_frames(
         &self,
         frames: &[String],
@@ -104,7 +104,7 @@ impl Project {
         Ok(self.move_frames(targets.collect(), work))
     }
 
-    /// [`Project::trash`] with the change begun.
+    /// [`Project::trash`] within a begun change.
     pub(super) fn trash_frames(&self, frames: &[String], work: &Work) -> Moved {
         let targets = frames.iter().map(|path| {
             let target = if path.starts_with("trash/") {
@@ -117,7 +117,7 @@ impl Project {
         self.move_frames(targets.collect(), work)
     }
 
-    /// Moves each frame to its target. To be called with the change begun.
+    /// Moves each frame to its target. To be called within a begun change.
     pub(super) fn move_frames(&self, targets: Vec<(String, Target)>, work: &Work) -> Moved {
         let mut mover = Mover {
             root: self.root(),
@@ -159,18 +159,18 @@ impl Project {
     }
 }
 
-/// Moves files, remembering which folders it has seen.
+/// Moves files, and remembers which folders exist.
 struct Mover<'a> {
     root: &'a Path,
-    /// Folders that have received a file; they exist.
+    /// Folders that have received a file.
     folders: Vec<PathBuf>,
     gone: Vec<String>,
-    /// Files looked up or moved ([`super::Costs`]).
+    /// Number of files accessed or moved ([`super::Costs`]).
     touched: u64,
 }
 
 impl Mover<'_> {
-    /// The new path, or `None` when there was nothing to do or the frame is gone.
+    /// The new path; `None` if there was nothing to do or the frame is missing.
     fn move_one(&mut self, path: &str, target: &Target) -> Result<Option<String>, ProjectError> {
         check_frame_path(path)?;
         let (folder, file_name) = match target {
@@ -222,7 +222,7 @@ impl Mover<'_> {
     }
 }
 
-/// `name.jpg`, or `name~2.jpg` and so on if that is taken; and how many names were tried.
+/// `name.jpg`, or `name~2.jpg` and so on if that is taken; and the number of names tried.
 fn free_name(folder: &Path, file_name: &str) -> (String, u64) {
     let taken = |name: &str| files::metadata(folder.join(name)).is_ok();
     if !taken(file_name) {
@@ -238,7 +238,7 @@ fn free_name(folder: &Path, file_name: &str) -> (String, u64) {
         .unwrap_or_else(|| (file_name.to_owned(), u64::from(u32::MAX)))
 }
 
-/// A rename; between two file systems (a class folder may be one of its own) a copy that appears whole.
+/// Renames a file; between two file systems (a class folder may be one of its own) copies it atomically.
 fn rename(old: &Path, new: &Path) -> std::io::Result<()> {
     match files::rename(old, new) {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {}
@@ -248,7 +248,7 @@ fn rename(old: &Path, new: &Path) -> std::io::Result<()> {
     files::remove_file(old)
 }
 
-/// A path that leads to a file below one of the folders for frames, and nowhere else.
+/// Checks that a path is that of a file in one of the folders for frames.
 pub(super) fn check_frame_path(path: &str) -> Result<(), ProjectError> {
     let mut parts = path.split('/');
     let home = parts.next();
@@ -278,7 +278,7 @@ fn split_path(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// `cat` of `classes/cat/…`.
+/// The class in a path: `cat` for `classes/cat/…`.
 fn class_of(path: &str) -> Option<&str> {
     path.strip_prefix("classes/")?.split('/').next()
 }

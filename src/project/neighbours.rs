@@ -1,4 +1,4 @@
-//! The label that a frame gets by the frames of its video that are near it in time.
+//! The label of a frame derived from frames of its video that are near in time.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,26 +8,27 @@ use super::handle::label_path;
 use super::moves::{Moved, Target};
 use super::{Frame, Frames, Label, Project, ProjectError, SourceId};
 
-/// Which neighbours in time decide. The same moment at another width always decides alone, also by being unsorted.
+/// Which neighbours determine a label. A frame at the same time with another width always does so alone, even if it is
+/// unsorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
-    /// The nearest labelled frames before and after, if both are there and agree: for frames that are added to others.
+    /// The nearest labelled frames before and after, if both exist and agree: for frames that are added to others.
     Agreeing,
-    /// The nearest frame, labelled or not (of two as near the earlier): for frames that take the place of others,
-    /// whose labels would be lost otherwise.
+    /// The nearest frame, labelled or not (of two at the same distance, the earlier): for frames that replace others,
+    /// whose labels would otherwise be lost.
     Nearest,
 }
 
-/// The labels of a video's frames over time.
+/// The labels of a video's frames by time.
 #[derive(Debug)]
 pub struct Neighbours<'a> {
-    /// Time in microseconds (the precision of frames' names) and label, in the order of time.
+    /// Time in microseconds (the precision of frame names) and label, sorted by time.
     moments: Vec<(i64, &'a Label)>,
     deciding: Neighbour,
 }
 
 impl<'a> Neighbours<'a> {
-    /// Those among `frames` that have a time; they should all be of one video.
+    /// The labels of those `frames` that have a time; all should be from one video.
     pub fn of(frames: impl IntoIterator<Item = &'a Frame>, deciding: Neighbour) -> Self {
         let timed = frames
             .into_iter()
@@ -37,7 +38,7 @@ impl<'a> Neighbours<'a> {
         Self { moments, deciding }
     }
 
-    /// The label of a frame at `time_secs`; `None` where the neighbours do not tell.
+    /// The label of a frame at `time_secs`; `None` if the neighbours do not determine it.
     #[must_use]
     pub fn label(&self, time_secs: f64) -> Option<&'a Label> {
         let time = micros(time_secs);
@@ -68,8 +69,8 @@ fn micros(time_secs: f64) -> i64 {
     (time_secs * 1e6).round() as i64
 }
 
-/// The labels that the frames `new` (paths relative to the root) should have by the others of their videos
-/// ([`Neighbour::Agreeing`]); frames that have theirs already are left out. Photos have no neighbours.
+/// The labels that the frames `new` (paths relative to the root) should have according to the other frames of their
+/// videos ([`Neighbour::Agreeing`]), except those that already have them. Photos have no neighbours.
 #[must_use]
 pub fn like_neighbours(frames: &Frames, new: &[String]) -> Vec<(String, Label)> {
     let new: HashSet<&str> = new.iter().map(String::as_str).collect();
@@ -100,9 +101,9 @@ pub fn like_neighbours(frames: &Frames, new: &[String]) -> Vec<(String, Label)> 
 }
 
 impl Project {
-    /// Gives frames the label of their neighbours in time ([`like_neighbours`]), then moves the frames `replaced`, whose
-    /// labels count as well, to `trash/replaced/`. There they are no longer known to an extraction, which
-    /// writes them again when it is asked for them. Returns old and new path of each frame that was moved.
+    /// Assigns to frames the label of their neighbours in time ([`like_neighbours`]), then moves the frames
+    /// `replaced`, whose labels count as well, to `trash/replaced/`. There an extraction does not find them, so it
+    /// would write them again. Returns old and new path of each moved frame.
     pub(super) fn label_like_neighbours(
         &self,
         frames: &[String],
@@ -170,7 +171,7 @@ mod tests {
             frame("z", Some(2.5), "unsorted"),
         ];
         let new = ["unsorted/x", "unsorted/y", "unsorted/z"];
-        // Before the first and between two classes nobody knows.
+        // There is no label before the first and between two classes.
         assert_eq!(
             labels(list, &new),
             [("unsorted/y".to_owned(), "cat".to_owned())]

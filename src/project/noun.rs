@@ -1,23 +1,23 @@
-//! What the images of a project are called, and how they are counted.
+//! The noun for the images of a project, and how it is counted.
 
 use std::borrow::Cow;
 
 use crate::text::counted;
 
-/// What the images of a project are called.
+/// The noun for the images of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Noun {
-    /// All were taken from videos.
+    /// All images are from videos.
     #[default]
     Frame,
-    /// All are photos.
+    /// All images are photos.
     Photo,
     /// There are both.
     Image,
 }
 
 impl Noun {
-    /// Several of them: `frames`, `photos`, `images`.
+    /// The plural: `frames`, `photos`, `images`.
     #[must_use]
     pub fn many(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Noun {
         }
     }
 
-    /// One of them: `frame`, `photo`, `image`.
+    /// The singular: `frame`, `photo`, `image`.
     #[must_use]
     pub fn one(self) -> &'static str {
         match self {
@@ -37,14 +37,14 @@ impl Noun {
         }
     }
 
-    /// `1 photo`, `1,260 frames`
+    /// A number with the noun: `1 photo`, `1,260 frames`.
     #[must_use]
     pub fn count(self, value: usize) -> String {
         counted(value as u64, self.one(), self.many())
     }
 
-    /// The text with `{images}` and `{image}` replaced by these words, `{Images}` and `{Image}` by the same at the
-    /// beginning of a sentence.
+    /// Replaces `{images}` and `{image}` in a text by the plural and singular, and `{Images}` and `{Image}` by the
+    /// same with a capital.
     #[must_use]
     pub fn fill(self, text: &'static str) -> Cow<'static, str> {
         if !text.contains('{') {

@@ -1,4 +1,4 @@
-//! For serde: a path as text; one that is not valid Unicode as a NUL, which no path holds, and its bytes
+//! For serde: a path as text. A path that is not valid Unicode is a NUL, which no path contains, followed by its bytes
 //! in hexadecimal digits.
 
 use std::ffi::OsString;

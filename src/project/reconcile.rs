@@ -1,28 +1,28 @@
-//! Following the class folders: what they show is brought into the list of classes.
+//! Updates the list of classes to match the class folders.
 
 use super::class::clash_key;
 use super::class_list::Retired;
 use super::document::{Document, Kept};
 use super::{Class, ClassId, ClassName};
 
-/// A class and the folder in `classes/` that holds its frames (the name may differ in the composition of
-/// its accents where the file system takes both for the same).
+/// A class with its folder in `classes/` (whose name may differ in the composition of accents, if the file system
+/// treats both as equal).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClassFolder {
     /// The class.
     pub(super) name: ClassName,
-    /// The folder as listed.
+    /// The name of the folder as listed.
     pub(super) folder: String,
 }
 
-/// Brings the list of classes in line with the folders found in `classes/`: new folders become classes, a
-/// class whose folder is gone leaves the list. A new folder that holds the frames of one that is gone is that class
-/// under another name. One gone and one new of which nobody knows that are two classes, but the new one has the
-/// place and the colour of the other.
+/// Updates the list of classes to match the folders in `classes/`: new folders become classes, and classes without a
+/// folder are removed. A new folder with the frames of a class without a folder is that class under another name. If
+/// exactly one folder is missing, one is new, and it is unknown whether they have the same frames, they are two
+/// classes, but the new one gets the position and the colour of the other.
 ///
-/// `same_folder` tells whether a name opens a folder that is listed under another spelling, `held` whether a
-/// folder holds the frames that a class held (`None`: nobody knows). Returns the folder of each class, in the order
-/// of the classes, and a sentence for each folder that is no class.
+/// `same_folder` returns whether a name opens a folder that is listed with another spelling, `held` whether a folder
+/// has the frames of a class (`None` if unknown). Returns the folder of each class, in the order of the classes, and a
+/// sentence for each folder that is no class.
 pub(super) fn reconcile(
     document: &mut Document,
     mut folders: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) fn reconcile(
     let mut warnings = Vec::new();
     folders.sort_by(|a, b| super::scan::natural_cmp(a, b));
 
-    // Known classes take their folders: those of exactly their name first.
+    // Match known classes with folders: exact names first.
     let mut homes: Vec<Option<String>> = vec![None; document.classes.len()];
     for (class, home) in document.classes.iter().zip(&mut homes) {
         if let Some(at) = folders.iter().position(|f| f == class.item.name.as_str()) {
@@ -46,7 +46,7 @@ pub(super) fn reconcile(
         let key = class.item.name.clash_key();
         if let Some(at) = folders.iter().position(|f| clash_key(f) == key) {
             let folder = folders.remove(at);
-            // The file system's own spelling of the same folder, or a rename by hand?
+            // The file system's own spelling of the same folder, or renamed by hand?
             if !same_folder(class.item.name.as_str())
                 && let Ok(name) = ClassName::new(&folder)
             {
@@ -111,7 +111,7 @@ pub(super) fn reconcile(
     (places, warnings)
 }
 
-/// A class whose folder is gone.
+/// The record of a class without a folder.
 fn gone(class: Class) -> Retired {
     Retired {
         id: class.id,
@@ -121,7 +121,7 @@ fn gone(class: Class) -> Retired {
     }
 }
 
-/// Gives classes without a folder the new folders that are theirs, and takes those off the list of new ones.
+/// Matches classes without a folder to new folders, and removes those from the list of new ones.
 fn follow_renames(
     document: &mut Document,
     homes: &mut [Option<String>],
@@ -149,7 +149,7 @@ fn follow_renames(
         }
     }
     for (at, name) in &pairs {
-        // Certain when it is the only folder for the class, and the class the only one for the folder.
+        // Certain if it is the only folder for the class, and the class the only one for the folder.
         let rivals = pairs.iter().filter(|(a, n)| a == at || n == name).count();
         let place = new.iter().position(|(found, _)| found == name);
         if rivals == 1
@@ -275,7 +275,7 @@ mod tests {
         assert!(warnings.is_empty());
     }
 
-    /// The names of the classes with the names that their identities are derived from; `None` of a random one.
+    /// The names of the classes, with the names that their identities are derived from; `None` for a random identity.
     fn identities(document: &Document, known: &[&str]) -> Vec<(String, Option<String>)> {
         let of = |id| known.iter().find(|name| ClassId::of_name(name) == id);
         let classes = document.classes.iter().map(|class| &class.item);

@@ -8,21 +8,21 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Clocks of cameras that were never set begin before this year, and so do containers without a time.
+/// Earlier years come from camera clocks that were never set, and from containers without a time.
 const FIRST_YEAR: i16 = 1990;
 
-/// The time that a recording began, as its file states it.
+/// The time at which a recording began, as stated in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Recorded {
-    /// By the clock of the place: `2024-05-01T18:22:01`.
+    /// Local time: `2024-05-01T18:22:01`.
     Local(DateTime),
-    /// By universal time, the place unknown: `2024-05-01T16:22:01Z`.
+    /// UTC, with an unknown time zone: `2024-05-01T16:22:01Z`.
     Utc(Timestamp),
 }
 
 impl Recorded {
-    /// The time on a clock `after_secs` seconds later; in `zone` when the place is unknown.
+    /// The local time `after_secs` seconds later; in `zone` if the time zone is unknown.
     #[must_use]
     pub fn on_clock(self, after_secs: f64, zone: &TimeZone) -> Option<DateTime> {
         let after = SignedDuration::try_from_secs_f64(after_secs).ok()?;
@@ -35,7 +35,7 @@ impl Recorded {
         }
     }
 
-    /// Unless it is that of a clock that was never set.
+    /// The time, unless it is that of a clock that was never set.
     #[must_use]
     pub fn if_credible(self) -> Option<Self> {
         let year = self.on_clock(0.0, &TimeZone::UTC)?.year();
@@ -46,13 +46,13 @@ impl Recorded {
 impl FromStr for Recorded {
     type Err = String;
 
-    /// An ISO 8601 time: with `Z` universal, else local; what an offset says of the place is left out.
+    /// Parses an ISO 8601 time: with `Z` as UTC, otherwise as local time, ignoring any offset.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = |error: jiff::Error| format!("“{text}” is no time: {error}");
         if text.ends_with('Z') {
             return text.parse().map(Self::Utc).map_err(wrong);
         }
-        // A date with dashes is ten characters long; a sign behind it begins an offset.
+        // A date with dashes has ten characters; a sign after that begins an offset.
         let offset = text.rfind(['+', '-']).filter(|at| *at > 10);
         let local = offset.and_then(|at| text.get(..at)).unwrap_or(text);
         local.parse().map(Self::Local).map_err(wrong)
@@ -95,7 +95,7 @@ mod tests {
         let hour = |text: &str, after| read(text).on_clock(after, &zone).unwrap().hour();
         assert_eq!(hour("2024-05-01T16:22:01.000000Z", 0.0), 18);
         assert_eq!(hour("2024-05-01T16:22:01.000000Z", 3_600.0), 19);
-        // The clock of the place, wherever this program runs.
+        // The local time, independent of the time zone of this program.
         assert_eq!(hour("2024-05-01T05:22:01-0700", 0.0), 5);
         assert_eq!(hour("2024-05-01T05:22:01+09:00", 3_599.0), 6);
         assert_eq!(hour("2024-05-01T05:22:01", 0.0), 5);

@@ -1,4 +1,4 @@
-//! Reading the folders: the snapshot of all frames, fast. No file is opened whose extension is known.
+//! Scans the folders for a snapshot of all frames. Fast, because files with a known extension are not opened.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
@@ -16,16 +16,16 @@ use super::frame_name::Parts;
 use super::reconcile::{ClassFolder, reconcile};
 use super::{Access, ClassId, Frame, Frames, Label, Project, ProjectError, SourceId};
 
-/// Folders within a class folder are followed this deep.
+/// The depth to which folders in a class folder are searched.
 const MAX_DEPTH: usize = 16;
-/// So much of a file with an unknown extension is read to see whether it is an image.
+/// The bytes read of a file with an unknown extension, to see whether it is an image.
 const HEAD_BYTES: u64 = 4096;
 
 impl Project {
-    /// Reads the class folders and `unsorted/`. Takes about 1 ms per 1,000 frames.
+    /// Scans the class folders and `unsorted/`. Takes about 1 ms per 1,000 frames.
     ///
-    /// Class folders that were made, renamed or removed by hand are followed. Folders inside a class folder
-    /// belong to the class. What cannot be read or used is left out with a warning.
+    /// Class folders that were created, renamed or removed by hand are followed. Folders in a class folder belong to
+    /// the class. Unreadable or unusable files are left out with a warning.
     pub fn scan(&self, work: &Work) -> Result<Frames, ProjectError> {
         let classes = {
             let _still = self.hold_still();
@@ -52,7 +52,7 @@ impl Project {
         Ok(frames)
     }
 
-    /// The frames in `trash/`, each with the label that it had.
+    /// The frames in `trash/`, each with its former label.
     pub fn scan_trash(&self, work: &Work) -> Result<Frames, ProjectError> {
         let mut frames = Vec::new();
         let classes = self.root().join("trash/classes");
@@ -74,7 +74,7 @@ impl Project {
         Ok(Frames { list: frames })
     }
 
-    /// Brings the classes in line with their folders. To be called with the change begun.
+    /// Updates the classes to match their folders. To be called within a begun change.
     pub(super) fn follow_folders(&self, work: &Work) -> Result<Vec<ClassFolder>, ProjectError> {
         let path = self.root().join("classes");
         if !files::is_dir(&path) {
@@ -82,7 +82,7 @@ impl Project {
             if self.access() != Access::Full {
                 return Ok(Vec::new());
             }
-            // Somebody copied a project without its empty folders; nobody removes all classes this way.
+            // The project was probably copied without its empty folders; users do not remove all classes this way.
             for class in self.classes() {
                 let folder = path.join(class.name.as_str());
                 self.make_dir(&folder)?;
@@ -91,11 +91,11 @@ impl Project {
         }
         let folders = subfolders(&path, work)?;
         self.counters().listed(folders.len() as u64);
-        // Looked up only when there is something to find out.
+        // Read only if it is needed.
         let seen = OnceCell::new();
         let held = |class: ClassId, folder: &str| {
             let seen = seen.get_or_init(|| ClassFrames::load(self));
-            // What cannot be read is reported by the scan that follows.
+            // Anything unreadable is reported by the scan that follows.
             seen.held(self, class, &self.files_in(folder, &Work::new()).ok()?)
         };
         let ((classes, warnings), unsaved) = self.follow(|document| {
@@ -113,7 +113,7 @@ impl Project {
         Ok(classes)
     }
 
-    /// The paths of the frames of one class, in no order.
+    /// The paths of the frames of one class, unsorted.
     pub(super) fn frames_in(
         &self,
         class: &ClassFolder,
@@ -130,7 +130,7 @@ impl Project {
         Ok(frames.into_iter().map(|frame| frame.path).collect())
     }
 
-    /// The paths of a source's frames with one label, in no order. To be called with the change begun.
+    /// The paths of a source's frames with one label, unsorted. To be called within a begun change.
     pub(super) fn frames_of(
         &self,
         source: &SourceId,
@@ -167,7 +167,7 @@ impl Project {
         let mut ranked: Vec<(usize, Frame)> = found
             .into_iter()
             .map(|frame| {
-                // By source in the order of import; those that the project does not know after these.
+                // By source in the order of import, unknown sources last.
                 let rank = match &frame.source {
                     Some(id) => sources
                         .iter()
@@ -226,7 +226,7 @@ impl Project {
                 nameless += 1;
                 continue;
             };
-            // What is being written has a hidden name.
+            // Files that are being written have hidden names.
             if name.starts_with('.') {
                 continue;
             }
@@ -279,7 +279,7 @@ impl Project {
         Ok(())
     }
 
-    /// Says that films and camera raw photos were put into a class folder, where nothing becomes of them.
+    /// Warns of films and raw photos in a class folder, where they are not used.
     fn tell_no_frames(&self, path: &str, films: u64, raws: u64, work: &Work) {
         if path.starts_with("trash/") {
             return;
@@ -307,8 +307,8 @@ impl Project {
     }
 }
 
-/// What a file in a class folder is: by its extension, and by its first bytes only where that is unknown. An animation
-/// that lies there is an image like the others.
+/// The kind of a file in a class folder: by its extension, and by its first bytes only if that is unknown. An
+/// animation counts as an image.
 pub(super) fn kind_of(name: &str, path: impl FnOnce() -> PathBuf) -> Kind {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     if let Some(kind) = extension.and_then(Kind::of_extension) {
@@ -323,7 +323,7 @@ pub(super) fn kind_of(name: &str, path: impl FnOnce() -> PathBuf) -> Kind {
     kind.first_image().map_or(kind, Kind::Image)
 }
 
-/// File or folder; of a link that the user agreed to have followed, what it leads to.
+/// The type of an entry; for a link that the user agreed to follow, that of its target.
 fn entry_kind(entry: &DirEntry) -> Option<FileType> {
     let kind = entry.file_type().ok()?;
     if kind.is_symlink() {
@@ -332,7 +332,7 @@ fn entry_kind(entry: &DirEntry) -> Option<FileType> {
     Some(kind)
 }
 
-/// The visible folders in a folder, with a warning for a name that is not Unicode.
+/// The visible folders in a folder, with a warning for names that are not Unicode.
 pub(super) fn subfolders(path: &Path, work: &Work) -> Result<Vec<String>, ProjectError> {
     let mut folders = Vec::new();
     for entry in files::read_dir(path).map_err(ProjectError::io("read", path))? {
@@ -352,7 +352,7 @@ pub(super) fn subfolders(path: &Path, work: &Work) -> Result<Vec<String>, Projec
     Ok(folders)
 }
 
-/// Frames with a time before those without.
+/// Orders frames with a time before those without.
 fn compare_times(a: Option<f64>, b: Option<f64>) -> Ordering {
     match (a, b) {
         (Some(a), Some(b)) => a.total_cmp(&b),
@@ -362,7 +362,7 @@ fn compare_times(a: Option<f64>, b: Option<f64>) -> Ordering {
     }
 }
 
-/// Compares like a person: `img2` before `img10`, case only as a last resort.
+/// Compares in natural order: `img2` before `img10`; case matters only for otherwise equal texts.
 #[must_use]
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {
     let (mut rest_a, mut rest_b) = (a, b);
@@ -396,7 +396,7 @@ pub fn natural_cmp(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The leading digits without leading zeros, and what follows.
+/// The leading digits without leading zeros, and the rest.
 fn split_number(text: &str) -> (&str, &str) {
     let end = text
         .bytes()

@@ -1,4 +1,4 @@
-//! How videos are sampled: plain values, stored with the project and with each source.
+//! Settings of sampling: plain values, stored with the project and with each source.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Fps(pub f64);
 
-/// Which frames of a video are taken, and how they are written.
+/// Which frames are taken from a video, and how they are written.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sampling {
     /// `FFmpeg`'s `fps=F`.
     pub fps: Fps,
-    /// `FFmpeg`'s `scale=W:-1`, pixels; `None` keeps the size. A frame is never made wider than its source.
+    /// `FFmpeg`'s `scale=W:-1`, in pixels; `None` keeps the size. Frames are never wider than their source.
     pub width_px: Option<u32>,
-    /// Start of the range in seconds from the start of the video.
+    /// Start of the range, in seconds from the start of the video.
     pub from_secs: Option<f64>,
-    /// End of the range in seconds.
+    /// End of the range, in seconds from the start of the video.
     pub to_secs: Option<f64>,
     /// `FFmpeg`'s `-q:v`, 2 (best) to 31.
     pub jpeg_quality: u8,
 }
 
-/// The widest frame that can be asked for, pixels.
+/// The largest valid width of frames, in pixels.
 const MOST_WIDTH_PX: u32 = 16_384;
 
 impl Sampling {
-    /// Where the range begins, seconds.
+    /// Start of the range in seconds, 0 by default.
     #[must_use]
     pub fn start_secs(&self) -> f64 {
         self.from_secs.filter(|from| *from > 0.0).unwrap_or(0.0)
     }
 
-    /// Why nothing can be sampled so, as the rest of a sentence that begins with the video's name.
+    /// Why these settings are invalid, as the end of a sentence that begins with the video's name.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         let fps = self.fps.0;

@@ -12,20 +12,20 @@ use crate::jobs::Work;
 use super::frame_name::{LEGACY_DIGITS, is_hex};
 use super::{ClassName, ContentId, Project, ProjectError, Recorded, Sampling, Split};
 
-/// How much of the start, the middle and the end of a file made its identity in earlier versions.
+/// The bytes at the start, in the middle and at the end of a file that determined its identity in earlier versions.
 const SAMPLE_BYTES: u64 = 1 << 20;
 
-/// The longest that a film can be, seconds: 31 years. A longer time is damage.
+/// The longest duration of a film, in seconds: 31 years. A longer one is damage.
 pub const LONGEST_SECS: f64 = 1e9;
 
-/// The most frames that a source can have.
+/// The most frames of a source.
 const MOST_FRAMES: u64 = u32::MAX as u64;
 
-/// The latest [edition](Source::edition), microseconds since 1970: the year 9999.
+/// The latest [edition](Source::edition), in microseconds since 1970: the year 9999.
 const LATEST_EDITION: u64 = 253_402_300_800_000_000;
 
-/// Identifies a source by its content: lower-case hexadecimal digits, the same on every machine. There are 32
-/// of them (see [`ContentId`]), or 8 in sources that an earlier version of the program made.
+/// The identity of a source, derived from its content: lower-case hexadecimal digits, the same on every machine. There
+/// are 32 (see [`ContentId`]), or 8 in sources made by an earlier version of the program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceId(String);
@@ -37,20 +37,20 @@ impl SourceId {
         ContentId::of_bytes(name.as_bytes()).into()
     }
 
-    /// The identity that earlier versions gave a video file: 32 bits of a hash of its length and of its first,
-    /// middle and last MiB. Films that differ elsewhere share it.
+    /// The identity of a video file in earlier versions: 32 bits of a hash of its length and of its first, middle and
+    /// last MiB. Films that differ elsewhere share it.
     pub fn legacy_of_file(path: &Path) -> Result<Self, ProjectError> {
         let hash = sampled_hash(path).map_err(ProjectError::io("read", path))?;
         Ok(Self(digits_of(&hash, LEGACY_DIGITS)))
     }
 
-    /// From its 32 or 8 lower-case hexadecimal digits, as in a frame's name.
+    /// Parses an identity of 32 or 8 lower-case hexadecimal digits, as in a frame's name.
     #[must_use]
     pub fn from_hex(digits: &str) -> Option<Self> {
         is_hex(digits).then(|| Self(digits.to_owned()))
     }
 
-    /// Whether an earlier version made it, with 32 bits only.
+    /// Whether it is from an earlier version, with only 32 bits.
     #[must_use]
     pub fn is_legacy(&self) -> bool {
         self.0.len() == LEGACY_DIGITS
@@ -63,8 +63,8 @@ impl SourceId {
     }
 }
 
-/// A hash of a file's length and of samples of its content (the first, middle and last MiB), 32 lower-case hexadecimal
-/// digits: quick of any file, and another if it was replaced, cut off or copied in part.
+/// A hash of a file's length and of samples of its content (the first, middle and last MiB), as 32 lower-case
+/// hexadecimal digits: fast for any file, and different if the file was replaced, cut off or copied in part.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -73,7 +73,7 @@ pub fn sample_of_file(path: &Path) -> Result<String, ProjectError> {
     Ok(digits_of(&hash, 32))
 }
 
-/// Length, then the first, middle and last MiB; a file of up to 3 MiB is hashed whole.
+/// Hashes length, then the first, middle and last MiB; a file of up to 3 MiB is hashed completely.
 fn sampled_hash(path: &Path) -> std::io::Result<blake3::Hash> {
     let mut file = files::open(path)?;
     let length = file.metadata()?.len();
@@ -121,7 +121,7 @@ impl fmt::Display for SourceId {
     }
 }
 
-/// What a source was made of.
+/// The kind of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
@@ -138,46 +138,45 @@ pub struct Source {
     pub id: SourceId,
     /// Video or photos.
     pub kind: SourceKind,
-    /// The file's (or folder's) name, for people.
+    /// The name of the file (or folder), for users.
     pub name: String,
-    /// Where it was when it was imported; it may have moved since. Any path is kept, also one that is not
-    /// valid Unicode.
+    /// Its path at import; it may have been moved since. Paths that are not valid Unicode are possible.
     #[serde(with = "super::path_text")]
     pub path: PathBuf,
-    /// The class its frames were given on extraction; `None` is unsorted.
+    /// The class for its frames; `None` for unsorted.
     pub class: Option<ClassName>,
     /// How it was sampled.
     pub sampling: Sampling,
-    /// Length in seconds, when known.
+    /// Duration in seconds, if known.
     pub duration_secs: Option<f64>,
-    /// When its recording began, for a film whose file contained that at import.
+    /// When its recording began, for a film whose file stated that at import.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Recorded>,
-    /// Frames written by the last extraction; `None` before the first, or when it did not finish.
+    /// Number of frames written by the last extraction; `None` if there was none, or if it did not finish.
     pub extracted: Option<u64>,
-    /// What was odd: damage, HDR.
+    /// Anomalies, such as damage or HDR.
     pub warnings: Vec<String>,
-    /// The identity of the whole file, for a video whose id is of an earlier version and whose file has been
+    /// The identity of the complete file, for a video with an identity from an earlier version whose file has been
     /// read since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentId>,
-    /// The side of the split that its frames were given with (it came from a `train`, `val` or `test` folder);
-    /// `None` when Salamander decides.
+    /// The side of the split that its frames were given with (by a folder `train`, `val` or `test`); `None` if
+    /// Salamander decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub given_split: Option<Split>,
-    /// Whether its frames are being replaced by those of its sampling, or were when that broke off: frames of an earlier
-    /// sampling may be there as well.
+    /// Whether its frames are being replaced by those of its sampling, or were when that was interrupted: frames of an
+    /// earlier sampling may still exist.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replacing: bool,
-    /// When its frames were last replaced by those of another sampling, in microseconds since 1970; 0 if they never
-    /// were. It is part of the ids of the frames, so that those of before, whether they are in use or in the trash,
-    /// are not taken for those of now: at another rate the frame of one moment is another image.
+    /// When its frames were last replaced by those of another sampling, in microseconds since 1970; 0 if never. It is
+    /// part of the frames' identities, so that former frames, in use or in the trash, are not confused with current
+    /// ones: at another rate, the frame at the same time is another image.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub edition: u64,
 }
 
 impl Source {
-    /// A source of which nothing has been extracted, without a class, with the sampling that is offered first.
+    /// A source without frames and without a class, with the default sampling.
     #[must_use]
     pub fn new(
         id: SourceId,
@@ -205,7 +204,7 @@ impl Source {
 }
 
 impl Source {
-    /// What makes it one that this program did not write, as the rest of a sentence that begins with its name.
+    /// The reason why this program cannot have written it, as the end of a sentence that begins with its name.
     pub(super) fn fault(&self) -> Option<String> {
         if let Some(fault) = self.sampling.fault() {
             return Some(fault);
@@ -226,7 +225,7 @@ impl Source {
 }
 
 impl Project {
-    /// The source that was made of the video file `path`, whose content is `content`, if there is one.
+    /// The source of the video file `path`, whose content is `content`, if there is one.
     pub fn source_of_file(
         &self,
         path: &Path,
@@ -241,7 +240,7 @@ impl Project {
         if !sources.iter().any(|source| source.id.is_legacy()) {
             return Ok(None);
         }
-        // An earlier version gave one id to all films with the same sample.
+        // Earlier versions gave one identity to all films with the same sample.
         let legacy = SourceId::legacy_of_file(path)?;
         match sources.into_iter().find(|source| source.id == legacy) {
             Some(source) if source.is_of(path, content, work)? => Ok(Some(source)),
@@ -251,8 +250,8 @@ impl Project {
 }
 
 impl Source {
-    /// The id of the frame at `time_secs` that is `width_px` wide: as many digits as the source's own id has, so
-    /// that extracting a source of an earlier version again finds the frames that are there.
+    /// The identity of the frame at `time_secs` that is `width_px` wide: with as many digits as the source's, so that
+    /// extracting a source of an earlier version again finds the existing frames.
     #[must_use]
     pub fn frame_id(&self, time_secs: f64, width_px: u32) -> String {
         let id = self.id.as_str();
@@ -267,16 +266,16 @@ impl Source {
         digits_of(&hasher.finalize(), id.len())
     }
 
-    /// Gives the frames that are written from now on ids that none has had before.
+    /// Starts a new edition: frames written from now on get identities that none had before.
     pub fn begin_edition(&mut self) {
         let now = jiff::Timestamp::now().as_microsecond().unsigned_abs();
         self.edition = now.max(self.edition + 1);
     }
 
-    /// Whether the video file `path`, whose content is `content`, is what this source was made of.
+    /// Whether this source was made from the video file `path`, whose content is `content`.
     ///
-    /// A source of an earlier version knows a sample of its file only: where its own file is still in place,
-    /// the two are compared, else the sample decides.
+    /// For a source of an earlier version only a sample of its file is known: if its own file is still in place, the
+    /// two files are compared, otherwise the sample decides.
     pub fn is_of(
         &self,
         path: &Path,
@@ -316,7 +315,7 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// How another project knows the source of a frame at `path`, if that lies in one and can be read.
+/// The source of a frame at `path` in another project, if the frame is in one that can be read.
 #[must_use]
 pub fn other_project_source(path: &Path, id: &SourceId) -> Option<Source> {
     let root = path
@@ -353,7 +352,7 @@ mod tests {
         let old = film(&a, legacy.clone());
         let new = film(&a, content(&a).into());
         assert!(of(&old, &a) && of(&old, &b) && of(&new, &a) && of(&new, &b));
-        // Neither first, nor middle, nor last MiB.
+        // In neither the first, nor the middle, nor the last MiB.
         bytes[1_300_000] ^= 1;
         std::fs::write(&b, &bytes).unwrap();
         assert_eq!(SourceId::legacy_of_file(&b).unwrap(), legacy);
@@ -365,7 +364,7 @@ mod tests {
         std::fs::remove_file(&a).unwrap();
         assert!(!of(&read, &b), "its content was noted");
         assert!(of(&old, &b), "nothing is left to compare with");
-        // A change within the samples tells even then.
+        // A change within the samples is always detected.
         bytes[0] ^= 1;
         std::fs::write(&b, &bytes).unwrap();
         assert!(!of(&old, &b));
@@ -402,7 +401,7 @@ mod tests {
         assert_eq!(new.frame_id(1.5, 500).len(), 32);
         assert_ne!(new.frame_id(1.5, 500), new.frame_id(1.5, 320));
         assert_ne!(new.frame_id(1.5, 500), new.frame_id(2.0, 500));
-        // As the versions before had them, and others after each replacement.
+        // The same as in earlier versions, and different after each replacement.
         assert_eq!(old.frame_id(1.5, 500), "f869eed6");
         let mut seen = vec![new.frame_id(1.5, 500)];
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Train, validation and test: decided per group, never per frame.
+//! The split into training, validation and test: decided per group, never per frame.
 
 use std::collections::HashSet;
 
@@ -8,22 +8,22 @@ use super::split_assign::assign;
 use super::split_given::Given;
 use super::{ClassName, Frames, Project, ProjectError};
 
-/// Percent that may be kept from training in all.
+/// The largest total percentage of validation and test frames.
 const MAX_HELD_OUT: u32 = 90;
 
-/// The three sides of the split.
+/// The side of the split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// Learned from.
+    /// For training.
     Train,
-    /// Watched while training; chooses the best weights.
+    /// For evaluations during the training, which select the best weights.
     Validation,
-    /// Looked at once, at the end.
+    /// For a single evaluation after the training.
     Test,
 }
 
-/// How much goes where, in percent of each class.
+/// The sizes of the sides, in percent of each class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SplitSettings {
@@ -31,7 +31,7 @@ pub struct SplitSettings {
     pub validation_percentage: u8,
     /// Percentage of test frames, 0..=80.
     pub testing_percentage: u8,
-    /// Another number makes another split by the same rules: for measuring how much depends on the draw.
+    /// The seed: another one gives another split by the same rules, to measure how much depends on chance.
     #[serde(skip_serializing_if = "is_zero")]
     pub split_seed: u64,
 }
@@ -54,11 +54,11 @@ impl Default for SplitSettings {
     }
 }
 
-/// How a class was cut.
+/// How a class was split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cut {
-    /// By whole sources: the test accuracy speaks of new videos.
+    /// By whole sources: the test accuracy applies to new videos.
     BySource,
     /// By blocks of time within too few sources: generalisation to new videos was not measured.
     ByTimeBlock,
@@ -67,21 +67,21 @@ pub enum Cut {
 /// The split of a set of frames.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assignment {
-    /// For each frame its side, or `None` when it takes no part (unsorted, or in a gap).
+    /// The side of each frame; `None` for frames that are not used (unsorted, or in a gap).
     pub splits: Vec<Option<Split>>,
-    /// For each class with frames how it was cut.
+    /// How each class with frames was split.
     pub cuts: Vec<(ClassName, Cut)>,
-    /// What the user should know, a sentence each.
+    /// Remarks, a sentence each.
     pub notes: Vec<String>,
 }
 
 impl Project {
-    /// The split of each frame of `frames` (same order); `None` for unsorted frames and for frames in
-    /// the gap between two time blocks. `groups` holds the group of each frame.
+    /// The side of each frame of `frames`, in the same order; `None` for unsorted frames and for those in the gap
+    /// between two blocks of time. `groups` has the group of each frame.
     ///
-    /// Decided per group by hash, remembered in `project.json`, so that adding, renaming and moving never
-    /// changes the side of a frame. Frames of a source that was given with a side ([`super::Source::given_split`])
-    /// are on that side. Other percentages or another seed decide everything again.
+    /// It is decided per group by a hash and recorded in `project.json`, so that adding, renaming and moving never
+    /// changes the side of a frame. Frames of a source that was given with a side ([`super::Source::given_split`]) are
+    /// on that side. With other percentages or another seed everything is decided again.
     pub fn assign_splits(
         &self,
         frames: &Frames,
@@ -101,7 +101,7 @@ impl Project {
         })
     }
 
-    /// The split that [`Project::assign_splits`] would come to; nothing is remembered.
+    /// The split that [`Project::assign_splits`] would return; nothing is recorded.
     pub fn preview_splits(
         &self,
         frames: &Frames,
@@ -123,7 +123,7 @@ impl Project {
         Given::of(&frames.list, groups, &sides, *settings)
     }
 
-    /// The groups whose side is remembered.
+    /// The groups whose side is recorded.
     #[must_use]
     pub fn known_groups(&self) -> HashSet<String> {
         self.document().splits.groups.keys().cloned().collect()
@@ -131,7 +131,7 @@ impl Project {
 }
 
 impl SplitSettings {
-    /// Whether there is something left to learn from.
+    /// Whether enough frames are left for training.
     pub(super) fn is_possible(self) -> bool {
         u32::from(self.validation_percentage) + u32::from(self.testing_percentage) <= MAX_HELD_OUT
     }

@@ -1,5 +1,5 @@
-//! Deciding the sides: whole groups by hash, blocks of time where a class has too few groups. Pure: what was
-//! decided before comes in as [`SplitMemory`] and is only added to.
+//! Decides the sides: whole groups by hash, blocks of time if a class has too few groups. Pure functions: earlier
+//! decisions are passed as [`SplitMemory`], which is only added to.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use super::split_memory::SplitMemory;
 use super::time_cut::TimeCut;
 use super::{Assignment, ClassName, Cut, Frame, Split, SplitSettings};
 
-/// A class needs this many groups to have one on each side.
+/// The fewest groups with which a class has one on each side.
 const ENOUGH_GROUPS: usize = 3;
 
 /// The frames of a class by group, as indices.
@@ -17,15 +17,15 @@ struct ClassFrames<'a> {
     groups: BTreeMap<&'a str, Vec<usize>>,
 }
 
-/// How a group of one class gets its side.
+/// How the frames of a group and a class get their side.
 enum Rule {
-    /// By the side of the whole group.
+    /// All get the side of the group.
     Whole,
-    /// By its block of time.
+    /// By block of time.
     Blocks(TimeCut),
-    /// As it was given.
+    /// As they were given.
     Given,
-    /// Too little to be cut: training, and not remembered, so that it can be cut when there is more.
+    /// Too few to be split: training, and not recorded, so that they can be split when there are more.
     TrainOnly,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn assign(
         };
     }
 
-    // Blocks of time first, so that a group that is cut for one class stays out of the test of another.
+    // Blocks of time first, so that a group divided for one class is not in the test frames of another.
     let mut rules: Vec<BTreeMap<&str, Rule>> = Vec::new();
     for class in &classes {
         rules.push(rules_of(class, frames, given, memory));
@@ -100,7 +100,7 @@ pub(super) fn assign(
         }
     }
 
-    // Then whole groups, beginning with the class that has the least choice.
+    // Then whole groups, beginning with the class that has the fewest groups to choose from.
     let mut order: Vec<usize> = (0..classes.len()).collect();
     order.sort_by_key(|i| {
         classes
@@ -132,24 +132,24 @@ pub(super) fn assign(
     result
 }
 
-/// What has been decided before whole groups are.
+/// The decisions made before those on whole groups.
 struct Sides<'a> {
-    /// Groups that a class has in blocks of time.
+    /// Groups that are divided into blocks of time for some class.
     cut_groups: &'a HashSet<&'a str>,
     given: &'a Given,
     /// The sides of frames so far.
     splits: &'a [Option<Split>],
 }
 
-/// A group that has no side yet. Ordered as groups are chosen.
+/// A group without a side. Sorted in the order in which groups are chosen.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Free<'a> {
-    /// Whether another class has it in its blocks of time; such groups come last.
+    /// Whether it is divided into blocks of time for another class; such groups come last.
     cut: bool,
     hash: [u8; 32],
     group: &'a str,
     size: usize,
-    /// Whether it was given for training, so that it must not go into the test.
+    /// Whether it was given for training, so that it must not be used for the test.
     for_training: bool,
 }
 
@@ -182,14 +182,14 @@ fn by_class<'a>(frames: &'a [Frame], groups: &'a [String]) -> Vec<ClassFrames<'a
     classes
 }
 
-/// Decides how each group of a class gets its side, and remembers it.
+/// Decides how each group of a class gets its side, and records it.
 fn rules_of<'a>(
     class: &ClassFrames<'a>,
     frames: &[Frame],
     given: &Given,
     memory: &mut SplitMemory,
 ) -> BTreeMap<&'a str, Rule> {
-    // Beside a given split, whatever else there is of the class goes whole.
+    // If the class has a given split, its other groups are not divided.
     let has_given = class.groups.keys().any(|group| given.is_given(group));
     let enough = class.groups.len() >= ENOUGH_GROUPS || has_given;
     if enough {
@@ -208,12 +208,12 @@ fn rules_of<'a>(
         let rule = if given.is_given(group) && !given.is_for_training(group) {
             Rule::Given
         } else if let Some(cut) = known {
-            // Also where the class goes by source: the group came from a class that was merged into it.
+            // Even if the class is split by source: the group is from a class that was merged into it.
             Rule::Blocks(cut.clone())
         } else if by_source || given.is_for_training(group) {
             Rule::Whole
         } else if enough {
-            // Cut into blocks when it had fewer groups; the newcomers go whole.
+            // Divided into blocks when it had fewer groups; new ones are not divided.
             Rule::Whole
         } else {
             let mut times: Vec<f64> = indices
@@ -239,7 +239,7 @@ fn rules_of<'a>(
     rules
 }
 
-/// What decides on the order of the groups.
+/// A hash that determines the order of groups.
 fn group_hash(group: &str, seed: u64) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
     hasher.update(group.as_bytes());
@@ -249,9 +249,9 @@ fn group_hash(group: &str, seed: u64) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// Decides the sides of a class's whole groups that have none yet: for test and validation each at least
-/// one group if there are enough, in the order of their hashes, then more until the percentage of frames
-/// is met as closely as whole groups allow.
+/// Decides the sides of a class's whole groups that have none yet: at least one group each for test and validation if
+/// there are enough, in the order of their hashes, then more until the percentage of frames is met as closely as
+/// possible with whole groups.
 fn decide_groups(
     class: &ClassFrames,
     rules: &BTreeMap<&str, Rule>,
@@ -300,7 +300,7 @@ fn decide_groups(
     .map(|(side, percentage)| (side, (total * usize::from(percentage)).div_ceil(100)))
     .collect();
 
-    // At least one group each. Not one of the largest, which would leave little to learn from.
+    // At least one group each, but not one of the largest, which would leave little for training.
     for (i, (side, target)) in wanted.iter().enumerate() {
         let missing_after = wanted
             .iter()
@@ -347,7 +347,7 @@ fn decide_groups(
     }
 }
 
-/// What the user should know about the split.
+/// Adds remarks on the split.
 fn report(
     classes: &[ClassFrames],
     rules: &[BTreeMap<&str, Rule>],
@@ -431,7 +431,7 @@ fn report(
     );
 }
 
-/// `“a”`, `“a” and “b”`, `“a”, “b” and “c”`; of many, the first few and how many more.
+/// A list of names: `“a”`, `“a” and “b”`, `“a”, “b” and “c”`; of many, the first few and the number of the others.
 fn list(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let mut quoted: Vec<String> = names

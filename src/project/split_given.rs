@@ -1,24 +1,24 @@
-//! A split that came with the files: `train`, `val` and `test` folders. It is kept as it is.
+//! A split that is given with the files, by folders `train`, `val` and `test`. It is kept.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Frame, SourceId, Split, SplitSettings};
 
-/// Which frames and groups were given with a side.
+/// Frames and groups that were given with a side.
 #[derive(Debug, Default)]
 pub(super) struct Given {
     /// The side of each frame that was given with one.
     frames: Vec<Option<Split>>,
-    /// The side of each group with such frames: that of most of them. Others of the group follow.
+    /// The side of each group with such frames: that of most of them. Other frames of the group follow it.
     groups: HashMap<String, Split>,
-    /// Groups on two sides, each with one of its frames.
+    /// Groups with frames on two sides, each with the index of such a frame.
     across: BTreeMap<String, usize>,
-    /// Whether validation frames are wanted, but none were given: then some of the training groups are taken.
+    /// Whether validation frames are requested, but none were given: then some of the training groups are used.
     validation_from_training: bool,
 }
 
 impl Given {
-    /// The sides of `frames` by the sides of their sources.
+    /// The sides of `frames` by those of their sources.
     pub(super) fn of(
         frames: &[Frame],
         groups: &[String],
@@ -44,7 +44,7 @@ impl Given {
             }
         }
         for (group, votes) in votes {
-            // Of as many on each side, the first: training, then validation.
+            // With equal numbers, the first: training, then validation.
             let most = votes.values().rev().max_by_key(|(count, ..)| *count);
             if let Some((_, side, _)) = most {
                 given.groups.insert(group.to_owned(), *side);
@@ -60,7 +60,7 @@ impl Given {
         given
     }
 
-    /// The side of a frame that was given with one, or whose group was.
+    /// The side of a frame if it, or its group, was given with one.
     pub(super) fn side(&self, index: usize, group: &str) -> Option<Split> {
         let own = self.frames.get(index).copied().flatten();
         own.or_else(|| self.groups.get(group).copied())
@@ -71,15 +71,15 @@ impl Given {
         self.groups.contains_key(group)
     }
 
-    /// Whether the group was given for training, and validation frames must come from there: it goes to training
-    /// or validation, never to the test.
+    /// Whether the group was given for training, and validation frames must be taken from such groups: then it is used
+    /// for training or validation, never for the test.
     pub(super) fn is_for_training(&self, group: &str) -> bool {
         self.validation_from_training
             && self.groups.get(group) == Some(&Split::Train)
             && !self.across.contains_key(group)
     }
 
-    /// What the user should know, a sentence each.
+    /// Remarks, a sentence each.
     pub(super) fn notes(&self, frames: &[Frame]) -> Vec<String> {
         let count = self.frames.iter().flatten().count();
         if count == 0 {

@@ -1,4 +1,4 @@
-//! Which side each group was decided to be on, kept in `project.json` so that it never changes unasked.
+//! The recorded side of each group, stored in `project.json` so that it only changes on request.
 
 use std::collections::BTreeMap;
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Serialize};
 use super::time_cut::TimeCut;
 use super::{ClassName, Cut, Split, SplitSettings};
 
-/// Remembered decisions. They hold for one pair of percentages and one seed; others start afresh.
+/// Recorded decisions. They apply to one pair of percentages and one seed; with others, decisions start again.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct SplitMemory {
     /// The settings that the decisions were made for.
     pub(super) settings: SplitSettings,
-    /// How each class was cut first; a class that begins by source stays by source.
+    /// How each class was split first; a class that is split by source stays so.
     pub(super) modes: BTreeMap<ClassName, Cut>,
-    /// The side of each whole group.
+    /// The side of each undivided group.
     pub(super) groups: BTreeMap<String, Split>,
-    /// Per class and group, the blocks of time.
+    /// For each class and group, the blocks of time.
     pub(super) cuts: BTreeMap<ClassName, BTreeMap<String, TimeCut>>,
 }
 
 impl SplitMemory {
-    /// A class has another name now.
+    /// Renames a class.
     pub(super) fn rename_class(&mut self, from: &ClassName, to: &ClassName) {
         if let Some(mode) = self.modes.remove(from) {
             self.modes.insert(to.clone(), mode);
@@ -32,9 +32,9 @@ impl SplitMemory {
         }
     }
 
-    /// A class goes into another one. Frames keep their sides: groups that were cut into blocks of time stay cut, and
-    /// the class is still split by source if either of the two did. Only where one group was decided on in two ways, one
-    /// way holds for both: as a whole before in blocks, and the blocks of `into` before those of `from`.
+    /// Merges a class into another. Frames keep their sides: groups divided into blocks of time stay divided, and the
+    /// class is split by source if either of the two was. If a group was decided in two ways, one applies to both:
+    /// undivided rather than in blocks, and the blocks of `into` rather than those of `from`.
     pub(super) fn merge_class(&mut self, from: &ClassName, into: &ClassName) -> MergedSplits {
         let mut before = MergedSplits {
             modes: [self.modes.remove(from), self.modes.get(into).copied()],
@@ -61,7 +61,7 @@ impl SplitMemory {
         before
     }
 
-    /// Takes [`SplitMemory::merge_class`] back.
+    /// Undoes [`SplitMemory::merge_class`].
     pub(super) fn part_classes(
         &mut self,
         from: &ClassName,
@@ -87,13 +87,13 @@ impl SplitMemory {
     }
 }
 
-/// What was decided for two classes before one went into the other.
+/// The decisions on two classes before a merger.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct MergedSplits {
-    /// How the class that ended and the other were cut.
+    /// How the merged class and the other were split.
     modes: [Option<Cut>; 2],
-    /// The blocks of time of the class that ended.
+    /// The blocks of time of the merged class.
     cuts: BTreeMap<String, TimeCut>,
-    /// Groups whose blocks the other class took over.
+    /// Groups whose blocks were added to the other class.
     added: Vec<String>,
 }

@@ -1,10 +1,10 @@
-//! The split: whole groups, stable for ever, about the right size, honest where it cannot be.
+//! The split: whole groups, permanent, of about the right size, with a remark if that is impossible.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
 
 use super::*;
 use crate::project::{Label, SourceId};
 
-/// A class, its groups with their numbers of frames.
+/// Classes with their groups and the groups' numbers of frames.
 type Plan<'a> = &'a [(&'a str, &'a [(&'a str, usize)])];
 
 /// Frames at 2 per second; a group that begins with `photo` has no times.
@@ -151,7 +151,7 @@ fn nothing_moves_when_sources_and_classes_are_added_renamed_or_removed() {
     assert!(compared > 200);
     assert_eq!(sides(&mut memory, first), before, "and back");
 
-    // Through the file, and with a class renamed.
+    // Also after saving and loading, and with a class renamed.
     let text = serde_json::to_string(&memory).unwrap();
     let mut memory: SplitMemory = serde_json::from_str(&text).unwrap();
     let (c, d) = (ClassName::new("c").unwrap(), ClassName::new("d").unwrap());
@@ -353,7 +353,7 @@ fn another_seed_is_another_split_of_the_same_size() {
     assert_ne!(split(3), split(4));
 }
 
-/// Two classes before one goes into the other: frames keep their sides, and undoing restores them exactly.
+/// The decisions on two classes before a merger: frames keep their sides, and undoing restores them exactly.
 #[test]
 fn a_merger_moves_no_frame_to_another_side() {
     let many: &[(&str, usize)] = &[("g1", 20), ("g2", 20), ("g3", 20), ("g4", 20)];
@@ -391,8 +391,8 @@ fn a_film_that_was_cut_for_both_classes_keeps_the_blocks_of_the_one_that_stays()
     assert_eq!(memory, before);
 }
 
-/// Frames of one class by source, the side that the source was given with, and their number; photos are groups
-/// of their own.
+/// Frames of one class by source, with the side that the source was given with, and their number; photos are groups of
+/// their own.
 fn given_frames(
     plan: &[(&str, &str, Option<Split>, usize)],
 ) -> (Vec<Frame>, Vec<String>, HashMap<SourceId, Split>) {
@@ -476,7 +476,7 @@ fn without_given_validation_some_training_is_taken_and_the_test_stays_whole() {
             .iter()
             .any(|note| note.contains("No validation images were given"))
     );
-    // Decided once: the same again.
+    // Decided once, the result stays the same.
     let again = assign(&mut memory, &frames, &groups, &given, settings);
     assert_eq!(again.splits, result.splits);
 }
@@ -490,7 +490,7 @@ fn copies_on_two_sides_of_a_given_split_are_said() {
         ("cat", "test cats", Some(Test), 4),
         ("cat", "later cats", None, 1),
     ]);
-    // One test image, one training image and one that came later are the same.
+    // A test image, a training image and a later one are equal.
     for index in [14, 18] {
         groups[index] = groups[0].clone();
     }

@@ -1,4 +1,4 @@
-//! The project on disk, with real folders: opening, following, moving, and surviving what happens to it.
+//! Projects on disk, with real folders: opening, following changes, moving, and surviving failures.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
 
 mod classes;

@@ -1,37 +1,37 @@
-//! Cutting a group's frames of one class into blocks of time, for a class with too few sources.
+//! Divides a group's frames of one class into blocks of time, for a class with too few sources.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ClassName, Split, SplitSettings};
 
-/// Fewer frames than this are not worth cutting: a test on one frame says nothing.
+/// Fewer frames are not divided: a test on one frame means nothing.
 const MIN_FRAMES: usize = 6;
 
-/// A video is cut into at most this many blocks of equally many frames, each then on one side.
+/// A video is divided into at most this many blocks of equally many frames, each on one side.
 const BLOCKS: usize = 20;
 
-/// Longest time between training and the rest, seconds. A shorter video has a shorter gap: half the time
-/// of its smaller held-out block.
+/// Longest gap between training and the other sides, in seconds. In a short video it is at most half the duration of
+/// its smaller held-out block.
 const MAX_GAP_SECS: f64 = 2.0;
 
-/// Positions of the held-out blocks that are tried before a group counts as too short to be cut.
+/// Positions of the held-out blocks that are tried before a group counts as too short to be divided.
 const TRIES: u8 = 16;
 
-/// A group's frames of one class, cut into blocks of time.
+/// A group's frames of one class, divided into blocks of time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct TimeCut {
-    /// Where one block ends and the next begins, seconds, ascending.
+    /// The times at which blocks end, in seconds, ascending.
     borders_secs: Vec<f64>,
-    /// The side of each block, one more than borders; neighbours differ.
+    /// The side of each block, one more than there are borders; adjacent blocks differ.
     sides: Vec<Split>,
-    /// Training frames closer than this to a block of another side take no part, nor do validation frames
-    /// so close to a test block. Seconds.
+    /// The gap in seconds: training frames closer to a block of another side are not used, nor validation frames
+    /// closer to a test block.
     gap_secs: f64,
 }
 
 impl TimeCut {
-    /// Cuts the frames at `times_secs` (ascending): one block of neighbouring frames for the test, one for
-    /// validation, where the hash of class and group says; `None` when there are too few frames.
+    /// Divides the frames at `times_secs` (ascending): one block of consecutive frames for the test and one for
+    /// validation, at positions determined by the hash of class and group; `None` if there are too few frames.
     pub(super) fn new(
         times_secs: &[f64],
         class: &ClassName,
@@ -111,7 +111,7 @@ impl TimeCut {
         cut.leaves_frames_on(times_secs, settings).then_some(cut)
     }
 
-    /// Whether each side that is asked for has frames, the gaps taken off.
+    /// Whether each requested side has frames outside the gaps.
     fn leaves_frames_on(&self, times_secs: &[f64], settings: SplitSettings) -> bool {
         let has = |side| times_secs.iter().any(|t| self.side(*t) == Some(side));
         has(Split::Train)
@@ -119,7 +119,7 @@ impl TimeCut {
             && (settings.validation_percentage == 0 || has(Split::Validation))
     }
 
-    /// The side of a frame at this time, whether or not it was there when the cut was made; `None` in a gap.
+    /// The side of a frame at this time, even if it did not exist when the blocks were made; `None` in a gap.
     pub(super) fn side(&self, time_secs: f64) -> Option<Split> {
         let block = self.borders_secs.partition_point(|b| *b <= time_secs);
         let side = *self.sides.get(block)?;

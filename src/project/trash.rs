@@ -1,4 +1,4 @@
-//! What lies in `trash/`, and emptying it.
+//! The contents of `trash/`, and emptying it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,21 @@ use super::moves::check_frame_path;
 use super::scan::kind_of;
 use super::{Project, ProjectError};
 
-/// How much lies in `trash/`.
+/// The contents of `trash/` in numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Trash {
     /// Frames.
     pub frames: u64,
     /// Runs, each a folder.
     pub runs: u64,
-    /// All files, those of runs as well.
+    /// All files, including those of runs.
     pub files: u64,
-    /// Their size together, bytes.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
 impl Project {
-    /// How much lies in `trash/`.
+    /// Counts the contents of `trash/`.
     pub fn trash_contents(&self, work: &Work) -> Result<Trash, ProjectError> {
         let mut found = Trash::default();
         let root = self.trash_dir();
@@ -40,7 +40,7 @@ impl Project {
         Ok(found)
     }
 
-    /// Deletes everything in `trash/` for good. Returns how many files there were. Cancelling keeps what is left.
+    /// Deletes everything in `trash/` permanently. Returns how many files there were. A cancellation keeps the rest.
     pub fn empty_trash(&self, work: &Work) -> Result<u64, ProjectError> {
         let _change = self.begin_deletion()?;
         let trash = self.trash_dir();
@@ -51,9 +51,8 @@ impl Project {
         Ok(deleted)
     }
 
-    /// Deletes these frames in `trash/` (paths relative to the root) for good. Returns how many were there.
-    /// Cancelling keeps what is left. A path that does not lead into the trash is refused before anything is
-    /// deleted.
+    /// Deletes these frames in `trash/` (paths relative to the root) permanently. Returns how many existed. A
+    /// cancellation keeps the rest. A path outside the trash is refused before anything is deleted.
     pub fn delete_trashed(&self, frames: &[String], work: &Work) -> Result<u64, ProjectError> {
         let _change = self.begin_deletion()?;
         for path in frames {
@@ -80,7 +79,7 @@ impl Project {
     }
 }
 
-/// What is in a folder; nothing when it is none or a link to one.
+/// The entries of a folder; none if it does not exist or is a link.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, ProjectError> {
     if !is_folder(folder) {
         return Ok(Vec::new());
@@ -91,7 +90,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, ProjectError> {
         .collect()
 }
 
-/// A link is itself what lies in the trash; what it leads to is not.
+/// Whether a path is a folder. A link is itself in the trash; its target is not.
 fn is_folder(path: &Path) -> bool {
     crate::files::metadata(path).is_ok_and(|found| found.is_dir())
 }
@@ -112,7 +111,7 @@ fn measure(
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     found.frames += u64::from(of_frames && kind_of(&name, || path.to_owned()).is_image());
     found.files += 1;
-    // A file that is just going away has no size.
+    // A file that was just deleted has no size.
     found.bytes += crate::files::metadata(path).map_or(0, |found| found.len());
     Ok(())
 }

@@ -138,7 +138,7 @@ fn a_merger_takes_frames_sources_and_what_runs_know() {
     assert!(project.abs("trash/removed/cat 1/notes.txt").exists());
     let merged = |into: &str| ClassNow::MergedInto(class(into));
     assert_eq!(now(&project, cat), merged("pets"));
-    // It follows what becomes of the other class, also after reopening.
+    // The record follows later changes of the other class, also after reopening.
     project
         .rename_class(&class("pets"), &class("Tiere"))
         .unwrap();
@@ -149,7 +149,7 @@ fn a_merger_takes_frames_sources_and_what_runs_know() {
         .unwrap();
     let project = reopen(project);
     assert_eq!(now(&project, cat), merged("all"));
-    // A new class of the old name is another one.
+    // A new class with the old name is another class.
     project.add_class(&class("cat")).unwrap();
     assert_ne!(project.classes()[1].id, cat);
     project.remove_class(&class("all")).unwrap();

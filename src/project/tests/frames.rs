@@ -1,4 +1,4 @@
-//! Frames: found, moved, thrown away.
+//! Frames: scanned, moved, deleted.
 
 use std::fs;
 
@@ -164,7 +164,7 @@ fn the_trash_remembers_where_its_frames_came_from() {
     let back = project.relabel(&trashed, &Label::Unsorted, &work).unwrap();
     assert_eq!(back, ["unsorted/1.jpg", "unsorted/2.jpg"]);
     project.trash(&back, &work).unwrap();
-    // A run, as the window removes one, and a link, which is not followed.
+    // A run as the window removes one, and a link, which is not followed.
     let trash = project.root().join("trash");
     fs::create_dir_all(trash.join("runs/one/cache")).unwrap();
     fs::write(trash.join("runs/one/cache/x.jpg"), [0; 1000]).unwrap();
@@ -220,7 +220,7 @@ fn thousands_of_frames() {
         "relabel of 1,000 frames: {:.0} ms",
         start.elapsed().as_secs_f64() * 1e3
     );
-    // Two more frames of each name arrive in a folder that has one.
+    // Two more frames of each name are moved to a folder that has one.
     let distinct: std::collections::HashSet<_> = moved.iter().collect();
     assert_eq!(distinct.len(), 1_000);
     assert_eq!(project.scan(&work).unwrap().list.len(), 6_000);
@@ -279,7 +279,7 @@ fn frames_deleted_from_the_trash_are_forgotten_by_undo() {
         frames: frames.to_vec(),
     };
     history.apply(&project, trash, &work).unwrap();
-    // Only what lies in the trash can be deleted, all or nothing.
+    // Only files in the trash can be deleted, all or none.
     put(&project, "classes/cat/3.jpg");
     let wrong = ["trash/classes/cat/1.jpg", "classes/cat/3.jpg"].map(str::to_owned);
     project.delete_trashed(&wrong, &work).unwrap_err();
@@ -325,7 +325,7 @@ fn frames_follow_their_neighbours_and_replace_others_in_one_change() {
         film("unsorted", "3.000000", "00000013"),
     ];
     assert_eq!(paths(&project), expected);
-    // Where an extraction does not take them for known.
+    // Where an extraction does not find them.
     assert!(project.scan_trash(&work).unwrap().list.is_empty());
     assert_eq!(project.trash_contents(&work).unwrap().frames, 3);
     history.undo(&project, &work).unwrap();

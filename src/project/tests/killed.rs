@@ -1,4 +1,4 @@
-//! A process that is killed in the midst of its changes.
+//! A process that is killed during its changes.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::*;
 /// Set in the process that [`killed_at_any_moment_nothing_confirmed_is_lost`] kills.
 const VICTIM: &str = "SALAMANDER_TEST_VICTIM";
 
-/// Changes the project for ever, saying on standard output what is confirmed.
+/// Changes the project forever, and prints confirmed changes to standard output.
 #[test]
 fn victim() {
     let Ok(root) = std::env::var(VICTIM) else {
@@ -95,7 +95,8 @@ fn killed_at_any_moment_nothing_confirmed_is_lost() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // Every other one is killed while it is at work, however busy the machine is; the others also while they open.
+        // Every other one is killed while it changes the project, however busy the machine is; the others also while
+        // opening.
         while attempt % 2 == 0 && changed() == before {
             assert!(victim.try_wait().unwrap().is_none(), "the victim ended");
             std::thread::sleep(std::time::Duration::from_millis(1));

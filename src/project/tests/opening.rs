@@ -1,4 +1,4 @@
-//! Making and opening a project, and what has become of it meanwhile.
+//! Creating and opening a project, and changes made to it meanwhile.
 
 use std::fs;
 
@@ -113,7 +113,7 @@ fn a_damaged_project_json_is_recovered_from_the_version_before() {
         let aside = fs::read(root.join("project.json.damaged")).unwrap();
         assert_eq!(aside, damage.as_bytes());
         drop(project);
-        // Without any version before, the remedy is named, and it works.
+        // Without a previous version, the remedy is stated, and it works.
         fs::write(root.join("project.json"), damage).unwrap();
         fs::write(root.join("project.json.bak"), damage).unwrap();
         let message = Project::open(&root).unwrap_err().to_string();
@@ -124,7 +124,7 @@ fn a_damaged_project_json_is_recovered_from_the_version_before() {
     }
 }
 
-/// Puts a value at a place of a JSON document, such as `sources/0/extracted`.
+/// Sets the value at a place in a JSON document, such as `sources/0/extracted`.
 fn set(document: &mut Value, place: &str, value: &Value) {
     let mut at = document;
     for part in place.split('/') {
@@ -175,7 +175,7 @@ fn numbers_that_no_project_can_have_are_damage() {
             all.iter().all(|part| message.contains(part)),
             "{place}: {message}"
         );
-        // The version before is taken instead.
+        // The previous version is used instead.
         fs::write(root.join("project.json.bak"), &whole).unwrap();
         let project = Project::open(&root).unwrap();
         assert_eq!(project.take_notices().len(), 1, "{place}");
@@ -245,7 +245,7 @@ fn temporary_files_of_a_killed_process_are_cleared_away() {
     assert_eq!(paths(&project), kept);
     let project = reopen(project);
     assert_eq!(paths(&project), kept);
-    // What somebody else is downloading stays.
+    // Downloads of other programs stay.
     for (folder, expected) in [
         (
             "classes/cat",
@@ -281,7 +281,7 @@ fn a_copy_without_its_empty_folders_keeps_its_classes() {
 fn a_project_that_cannot_be_written_changes_nothing() {
     let (_dir, project) = new_project();
     project.add_class(&class("cat")).unwrap();
-    // A folder in the way of the backup makes every write fail, whoever runs the test.
+    // A folder in place of the backup makes every write fail, also for root.
     let backup = project.root().join("project.json.bak");
     fs::remove_file(&backup).unwrap();
     fs::create_dir(&backup).unwrap();
@@ -304,7 +304,7 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
     let away = dir.path().join("away");
     fs::rename(&root, &away).unwrap();
     let work = Work::new();
-    // Nothing where it was, and the empty folder that an unplugged drive may leave.
+    // Nothing in its place, or the empty folder that a disconnected drive may leave.
     for empty in [false, true] {
         if empty {
             fs::create_dir(&root).unwrap();
@@ -344,7 +344,7 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
         }
     }
     assert!(work.take_warnings().is_empty());
-    // Back, it continues as if nothing had been.
+    // Once it is back, it works as before.
     fs::rename(&away, &root).unwrap();
     assert_eq!(project.scan(&work).unwrap().list.len(), 1);
     project.set_name("back").unwrap();
@@ -355,7 +355,7 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
 fn a_class_that_could_not_be_added_does_not_break_the_listing() {
     let (_dir, project) = new_project();
     project.add_class(&class("cat")).unwrap();
-    // A folder in the way of the backup makes every write fail, whoever runs the test.
+    // A folder in place of the backup makes every write fail, also for root.
     let backup = project.root().join("project.json.bak");
     fs::remove_file(&backup).unwrap();
     fs::create_dir(&backup).unwrap();
@@ -365,7 +365,7 @@ fn a_class_that_could_not_be_added_does_not_break_the_listing() {
         "its folder goes again"
     );
     assert_eq!(names(&project), ["cat"]);
-    // One that an earlier version left behind, and one with a frame in it.
+    // Temporary files of an earlier version, and a class folder with a frame.
     put(&project, "classes/fox/1.jpg");
     fs::create_dir(project.abs("classes/cow")).unwrap();
     let work = Work::new();
