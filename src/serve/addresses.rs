@@ -1,4 +1,4 @@
-//! The addresses of this computer at which a phone may find it.
+//! The addresses of this computer at which a phone may reach it.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -7,24 +7,24 @@ use super::ServeError;
 /// An address of this computer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
-    /// What the system calls the network card: "wlan0".
+    /// The system's name of the network interface: "wlan0".
     pub name: String,
-    /// Its address; IPv4, which every phone and router speaks.
+    /// Its IPv4 address; every phone and router supports IPv4.
     pub address: IpAddr,
 }
 
 impl Interface {
-    /// Whether it leads to this computer only.
+    /// Whether it is reachable from this computer only.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.address.is_loopback()
     }
 }
 
-/// The addresses of this computer, the likeliest first; those that lead to this computer only come last.
+/// The addresses of this computer, the most likely ones for a phone first; loopback addresses last.
 ///
 /// # Errors
-/// When the system does not say.
+/// [`ServeError::Addresses`] if the system does not list them.
 pub fn interfaces() -> Result<Vec<Interface>, ServeError> {
     let found = if_addrs::get_if_addrs().map_err(ServeError::Addresses)?;
     let found = found.into_iter().map(|card| Interface {
@@ -34,10 +34,10 @@ pub fn interfaces() -> Result<Vec<Interface>, ServeError> {
     Ok(ordered(found))
 }
 
-/// Whether an address is one of this computer's.
+/// Checks that an address is one of this computer's.
 ///
 /// # Errors
-/// [`ServeError::NoSuchAddress`] when it is not.
+/// [`ServeError::NoSuchAddress`] if it is not.
 pub fn check_address(address: IpAddr) -> Result<(), ServeError> {
     let known = interfaces()?;
     if known.iter().any(|interface| interface.address == address) {
@@ -63,9 +63,9 @@ fn ordered(found: impl Iterator<Item = Interface>) -> Vec<Interface> {
     usable.into_iter().map(|(_, interface)| interface).collect()
 }
 
-/// How likely a phone is in the network of an address, 0 most; `None` where none can be.
+/// A rank for the likelihood that a phone is in the network of an address, 0 most likely; `None` if it cannot be.
 fn rank(name: &str, address: Ipv4Addr) -> Option<u8> {
-    // Bridges of containers and virtual machines, and tunnels, in which no phone is.
+    // Bridges of containers and virtual machines, and tunnels.
     let is_virtual = [
         "docker", "br-", "veth", "virbr", "vmnet", "vboxnet", "tun", "tap", "utun", "wg",
     ]

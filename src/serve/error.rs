@@ -1,11 +1,11 @@
-//! What can go wrong, in sentences for people.
+//! Errors of the server, as sentences for users.
 
 use std::net::IpAddr;
 
-/// An error of the layer.
+/// An error of the server.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The computer's addresses cannot be found out.
+    /// The computer's addresses cannot be determined.
     #[error("the addresses of this computer cannot be found out: {0}")]
     Addresses(std::io::Error),
     /// The computer is in no network.
@@ -13,25 +13,25 @@ pub enum ServeError {
         "this computer is in no network that a phone could be in; join the Wi-Fi of the phone, then try again"
     )]
     NoNetwork,
-    /// An address of another computer, or of none.
+    /// The address is not one of this computer's.
     #[error("this computer has no address {address}; it has {}", listed(known))]
     NoSuchAddress {
-        /// What was asked for.
+        /// The address.
         address: IpAddr,
-        /// What there is.
+        /// The addresses of this computer.
         known: Vec<IpAddr>,
     },
-    /// The system does not let the program listen there.
+    /// The system does not allow the program to listen there.
     #[error(
         "nothing can be served at {address}: {error}; choose another network, or allow Salamander in the firewall"
     )]
     Listen {
         /// The address.
         address: IpAddr,
-        /// What the system said; part of the message, so not offered as a source again.
+        /// The system's error. It is part of the message, hence not a source.
         error: std::io::Error,
     },
-    /// The system gives no random numbers.
+    /// The system provides no random numbers.
     #[error("the system gives no random numbers for an address that nobody guesses ({0})")]
     Random(String),
     /// The address does not fit a QR code.

@@ -1,16 +1,16 @@
-//! What a client may take of the server.
+//! Limits for clients of the server.
 
 use std::time::Duration;
 
-/// Longest head of a request, bytes.
+/// The most bytes in the head of a request.
 pub(super) const HEAD_BYTES: usize = 8 * 1024;
-/// Most header lines of a request.
+/// The most header lines in a request.
 pub(super) const HEADERS: usize = 64;
-/// Connections at once.
+/// The most simultaneous connections.
 pub(super) const CONNECTIONS: usize = 32;
-/// Connections at once from one address: browsers open six.
+/// The most simultaneous connections from one address: browsers open six.
 pub(super) const CONNECTIONS_OF_ONE: usize = 8;
-/// How long the head of a request may take.
+/// The time within which the head of a request must arrive.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(10);
-/// How long a client may take nothing of what is sent to it.
+/// The time after which a client that accepts no data is disconnected.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);

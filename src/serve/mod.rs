@@ -1,7 +1,9 @@
-//! Trying a model on a phone: the page of a web export, served from memory to the local network while somebody wants it.
+//! Trying a model on a phone: serves the page of a web export from memory to the local network, as long as the user
+//! wants.
 //!
 //! This is the only place in the program that listens to a network. A [`Server`] is bound to one address of this
-//! computer, gives out the files of one [`Site`] below a path of 128 random bits and nothing else, and ends with its value.
+//! computer. It serves the files of one [`Site`] under a path of 128 random bits, and nothing else, until it is
+//! dropped.
 
 mod addresses;
 mod error;

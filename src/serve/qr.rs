@@ -12,13 +12,13 @@ pub struct Qr {
 }
 
 impl Qr {
-    /// The width of the light edge that a reader needs, modules.
+    /// The width of the light border that readers need, in modules.
     pub const QUIET: usize = 4;
 
-    /// The code of a text.
+    /// The code for a text.
     ///
     /// # Errors
-    /// [`ServeError::Qr`] when the text is too long.
+    /// [`ServeError::Qr`] if the text is too long.
     pub fn new(text: &str) -> Result<Self, ServeError> {
         let code = QrCode::with_error_correction_level(text, EcLevel::M)
             .map_err(|error| ServeError::Qr(error.to_string()))?;
@@ -32,25 +32,25 @@ impl Qr {
         })
     }
 
-    /// Modules in a row.
+    /// The number of modules in a row.
     #[must_use]
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Whether the module in column `x`, row `y` is dark; outside of the code none is.
+    /// Whether the module in column `x`, row `y` is dark; modules outside the code are light.
     #[must_use]
     pub fn is_dark(&self, x: usize, y: usize) -> bool {
         let inside = x < self.side && y < self.side;
         inside && self.dark.get(y * self.side + x).copied().unwrap_or(false)
     }
 
-    /// For a terminal, two rows a line, quiet zone included, dark on light whatever the terminal's colours are.
+    /// The code for a terminal, two rows a line, with quiet zone, dark on light whatever the terminal's colours are.
     #[must_use]
     pub fn to_text(&self) -> String {
         let edge = self.side + 2 * Self::QUIET;
         let dark = |x: usize, y: usize| {
-            // Left of and above the code the difference is past the largest number.
+            // Left of and above the code the difference wraps to a number outside it.
             self.is_dark(x.wrapping_sub(Self::QUIET), y.wrapping_sub(Self::QUIET))
         };
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Reading a request: its head, within limits of length and time.
+//! Reads the head of a request, within limits of length and time.
 
 use std::io::{ErrorKind, Read};
 use std::net::TcpStream;
@@ -6,26 +6,26 @@ use std::time::Instant;
 
 use super::limits::{HEAD_BYTES, HEAD_TIME, HEADERS};
 
-/// What is asked for.
+/// A request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub method: String,
-    /// The path without what follows `?`.
+    /// The path without the query, which follows `?`.
     pub path: String,
-    /// Whom the client believes to speak to.
+    /// The host that the client addressed.
     pub host: Option<String>,
 }
 
-/// Why there is no request.
+/// The reason why a request is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It is none of HTTP/1.
+    /// It is not HTTP/1.
     Malformed,
     /// Its head is too long.
     TooLong,
     /// It did not arrive in time.
     TooSlow,
-    /// The client is gone.
+    /// The client has closed the connection.
     Gone,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn read(stream: &mut TcpStream) -> Result<Request, Refused> {
     let mut head = vec![0; HEAD_BYTES];
     let mut length = 0;
     loop {
-        // However few bytes arrive at a time, all of them have to arrive by then.
+        // The deadline applies to the whole head, however few bytes arrive at a time.
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(Refused::TooSlow);
@@ -62,7 +62,7 @@ pub(super) fn read(stream: &mut TcpStream) -> Result<Request, Refused> {
     }
 }
 
-/// The request that begins with these bytes; `None` as long as its head is not complete.
+/// The request in these bytes; `None` while its head is incomplete.
 fn parse(bytes: &[u8]) -> Result<Option<Request>, Refused> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);

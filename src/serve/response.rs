@@ -1,14 +1,14 @@
-//! Writing an answer.
+//! Writes responses.
 
 use std::io::Write;
 use std::net::TcpStream;
 
 use super::limits::WRITE_TIME;
 
-/// What the page may do: nothing beyond its own files.
+/// The content security policy of the page: it may use its own files only.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// An answer with a status alone.
+/// Sends a response with a status and no body.
 pub(super) fn refuse(stream: &mut TcpStream, status: &str) -> std::io::Result<()> {
     send(
         stream,
@@ -19,7 +19,7 @@ pub(super) fn refuse(stream: &mut TcpStream, status: &str) -> std::io::Result<()
     )
 }
 
-/// An answer with a body, whose length is said also where it is left out.
+/// Sends a response with a body. Its length is stated even if the body is omitted.
 pub(super) fn send(
     stream: &mut TcpStream,
     status: &str,

@@ -1,4 +1,4 @@
-//! The server: listens, takes connections within limits, and ends with its value.
+//! The server: accepts connections within limits, and stops when it is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read};
@@ -12,17 +12,17 @@ use super::limits::{CONNECTIONS, CONNECTIONS_OF_ONE};
 use super::request::{self, Refused};
 use super::{Qr, ServeError, Site, check_address, response};
 
-/// Called when something was served.
+/// Called after something was served.
 type Wake = Box<dyn Fn() + Send + Sync>;
 
-/// What was served so far.
+/// Statistics of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// The addresses that opened the page.
+    /// The addresses that have opened the page.
     pub devices: BTreeSet<IpAddr>,
-    /// Files that were given out.
+    /// How many files were served.
     pub files: u64,
-    /// Requests for anything else.
+    /// How many other requests were refused.
     pub refused: u64,
 }
 
@@ -36,7 +36,7 @@ pub struct Server {
 
 struct Shared {
     site: Arc<Site>,
-    /// What every path begins with: `/…/`.
+    /// The beginning of every path: `/…/`.
     prefix: String,
     host: String,
     stopping: AtomicBool,
@@ -58,17 +58,17 @@ impl Shared {
 }
 
 impl Server {
-    /// Serves a site at an address of this computer, at a free port below a random path. `wake` is called, on any thread,
-    /// when [`Server::seen`] has changed.
+    /// Serves a site at an address of this computer, with a free port and a random path. `wake` is called on any
+    /// thread when [`Server::seen`] has changed.
     ///
     /// # Errors
-    /// [`ServeError::NoSuchAddress`] and [`ServeError::Listen`].
+    /// [`ServeError::NoSuchAddress`], and [`ServeError::Listen`] if the system does not allow it.
     pub fn start(
         site: Arc<Site>,
         address: IpAddr,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, ServeError> {
-        // "All addresses" is none: it is never more than one that is open.
+        // This also rejects the wildcard address: only one address is ever opened.
         check_address(address)?;
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(|error| ServeError::Random(error.to_string()))?;
@@ -97,13 +97,13 @@ impl Server {
         })
     }
 
-    /// The address and port that are open.
+    /// The address and port that are served.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where the page is: `http://192.168.178.30:40123/0123…cdef/`.
+    /// The address of the page: `http://192.168.178.30:40123/0123…cdef/`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/{}/", self.address, self.path)
@@ -112,12 +112,12 @@ impl Server {
     /// The same as a QR code.
     ///
     /// # Errors
-    /// [`ServeError::Qr`]; addresses are short enough.
+    /// [`ServeError::Qr`], though addresses are short enough.
     pub fn qr(&self) -> Result<Qr, ServeError> {
         Qr::new(&self.url())
     }
 
-    /// What was served so far.
+    /// The statistics so far.
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.shared.state().seen.clone()
@@ -127,7 +127,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the thread that waits for a connection.
+        // Wakes the thread that waits for connections.
         let woken = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let Err(error) = &woken {
             log::warn!("the server at {} could not be woken: {error}", self.address);
@@ -136,7 +136,7 @@ impl Drop for Server {
         if listening.is_some_and(|thread| thread.join().is_err()) {
             log::error!("the server's thread panicked");
         }
-        // Now there are no new ones.
+        // No new connections are accepted from here on.
         for (_, stream) in self.shared.state().open.values() {
             close(stream);
         }
@@ -144,13 +144,13 @@ impl Drop for Server {
 }
 
 fn close(stream: &TcpStream) {
-    // One that is closed already is what is wanted.
+    // It may be closed already, which is just as well.
     if let Err(error) = stream.shutdown(Shutdown::Both) {
         log::debug!("a connection was closed already: {error}");
     }
 }
 
-/// Takes connections until the server stops. The port is free when it returns.
+/// Accepts connections until the server stops. The port is free again when it returns.
 fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     loop {
         let accepted = listener.accept();
@@ -167,7 +167,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                         | ErrorKind::Interrupted
                 ) => {}
             Err(error) => {
-                // Out of descriptors, say; some will be free again.
+                // For example, out of file descriptors; some will be freed.
                 log::warn!("a connection could not be taken: {error}");
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -175,7 +175,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Answers a connection on a thread of its own, if there are not too many.
+/// Serves a connection on its own thread, unless there are too many.
 fn connect(mut stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>) {
     let id = {
         let mut state = shared.state();
@@ -194,7 +194,7 @@ fn connect(mut stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>) {
         }
     };
     let Some(id) = id else {
-        // Small enough for the system's buffer: nobody waits for the client.
+        // Short enough for the system's send buffer, so this does not block.
         sent(response::refuse(&mut stream, "503 Service Unavailable"));
         return;
     };
@@ -225,7 +225,7 @@ fn answer(stream: &mut TcpStream, peer: IpAddr, shared: &Shared) {
         Err(Refused::TooLong) => return refused(stream, "431 Request Header Fields Too Large"),
         Err(Refused::TooSlow) => return refused(stream, "408 Request Timeout"),
     };
-    // A page of another name that leads here (DNS rebinding) gets nothing.
+    // A page of another name that resolves to this address (DNS rebinding) is refused.
     if request.host.as_deref() != Some(shared.host.as_str()) {
         return refused(stream, "421 Misdirected Request");
     }
@@ -257,8 +257,8 @@ fn answer(stream: &mut TcpStream, peer: IpAddr, shared: &Shared) {
     ));
 }
 
-/// What follows the prefix in a path. Takes equally long for every wrong prefix, so that its letters cannot be found
-/// out one by one.
+/// The part of a path after the prefix. It takes the same time for every wrong prefix, so that the prefix cannot be
+/// guessed character by character.
 fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = path.split_at_checked(prefix.len())?;
     let pairs = start.bytes().zip(prefix.bytes());
@@ -266,7 +266,8 @@ fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     (differing == 0).then_some(rest)
 }
 
-/// Lets the client read what was sent: closing while something of its is unread would take the answer back.
+/// Waits until the client has read the response: closing with unread data in the receive buffer would discard the
+/// response.
 fn finish(stream: &mut TcpStream) {
     const MOST: usize = 256 * 1024;
     if stream.shutdown(Shutdown::Write).is_err()

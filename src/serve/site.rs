@@ -1,39 +1,39 @@
-//! The files that are given out, in memory.
+//! The served files, in memory.
 
 use std::collections::BTreeMap;
 
-/// The files of a page by their names, parts separated by `/`.
+/// Files of a page by name, separated by `/`.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
     files: BTreeMap<String, Vec<u8>>,
 }
 
-/// What an address that ends with `/` means.
+/// The file for a path that ends with `/`.
 const INDEX: &str = "index.html";
 
 impl Site {
-    /// The files below one folder.
+    /// A site with these files.
     pub fn new(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         Self {
             files: files.into_iter().collect(),
         }
     }
 
-    /// The size of all files, bytes.
+    /// The size of all files in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.values().map(|bytes| bytes.len() as u64).sum()
     }
 
-    /// The file that a name below the site's path means, with its type. Names are looked up and nothing else: there is
-    /// no way out of the site.
+    /// The file for a name under the site's path, with its media type. Names are only looked up in the map, so no
+    /// other file can be reached.
     pub(super) fn find(&self, name: &str) -> Option<(&'static str, &[u8])> {
         let name = if name.is_empty() { INDEX } else { name };
         let bytes = self.files.get(name)?;
         Some((content_type(name), bytes))
     }
 
-    /// Whether a name means the page itself.
+    /// Whether a name is that of the page itself.
     pub(super) fn is_page(name: &str) -> bool {
         name.is_empty() || name == INDEX
     }

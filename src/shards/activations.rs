@@ -1,4 +1,4 @@
-//! Activations that are computed with the bottlenecks: what a training deeper than the head, or one on augmented views, reads.
+//! Activations computed together with bottlenecks, for trainings with fine-tuning or on augmented views.
 
 use std::path::PathBuf;
 
@@ -12,22 +12,22 @@ use crate::train::TrainSettings;
 
 use super::ShardError;
 
-/// Which activations are wanted, by the settings of the training that will read them.
+/// The activations to compute, by the settings of the training that will read them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WantedActivations {
-    /// How deep is trained; of the head alone only augmented views are wanted.
+    /// The depth of the training; for the head alone only augmented views are computed.
     pub depth: Depth,
-    /// Augmented views of each frame beside the plain one.
+    /// The number of augmented views of each frame, beside the plain one.
     pub views: u32,
-    /// How they differ from it.
+    /// How views are augmented.
     pub augmentation: Augmentation,
-    /// Decides, with a frame's content, on its views.
+    /// The seed which, together with a frame's content, determines its views.
     pub seed: u64,
 }
 
 impl WantedActivations {
-    /// What a training with these settings reads beside bottlenecks; views that are left to the program are none, since their number depends on all frames.
-    /// `None` where that is nothing.
+    /// The activations that a training with these settings reads; `None` if it reads only bottlenecks. If the number
+    /// of views is recommended by the program, none are computed, because it depends on all frames.
     #[must_use]
     pub fn of(settings: &TrainSettings) -> Option<Self> {
         let fine_tune = &settings.fine_tune;
@@ -40,10 +40,10 @@ impl WantedActivations {
         (fine_tune.is_on() || wanted.views().distinct() > 1).then_some(wanted)
     }
 
-    /// Where the network is cut for them.
+    /// The cut of the network for these activations.
     ///
     /// # Errors
-    /// The network cannot be trained so deep.
+    /// The network cannot be trained to this depth.
     pub(super) fn cut(
         &self,
         architecture: &Architecture,
@@ -55,7 +55,7 @@ impl WantedActivations {
         Ok(cut.unwrap_or_else(|| blocks.at_pooled(dim)))
     }
 
-    /// What they are of.
+    /// The network and the views that they are computed from.
     pub(super) fn source<'a>(
         &self,
         frames: &'a [PathBuf],

@@ -1,4 +1,4 @@
-//! From films and photos to a list of shards: the import's own plan, divided into pieces of about the same work.
+//! Divides films and photos, as planned by an import, into shards of about equal work.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,44 +16,44 @@ use super::activations::WantedActivations;
 use super::list::{FilmPiece, FolderLabels, ListedPhoto, ModelPin, Shard, ShardList, new_header};
 use crate::media::Stretch;
 
-/// Photos that take about as long as a minute of film at two frames a second.
+/// The number of photos that take about as long as a minute of film at two frames a second.
 const PHOTOS_A_MINUTE: f64 = 100.0;
-/// A film of unknown length is taken to have so many bytes a minute (2 Mbit/s).
+/// The assumed bytes per minute of a film of unknown length (2 Mbit/s).
 const BYTES_A_MINUTE: f64 = 15e6;
-/// A film is cut if it is longer than so many shards: the last stretch may be that long.
+/// A film is cut if it is longer than this many shards, so its last stretch may be this long.
 const LONGER: f64 = 1.5;
 
-/// What is to be divided.
+/// The settings of a list of shards.
 #[derive(Debug, Clone)]
 pub struct DivideOrder {
     /// Films, photos, and folders of them.
     pub paths: Vec<PathBuf>,
-    /// How they are imported in the end.
+    /// The settings of the import.
     pub options: ImportOptions,
-    /// Minutes of film in a shard, about; over 0.
+    /// About how many minutes of film a shard has; over 0.
     pub minutes: f64,
-    /// Architectures whose bottlenecks are computed.
+    /// The architectures to compute bottlenecks for.
     pub architectures: Vec<Architecture>,
-    /// How images are made square for them.
+    /// How images are made square.
     pub fit: Fit,
-    /// Activations that are computed too, of each of them.
+    /// The activations to compute for each architecture.
     pub activations: Option<WantedActivations>,
-    /// Whether films are listed, too, that the project has sampled in the same way.
+    /// Whether to include films that the project has already sampled in the same way.
     pub known_too: bool,
 }
 
-/// A list, and what is not in it.
+/// A list of shards, and what it leaves out.
 #[derive(Debug, Clone)]
 pub struct Divided {
     /// The list.
     pub list: ShardList,
-    /// What was recognised in the folders, a sentence each.
+    /// Remarks on the layout of the folders, a sentence each.
     pub notes: Vec<String>,
-    /// Films that the project has, sampled in the same way.
+    /// Films that the project has already sampled in the same way.
     pub known: usize,
-    /// Files that were left out, and why.
+    /// Files that were left out, with the reason.
     pub left_out: Vec<FileReport>,
-    /// Films and photos that cannot be used, a sentence each.
+    /// Films and photos that are unusable, a sentence each.
     pub failed: Vec<String>,
 }
 
@@ -64,11 +64,11 @@ struct Film {
     cuts: Vec<f64>,
 }
 
-/// Divides everything in the paths into shards, as an import into `project` would take it. Nothing is written. Paths are
-/// listed as absolute ones.
+/// Divides everything in the paths into shards, as an import into `project` would read it. Nothing is written. The
+/// list has absolute paths.
 ///
 /// # Errors
-/// Nothing in the paths can be used; an architecture or ONNX Runtime is not there; cancelled.
+/// Nothing in the paths is usable; an architecture or ONNX Runtime is missing; cancelled.
 pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Divided, ShardError> {
     let mut paths = Vec::with_capacity(order.paths.len());
     for path in &order.paths {
@@ -93,7 +93,7 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         add(group, number, &mut films, &mut photos, &mut failed);
     }
     if let Some(wanted) = &order.activations {
-        // Before it is found on a hundred machines that a network cannot be trained so deep.
+        // A network that cannot be trained to this depth is reported here instead of on every machine.
         for architecture in &order.architectures {
             wanted.cut(architecture, work)?;
         }
@@ -135,8 +135,8 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
     })
 }
 
-/// The films that the project does not have yet. One that it has at the same path is read, to see whether it is still the same: far less than sampling it
-/// again.
+/// The films that the project does not have. A film that it has at the same path is read to check that it is
+/// unchanged, which is much faster than sampling it again.
 fn new_films(
     project: &Project,
     mut films: Vec<FilmPiece>,
@@ -164,7 +164,7 @@ fn new_films(
                 known.insert(path);
             }
             Err(ProjectError::Cancelled(cancelled)) => return Err(cancelled.into()),
-            // One that cannot be read: whoever opens it next says why.
+            // Unreadable: reported when it is opened next.
             Ok(false) | Err(_) => {}
         }
         work.advance(1);
@@ -210,7 +210,7 @@ fn add(
     }
 }
 
-/// Finds out how long films are and where they can be cut. A film that cannot be used is named in `failed`.
+/// Finds the length of films and the times at which they can be cut. Unusable films are added to `failed`.
 fn looked_at(
     mut films: Vec<FilmPiece>,
     order: &DivideOrder,
@@ -241,7 +241,7 @@ fn looked_at(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// The inner error is a film that cannot be used.
+/// The inner error is that of an unusable film.
 fn look_at(
     piece: &FilmPiece,
     sampling: &Sampling,
@@ -279,7 +279,7 @@ fn look_at(
     }
 }
 
-/// Cuts within the range of a sampling.
+/// The cuts within the range of a sampling.
 fn within(cuts: &[f64], sampling: &Sampling) -> Vec<f64> {
     let from = sampling.from_secs.unwrap_or(0.0);
     let to = sampling.to_secs.unwrap_or(f64::INFINITY);
@@ -287,7 +287,7 @@ fn within(cuts: &[f64], sampling: &Sampling) -> Vec<f64> {
     inside.copied().collect()
 }
 
-/// Puts films and photos into shards of about so many minutes.
+/// Distributes films and photos over shards of about this many minutes.
 fn fill(films: Vec<Film>, photos: &[ListedPhoto], minutes: f64) -> Vec<Shard> {
     let mut shards = Vec::new();
     let mut open = Shard::default();
@@ -348,8 +348,8 @@ fn fill(films: Vec<Film>, photos: &[ListedPhoto], minutes: f64) -> Vec<Shard> {
     shards
 }
 
-/// The path at which a file that is listed as `listed` lies on this machine: that of the longest folder in `moved` that it
-/// lies in, as pairs of the folder's path in the list and here.
+/// The path on this machine of a file listed as `listed`. `moved` has pairs of a folder's path in the list and on this
+/// machine; the longest folder that contains the file applies.
 pub(super) fn path_here(listed: &Path, moved: &[(PathBuf, PathBuf)]) -> PathBuf {
     let of = |(old, new): &(PathBuf, PathBuf)| {
         let inside = listed.strip_prefix(old).ok()?;

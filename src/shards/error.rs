@@ -1,4 +1,4 @@
-//! What can go wrong between a list of shards and a merged project.
+//! Errors of lists of shards, parts and merging.
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +14,17 @@ use crate::train::TrainError;
 /// An error of the shards layer.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
-    /// Nothing in the paths can be sampled.
+    /// The paths contain nothing that can be sampled.
     #[error(
         "there are no videos and no photos in the given paths that could be used; see the warnings"
     )]
     Nothing,
-    /// The project has all films.
+    /// The project already has all films.
     #[error(
         "all {films} videos in the given paths are in the project already, sampled in the same way"
     )]
     AllKnown {
-        /// How many.
+        /// How many there are.
         films: usize,
     },
     /// All trainings of a sweep have ended.
@@ -35,25 +35,25 @@ pub enum ShardError {
         /// The sweep.
         sweep: String,
     },
-    /// A file is not what it should be.
+    /// A file or folder has invalid contents.
     #[error("“{}” {reason}", path.display())]
     Bad {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// The rest of the sentence, with the remedy.
+        /// The end of the sentence, with the remedy.
         reason: String,
     },
-    /// A shard number that the list does not have.
+    /// The list has no shard of this number.
     #[error("“{}” has the shards 1 to {shards}, and none of the number {shard}", path.display())]
     NoShard {
         /// The list.
         path: PathBuf,
-        /// How many it has.
+        /// How many shards it has.
         shards: usize,
-        /// The number asked for.
+        /// The number.
         shard: usize,
     },
-    /// This machine would make other frames or bottlenecks than the list asks for.
+    /// This machine would compute other frames or bottlenecks than those of the list.
     #[error(
         "“{}” was made for {what} {wanted}, and here is {found}; use the same on all machines, or make the list of shards anew",
         path.display()
@@ -61,14 +61,14 @@ pub enum ShardError {
     OtherVersion {
         /// The list or part.
         path: PathBuf,
-        /// What differs: "Salamander", "FFmpeg", "ONNX Runtime", the architecture.
+        /// The component that differs: "Salamander", "FFmpeg", "ONNX Runtime", the architecture.
         what: String,
-        /// What the list was made with.
+        /// The version used for the list.
         wanted: String,
-        /// What is here.
+        /// The version here.
         found: String,
     },
-    /// Another process makes the same part.
+    /// Another process is making the same part.
     #[error("shard {shard} is being made in “{}” by another process; wait for it, or end that one", path.display())]
     Busy {
         /// The number of the shard.
@@ -76,10 +76,10 @@ pub enum ShardError {
         /// The folder of the part.
         path: PathBuf,
     },
-    /// A file of this layer's own.
+    /// A file that this layer writes.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The disk has not enough room for what is merged.
+    /// The disk has not enough room for the merged frames.
     #[error(
         "the parts hold {bytes} bytes of frames that are to be written, and {room} are free on the disk of “{}”; free some space, or merge with --force",
         project.display()
@@ -87,27 +87,27 @@ pub enum ShardError {
     Room {
         /// The project's folder.
         project: PathBuf,
-        /// What is to be written, bytes.
+        /// The bytes to be written.
         bytes: u64,
-        /// What is free, bytes.
+        /// The free bytes.
         room: u64,
     },
-    /// The project.
+    /// An error of the project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// Films and photos.
+    /// An error of films and photos.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// Bottlenecks.
+    /// An error of bottlenecks.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
-    /// ONNX Runtime.
+    /// An error of ONNX Runtime.
     #[error(transparent)]
     Onnx(#[from] OnnxError),
-    /// A sweep.
+    /// An error of a sweep.
     #[error(transparent)]
     Sweep(#[from] SweepError),
-    /// A run.
+    /// An error of a run.
     #[error(transparent)]
     Train(#[from] TrainError),
     /// Cancelled by the user.
@@ -116,7 +116,7 @@ pub enum ShardError {
 }
 
 impl ShardError {
-    /// For `map_err`: an input or output error with the file it happened to.
+    /// For `map_err`: an I/O error with its file.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -125,7 +125,7 @@ impl ShardError {
         move |error| of(error).into()
     }
 
-    /// A file is not what it should be; `reason` follows its name.
+    /// The error of a file with invalid contents; `reason` follows its name.
     pub(super) fn bad(path: &Path, reason: impl Into<String>) -> Self {
         Self::Bad {
             path: path.to_owned(),

@@ -1,7 +1,7 @@
-//! A list of shards: what is to be sampled on which terms, one JSON object a line.
+//! A list of shards: all work to be done, with its settings, one JSON object a line.
 //!
-//! The first line is the [`Header`], line 1 + N the [`Shard`] N, counted from 1. The list is identified by the BLAKE3 hash
-//! of its bytes ([`ListId`]), which every part made of it carries.
+//! The first line is the [`Header`], line 1 + N the [`Shard`] N, counted from 1. A list is identified by the BLAKE3
+//! hash of its bytes ([`ListId`]), which is recorded in every part.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,88 +17,88 @@ use crate::project::{ClassName, Sampling, Split, path_text};
 use super::ShardError;
 use super::activations::WantedActivations;
 
-/// The only format of the list so far.
+/// The only version of the format so far.
 const FORMAT: u32 = 1;
 
 /// A list of shards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShardList {
-    /// What is the same for all shards.
+    /// Settings common to all shards.
     pub header: Header,
-    /// The shards, by number.
+    /// The shards, in the order of their numbers.
     pub shards: Vec<Shard>,
 }
 
-/// Which list: the BLAKE3 hash of its bytes, 64 lower-case hexadecimal digits.
+/// The identity of a list: the BLAKE3 hash of its bytes, 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ListId(String);
 
-/// What is the same for all shards of a list.
+/// The settings common to all shards of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// The version of the format.
     pub salamander_shards: u32,
-    /// What it was made with; the parts must be made with the same.
+    /// Versions used for the list; parts must be made with the same.
     #[serde(flatten)]
     pub versions: Versions,
-    /// Which frames of films are taken.
+    /// Which frames are taken from films.
     pub sampling: Sampling,
-    /// Architectures whose bottlenecks are computed.
+    /// The architectures to compute bottlenecks for.
     pub architectures: Vec<ModelPin>,
-    /// Activations that are computed too, of each of these architectures.
+    /// The activations to compute for each of these architectures.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activations: Option<WantedActivations>,
-    /// Classes and sides that files get.
+    /// Classes and sides of files.
     pub groups: Vec<FolderLabels>,
-    /// Classes of empty folders, which are made too.
+    /// Classes of empty folders, to be created, too.
     pub empty_classes: Vec<ClassName>,
-    /// How many shards follow.
+    /// The number of shards that follow.
     pub shards: usize,
 }
 
-/// Programs and libraries that decide on the bits of frames and bottlenecks.
+/// Versions of the programs and libraries that affect the bits of frames and bottlenecks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Versions {
-    /// This program.
+    /// The version of this program.
     pub version: String,
-    /// FFmpeg's libraries.
+    /// The versions of FFmpeg's libraries.
     pub ffmpeg: String,
-    /// ONNX Runtime, where bottlenecks are computed.
+    /// The version of ONNX Runtime, if bottlenecks are computed.
     pub onnxruntime: Option<String>,
 }
 
-/// An architecture, and the very file of its weights.
+/// An architecture with the hash of its model file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelPin {
     /// Name and resolution: `efficientnet-lite0@224`.
     pub architecture: String,
     /// How images are made square.
     pub fit: Fit,
-    /// BLAKE3 hash of the model's file, hexadecimal digits.
+    /// BLAKE3 hash of the model file, hexadecimal digits.
     pub blake3: String,
 }
 
-/// What the files of a folder have in common.
+/// The common properties of the files in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FolderLabels {
-    /// The folder that named the class, or that the files lie in.
+    /// The folder that the class is named after, or that contains the files.
     #[serde(with = "path_text")]
     pub folder: PathBuf,
-    /// The class; none is unsorted.
+    /// The class; `None` for unsorted files.
     pub class: Option<ClassName>,
-    /// The side of the split that they were given with.
+    /// The side of the split that the files were given with.
     pub side: Option<Split>,
 }
 
-/// What one process makes: films, a stretch of a film, or photos.
+/// The work of one process: films, a stretch of a film, or photos.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Shard {
     /// Its number, from 1.
     pub shard: usize,
-    /// Minutes of film; of photos, what takes about as long.
+    /// Minutes of film; for photos, of film that takes about as long.
     pub minutes: f64,
-    /// Bytes of the files (of a stretch, its part of the file).
+    /// Bytes of the files; for a stretch, of its part of the file.
     pub bytes: u64,
     /// Films and stretches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -108,41 +108,41 @@ pub struct Shard {
     pub photos: Vec<ListedPhoto>,
 }
 
-/// A film, or a stretch of it.
+/// A film, or one piece of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FilmPiece {
-    /// The film.
+    /// The path of the film.
     #[serde(with = "path_text")]
     pub path: PathBuf,
-    /// Its group, by index.
+    /// The index of its group.
     pub group: usize,
     /// Size of the file in bytes.
     pub bytes: u64,
-    /// [`crate::project::sample_of_file`] of it.
+    /// Its hash by [`crate::project::sample_of_file`].
     pub sample: String,
-    /// Which of its pieces, from 0.
+    /// The index of the piece, from 0.
     pub piece: usize,
-    /// In how many pieces it is cut; at least 1.
+    /// The number of pieces of the film, at least 1.
     pub pieces: usize,
-    /// What of it; none is all.
+    /// The stretch of time; `None` for all of the film.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stretch: Option<Stretch>,
 }
 
-/// A photo.
+/// A photo in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedPhoto {
-    /// The file.
+    /// The path of the photo.
     #[serde(with = "path_text")]
     pub path: PathBuf,
-    /// Its group, by index.
+    /// The index of its group.
     pub group: usize,
     /// Size of the file in bytes.
     pub bytes: u64,
 }
 
 impl ListId {
-    /// That of the list in a file.
+    /// The identity of the list in a file.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -163,7 +163,7 @@ impl fmt::Display for ListId {
 }
 
 impl Versions {
-    /// Those of this process; ONNX Runtime only where it is `used`.
+    /// The versions of this process; ONNX Runtime's only if it is `used`.
     ///
     /// # Errors
     /// ONNX Runtime cannot be loaded.
@@ -187,10 +187,10 @@ impl Versions {
         })
     }
 
-    /// Refuses what would make other bits than these versions, which `path` was made with.
+    /// Checks that the versions `here` compute the same bits as these, which `path` was made with.
     ///
     /// # Errors
-    /// [`ShardError::OtherVersion`].
+    /// [`ShardError::OtherVersion`] if they do not.
     pub fn check(&self, here: &Self, path: &Path) -> Result<(), ShardError> {
         let none = || "none".to_owned();
         let onnxruntime = |versions: &Self| versions.onnxruntime.clone().unwrap_or_else(none);
@@ -214,10 +214,10 @@ impl Versions {
 }
 
 impl ModelPin {
-    /// Of an architecture of this program or a project that is open.
+    /// The pin of an architecture of this program or of an open project.
     ///
     /// # Errors
-    /// There is no such architecture.
+    /// The architecture does not exist.
     pub fn of(architecture: &Architecture, fit: Fit) -> Result<Self, ShardError> {
         Ok(Self {
             architecture: architecture.to_string(),
@@ -226,10 +226,10 @@ impl ModelPin {
         })
     }
 
-    /// The architecture, if this program has the same weights.
+    /// The architecture, if this program has it with the same weights.
     ///
     /// # Errors
-    /// There is no such architecture here, or its weights are others.
+    /// The architecture does not exist here, or has other weights.
     pub fn architecture(&self, list: &Path) -> Result<Architecture, ShardError> {
         let architecture = Architecture::named(&self.architecture)?;
         let found = &architecture.entry()?.blake3;
@@ -255,7 +255,7 @@ impl ShardList {
         write_lines(path, &self.header, &self.shards)
     }
 
-    /// Reads a list.
+    /// Reads a list from a file.
     ///
     /// # Errors
     /// The file cannot be read, or is no list of shards.
@@ -288,10 +288,10 @@ impl ShardList {
     }
 }
 
-/// The lines of a list.
+/// A list split into lines.
 pub(super) struct Lines {
     bytes: Vec<u8>,
-    /// Where each line begins, and the end.
+    /// The offset of each line, and of the end.
     starts: Vec<usize>,
 }
 
@@ -306,12 +306,12 @@ impl Lines {
         })
     }
 
-    /// Which list these are of.
+    /// The identity of the list.
     pub fn id(&self) -> ListId {
         ListId::of(&self.bytes)
     }
 
-    /// How many there are; what comes after the last line break is none.
+    /// The number of lines; anything after the last line break is not counted.
     pub fn lines(&self) -> usize {
         self.starts.len() - 1
     }
@@ -322,7 +322,7 @@ impl Lines {
     }
 }
 
-/// Writes a list: the header, then a line for each of the others.
+/// Writes a list: the header, then a line for each item.
 pub(super) fn write_lines(
     path: &Path,
     header: &impl Serialize,
@@ -398,7 +398,7 @@ fn shard_of(
     }
 }
 
-/// The header of a list that is being made.
+/// The header of a new list.
 pub(super) fn new_header(
     sampling: Sampling,
     architectures: Vec<ModelPin>,

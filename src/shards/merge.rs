@@ -1,4 +1,5 @@
-//! Joining parts into a project: an ordinary import whose films and photos come from the parts, and rows for its caches.
+//! Merges parts into a project: an ordinary import whose films and photos come from the parts, and rows for the
+//! project's caches.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -22,31 +23,31 @@ use super::part::{CACHE, FilmMade, MANIFEST, PackReader, Part, is_part};
 use super::trainings;
 use super::work::LIST;
 
-/// What was merged.
+/// The result of merging.
 #[derive(Debug, Default)]
 pub struct Merged {
-    /// Parts that are whole.
+    /// How many parts are complete.
     pub parts: usize,
-    /// Shards in the list.
+    /// How many shards the list has.
     pub of: usize,
-    /// Numbers of the shards whose part is not there or damaged.
+    /// Numbers of the shards whose part is missing or damaged.
     pub missing: Vec<usize>,
-    /// What is wrong with parts that are there, a sentence each.
+    /// Faults of damaged parts, a sentence each.
     pub damaged: Vec<String>,
-    /// Rows that were put into the caches.
+    /// How many rows were added to the caches.
     pub rows: u64,
-    /// What became of the films and photos.
+    /// The results of the import.
     pub outcome: ImportOutcome,
-    /// The sweep that trainings were merged into, where the list is one of trainings.
+    /// The sweep that trainings were merged into, if the list is one of trainings.
     pub sweep: Option<SweepId>,
-    /// Runs that were taken into the project.
+    /// Runs that were added to the project.
     pub runs: Vec<RunId>,
-    /// Why trainings could not be done, a sentence each.
+    /// Why trainings failed, a sentence each.
     pub failed: Vec<String>,
 }
 
 impl Merged {
-    /// What is missing, in one sentence; none if nothing is.
+    /// A sentence about what is missing; `None` if nothing is.
     #[must_use]
     pub fn sentence(&self) -> Option<String> {
         let (first, rest) = self.missing.split_first()?;
@@ -71,11 +72,12 @@ impl Merged {
     }
 }
 
-/// Joins all parts in the folders `dirs` (each holds parts, or is one) into the project. What is whole is merged: films all of whose stretches
-/// are there, photos, rows for the caches. Merging again takes what came since.
+/// Merges all parts in the folders `dirs` (each contains parts, or is one) into the project. Films are merged if all
+/// of their stretches exist; photos and rows of caches always. Merging again adds parts that were completed since.
 ///
 /// # Errors
-/// No parts there, or parts of several lists; no room on the disk, unless `force`; a project that refuses; cancelled.
+/// There are no parts, or parts of several lists; the disk has not enough room, unless `force` is set; errors of the
+/// project; cancelled.
 pub fn merge(
     project: &Project,
     dirs: &[PathBuf],
@@ -87,10 +89,11 @@ pub fn merge(
     Ok(merged)
 }
 
-/// As [`merge`], for callers that need to know what came in before an error or a cancellation: it is in `merged`.
+/// Like [`merge`], for callers that need to know what was merged before an error or a cancellation: `merged` is
+/// updated continuously.
 ///
 /// # Errors
-/// As [`merge`].
+/// As for [`merge`].
 pub fn merge_into(
     project: &Project,
     dirs: &[PathBuf],
@@ -121,8 +124,8 @@ pub fn merge_into(
     Ok(())
 }
 
-/// The folder to merge for a path that a person gave: a folder that holds a list of shards, a part in such a folder, or the list
-/// itself, which stands for its folder. `None` for anything else.
+/// The folder to merge for a path that the user gave: a folder with a list of shards, a part in such a folder, or the
+/// list itself. `None` for anything else.
 #[must_use]
 pub fn parts_at(path: &Path) -> Option<&Path> {
     let holds_list = |dir: &Path| files::exists(dir.join(LIST));
@@ -136,7 +139,7 @@ pub fn parts_at(path: &Path) -> Option<&Path> {
     (holds_list(path) || is_part()).then_some(path)
 }
 
-/// Folders of parts, and the list.
+/// The folders of parts, and their list.
 pub(super) struct Found {
     pub list: PathBuf,
     pub parts: Vec<PathBuf>,
@@ -188,7 +191,7 @@ fn find(dirs: &[PathBuf]) -> Result<Found, ShardError> {
     }
 }
 
-/// The parts that are whole, by shard; of copies the first.
+/// Opens the complete parts, by shard; of several copies the first.
 fn open_parts(
     found: &Found,
     list: &ShardList,
@@ -251,7 +254,7 @@ fn open_part(
     }
 }
 
-/// Refuses to begin where the parts of films that the project does not have, and of photos, hold more than the disk has room for.
+/// Checks that the disk has room for all photos, and for the films that the project does not have.
 fn check_room(project: &Project, supply: &Supply<'_>) -> Result<(), ShardError> {
     let is_there = |film: &SuppliedFilm<'_>| {
         let content = film.first().and_then(|made| made.content);
@@ -280,7 +283,7 @@ fn check_room(project: &Project, supply: &Supply<'_>) -> Result<(), ShardError> 
     }
 }
 
-/// Puts the rows of all parts into the project's caches.
+/// Adds the rows of all parts to the project's caches.
 fn join_caches(
     project: &Project,
     header: &Header,
@@ -325,7 +328,7 @@ fn join_caches(
     Ok(rows)
 }
 
-/// The import's plan: what is there of each group, in the order of the list.
+/// The plan of the import: the available files of each group, in the order of the list.
 fn plan_of(list: &ShardList, supply: &Supply<'_>) -> ImportPlan {
     let mut groups: Vec<PlanGroup> = list
         .header
@@ -378,19 +381,19 @@ fn plan_of(list: &ShardList, supply: &Supply<'_>) -> ImportPlan {
     }
 }
 
-/// Gives an import the films and photos of parts.
+/// Supplies an import with films and photos from parts.
 struct Supply<'a> {
     header: &'a Header,
-    /// Films all of whose pieces are there.
+    /// Films whose pieces are all available.
     films: HashMap<PathBuf, SuppliedFilm<'a>>,
-    /// Photos: their part, and which of it.
+    /// Photos: their part, and the index in it.
     photos: HashMap<PathBuf, (&'a Part, usize)>,
-    /// Which film a source of this import is of.
+    /// The film that each source of this import belongs to.
     of_source: Mutex<HashMap<SourceId, PathBuf>>,
 }
 
 struct SuppliedFilm<'a> {
-    /// For each piece its part, and which film of it.
+    /// For each piece, its part and the index in it.
     pieces: Vec<(&'a Part, usize)>,
 }
 
@@ -439,13 +442,13 @@ impl<'a> Supply<'a> {
 }
 
 impl SuppliedFilm<'_> {
-    /// What came of its first piece, which says what the film is.
+    /// The record of its first piece, which has the properties of the film.
     fn first(&self) -> Option<&FilmMade> {
         let (part, film) = self.pieces.first()?;
         part.manifest.films.get(*film)
     }
 
-    /// What was found in all of its stretches.
+    /// The findings in all of its stretches.
     fn findings(&self) -> Findings {
         let of = |(part, film): &(&Part, usize)| {
             part.manifest
@@ -552,7 +555,7 @@ impl MediaOrigin for Supply<'_> {
     }
 }
 
-/// The frames of a film in several parts, one after the other.
+/// Reads the frames of a film from several parts, in order.
 struct PartFrames {
     readers: std::vec::IntoIter<PackReader>,
     current: Option<PackReader>,
@@ -585,7 +588,7 @@ impl FrameReader for PartFrames {
     }
 }
 
-/// A part that proves damaged while its frames are read is the fault of that film alone.
+/// A part that turns out to be damaged while its frames are read only makes that film fail.
 fn media_error(error: ShardError) -> MediaError {
     match error {
         ShardError::Bad { path, reason } => MediaError::Unusable { path, reason },

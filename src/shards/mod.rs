@@ -1,4 +1,5 @@
-//! Sampling and bottlenecks on many machines: a list of shards, a part for each of them, and parts merged into a project.
+//! Sampling and bottlenecks on many machines: a list of shards, a part made from each, and parts merged into a
+//! project.
 //!
 //! ```text
 //! divide      paths ▶ shards.jsonl                 an import's plan, cut into pieces of about the same work
@@ -6,10 +7,11 @@
 //! merge       part-…/ ▶ project                    an ordinary import whose frames come from the parts, and rows for the caches
 //! ```
 //!
-//! A list can also be one of the [trainings] of a sweep: then a part holds a run, and merging puts the runs into the project.
+//! A list can also consist of [trainings] of a sweep: then a part contains a run, and merging adds the runs to the
+//! project.
 //!
-//! Everything is keyed by content: parts can be made and merged in any order, again, and by nobody's leave. Which machine makes
-//! which part is decided elsewhere ([docs/cluster.md](../../docs/cluster.md)).
+//! Everything is keyed by content: parts can be made and merged in any order, also repeatedly, without coordination.
+//! Which machine makes which part is decided elsewhere ([docs/cluster.md](../../docs/cluster.md)).
 
 mod activations;
 mod divide;

@@ -1,4 +1,4 @@
-//! A part: what came of one shard, as a folder that is complete or not there.
+//! A part: the result of one shard, a folder that either is complete or does not exist.
 //!
 //! ```text
 //! part-000012/manifest.json   what it is of, facts of the files, hashes of the rest; with its own checksum
@@ -22,83 +22,83 @@ use crate::project::ContentId;
 use super::ShardError;
 use super::list::{ListId, Versions};
 
-/// The only format of parts so far.
+/// The only version of the format so far.
 pub(super) const FORMAT: u32 = 1;
-/// Names within a part.
+/// File names in a part.
 pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const FRAMES: &str = "frames.jsonl";
 pub(super) const PACK: &str = "frames.pack";
 pub(super) const CACHE: &str = "cache";
 
-/// No frame or photo has more bytes.
+/// The most bytes of a frame or photo.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// What a part is.
+/// The manifest of a part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Manifest {
     /// The version of the format.
     pub salamander_part: u32,
     /// The list of shards.
     pub list: ListId,
-    /// The number of the shard in it.
+    /// The number of its shard.
     pub shard: usize,
-    /// What it was made with.
+    /// Versions used for it.
     #[serde(flatten)]
     pub versions: Versions,
-    /// The films of the shard, in its order.
+    /// The films of the shard, in the same order.
     pub films: Vec<FilmMade>,
-    /// The photos of the shard, in its order.
+    /// The photos of the shard, in the same order.
     pub photos: Vec<PhotoMade>,
-    /// Lines of `frames.jsonl`.
+    /// The number of lines of `frames.jsonl`.
     pub frames: u64,
-    /// Bytes of `frames.pack`; the hash of each frame is in `frames.jsonl`.
+    /// The size of `frames.pack` in bytes; the hash of each frame is in `frames.jsonl`.
     pub pack_bytes: u64,
-    /// BLAKE3 hashes of the other files, but for the rows of caches, which carry checksums.
+    /// BLAKE3 hashes of the other files, except for rows of caches, which have checksums.
     pub blake3: BTreeMap<String, String>,
 }
 
-/// What came of a film or a stretch of it.
+/// The result of a film or a stretch of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct FilmMade {
-    /// What its headers say; none if it cannot be opened.
+    /// Properties from its headers; `None` if it cannot be opened.
     pub info: Option<VideoInfo>,
-    /// The identity of the whole file, in the part that holds its first stretch.
+    /// The identity of the whole file, in the part with its first stretch.
     pub content: Option<ContentId>,
     /// How many frames were taken.
     pub frames: u64,
-    /// What was odd.
+    /// Anomalies that were found.
     pub findings: Findings,
-    /// Why it cannot be used, to follow its name in a sentence.
+    /// The reason if it is unusable, to follow its name in a sentence.
     pub failed: Option<String>,
 }
 
-/// What came of a photo.
+/// The result of a photo.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PhotoMade {
-    /// Extension of its format.
+    /// The file extension of its format.
     pub extension: String,
-    /// What is to be said about it, a sentence each.
+    /// Remarks, a sentence each.
     pub remarks: Vec<String>,
-    /// Why it cannot be used, to follow its name in a sentence.
+    /// The reason if it is unusable, to follow its name in a sentence.
     pub failed: Option<String>,
 }
 
 /// A line of `frames.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FrameLine {
-    /// The film in the manifest, by index; none is a photo.
+    /// The index of its film in the manifest; `None` for a photo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub film: Option<usize>,
-    /// The photo in the manifest, by index.
+    /// The index of its photo in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub photo: Option<usize>,
-    /// Seconds from the start of the film; 0 of a photo.
+    /// Seconds from the start of the film; 0 for a photo.
     #[serde(default)]
     pub time_secs: f64,
-    /// Width in pixels; 0 of a photo.
+    /// Width in pixels; 0 for a photo.
     #[serde(default)]
     pub width_px: u32,
-    /// Height in pixels; 0 of a photo.
+    /// Height in pixels; 0 for a photo.
     #[serde(default)]
     pub height_px: u32,
     /// Size of the file in bytes.
@@ -112,24 +112,24 @@ pub(super) fn part_dir(out: &Path, shard: usize) -> PathBuf {
     out.join(format!("part-{shard:06}"))
 }
 
-/// Whether a folder is called like a part.
+/// Whether a folder has the name of a part.
 pub(super) fn is_part(name: &str) -> bool {
     name.strip_prefix("part-")
         .is_some_and(|digits| digits.len() >= 6 && digits.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A part that is whole as far as its manifest and its list of frames tell.
+/// A part that is complete according to its manifest and its list of frames.
 #[derive(Debug)]
 pub(super) struct Part {
     pub dir: PathBuf,
     pub manifest: Manifest,
-    /// Of each film: where its frames begin.
+    /// For each film, where its frames begin.
     pub films: Vec<Start>,
-    /// Of each photo: where it lies.
+    /// For each photo, where it is stored.
     pub photos: Vec<Start>,
 }
 
-/// Where frames begin in `frames.jsonl` and `frames.pack`, in bytes.
+/// Offsets in `frames.jsonl` and `frames.pack`, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Start {
     line: u64,
@@ -151,7 +151,7 @@ impl Manifest {
     }
 }
 
-/// Reads what was written with a checksum, which must be there and right.
+/// Reads a file with a checksum, which must exist and match.
 pub(super) fn read_manifest<T: DeserializeOwned>(path: &Path) -> Result<T, ShardError> {
     let text = files::read_document(path).map_err(ShardError::io("read", path))?;
     if !files::is_as_written(&text) || !text.ends_with(b"\"\n}\n") {
@@ -203,7 +203,7 @@ impl Part {
         Ok(part)
     }
 
-    /// Goes through the list of frames.
+    /// Finds where each film and photo begins, by reading the list of frames.
     fn find_starts(&mut self) -> Result<(), ShardError> {
         let path = self.dir.join(FRAMES);
         let mut frames = FrameLines::open(&path, 0)?;
@@ -223,7 +223,7 @@ impl Part {
                         return Err(altered(&path));
                     };
                     if last_film != Some(film) {
-                        // The frames of a film lie together.
+                        // The frames of a film are contiguous.
                         if *frames > 0 {
                             return Err(altered(&path));
                         }
@@ -263,14 +263,14 @@ impl Part {
         Ok(())
     }
 
-    /// The frames of a film, from its first.
+    /// Reads the frames of a film, from the first.
     pub fn frames(&self, film: usize) -> Result<PackReader, ShardError> {
         let start = self.films.get(film).copied().unwrap_or_default();
         let frames = self.manifest.films.get(film).map_or(0, |film| film.frames);
         self.reader(start, frames)
     }
 
-    /// A photo.
+    /// Reads a photo.
     pub fn photo(&self, photo: usize) -> Result<PackReader, ShardError> {
         let start = self.photos.get(photo).copied().unwrap_or_default();
         self.reader(start, 1)
@@ -292,7 +292,7 @@ impl Part {
     }
 }
 
-/// Reads frames of a part one after the other.
+/// Reads frames of a part, in order.
 pub(super) struct PackReader {
     lines: FrameLines,
     pack: BufReader<File>,
@@ -301,7 +301,7 @@ pub(super) struct PackReader {
 }
 
 impl PackReader {
-    /// The next frame and its bytes, whose hash is right.
+    /// The next frame and its bytes, after checking their hash.
     pub fn next(&mut self) -> Result<Option<(FrameLine, Vec<u8>)>, ShardError> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
@@ -324,7 +324,7 @@ struct FrameLines {
     file: BufReader<File>,
     path: PathBuf,
     line: Vec<u8>,
-    /// Bytes from the start of the file.
+    /// The offset in the file, in bytes.
     read: u64,
 }
 

@@ -1,7 +1,8 @@
-//! Making the part of one shard: its frames and what is cached of them. Needs the list, the media and this program, no project.
+//! Makes the part of one shard: its frames and rows of caches. It needs the list, the media and this program, but no
+//! project.
 //!
-//! Under way a part is `part-000012.partial`, which whoever makes the same shard next resumes: frames are sampled again unless all
-//! were there, rows of caches are kept. The whole part appears by a rename.
+//! An incomplete part is `part-000012.partial`, which the next worker on the same shard resumes: frames are sampled
+//! again unless all exist, rows of caches are kept. The complete part appears by a rename.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, TryLockError};
@@ -31,46 +32,46 @@ use super::trainings;
 
 /// The copy of the list beside the parts.
 pub(super) const LIST: &str = "shards.jsonl";
-/// Held while a part is made.
+/// The lock that is held while a part is made.
 const LOCK: &str = "lock";
-/// Rows under way, below the part, in the order in which they are computed.
+/// The folder of rows in an incomplete part, in the order in which they were computed.
 const COMPUTED: &str = "computed";
-/// Frames under way, below the part.
+/// The folder of frames in an incomplete part.
 const LOOSE: &str = "frames";
-/// What was sampled, once all frames are there.
+/// The record of the sampling, written once all frames exist.
 const SAMPLED: &str = "sampled.json";
 
-/// Which part is to be made.
+/// The settings for making a part.
 #[derive(Debug, Clone)]
 pub struct WorkOrder {
     /// The list of shards.
     pub list: PathBuf,
-    /// The number of the shard in it, from 1.
+    /// The number of the shard, from 1.
     pub shard: usize,
     /// The folder for the parts.
     pub out: PathBuf,
-    /// Folders that lie elsewhere on this machine: their paths in the list and here.
+    /// Folders with other paths on this machine: pairs of the path in the list and the path here.
     pub moved: Vec<(PathBuf, PathBuf)>,
 }
 
-/// A part that is there.
+/// A completed part.
 #[derive(Debug, Clone)]
 pub struct MadePart {
     /// Its folder.
     pub part: PathBuf,
-    /// Whether it was there before.
+    /// Whether it existed before.
     pub already: bool,
-    /// Frames and photos in it.
+    /// The number of frames and photos in it.
     pub frames: u64,
-    /// Bottlenecks that were computed for it by this call.
+    /// The number of bottlenecks that this call computed.
     pub computed: u64,
-    /// Files that cannot be used: their paths in the list, and a sentence.
+    /// Unusable files: their paths in the list, and a sentence.
     pub failed: Vec<(PathBuf, String)>,
-    /// What came of the training, where the list is one of trainings.
+    /// The result of the training, if the list is one of trainings.
     pub training: Option<Came>,
 }
 
-/// What was sampled, before it is packed.
+/// The result of sampling, before it is packed.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Sampled {
     films: Vec<FilmMade>,
@@ -80,11 +81,12 @@ struct Sampled {
     names: Vec<String>,
 }
 
-/// Makes the part of a shard, unless it is there.
+/// Makes the part of a shard, unless it exists.
 ///
 /// # Errors
-/// What another attempt may mend: a file that cannot be read or is not the one that was listed, a full disk, another version of a
-/// program or library, another process at the same shard; cancelled. A film or photo that is damaged is no error: it stands in the part.
+/// Errors that another attempt may not have: a file that cannot be read or differs from the list, a full disk, another
+/// version of a program or library, another process at the same shard; cancelled. A damaged film or photo is no error:
+/// it is recorded in the part.
 pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
     if trainings::is_list(&order.list)? {
         return trainings::make_part(order, work);
@@ -97,7 +99,7 @@ pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError>
     let here = Versions::here(!header.architectures.is_empty())?;
     header.versions.check(&here, &order.list)?;
     let begun = begin_partial(order, &id, &[LOOSE, COMPUTED, SAMPLED])?;
-    // Another process may have ended it before the lock was free.
+    // Another process may have finished it before the lock was released.
     if let Some(manifest) = made_before(&dir, &id, order.shard)? {
         return Ok(made(&dir, &manifest, &shard, true, 0));
     }
@@ -125,7 +127,7 @@ pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError>
     Ok(made(&dir, &manifest, &shard, false, computed))
 }
 
-/// The manifest of a part that is there. One that is of another list or damaged is in the way.
+/// The manifest of an existing part; an error if it belongs to another list or is damaged.
 fn made_before(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Manifest>, ShardError> {
     if !files::exists(dir) {
         return Ok(None);
@@ -164,7 +166,7 @@ fn made(dir: &Path, manifest: &Manifest, shard: &Shard, already: bool, computed:
     }
 }
 
-/// Puts a copy of the list beside the parts.
+/// Copies the list to the folder of the parts.
 fn keep_list(order: &WorkOrder, partial: &Path, id: &ListId) -> Result<(), ShardError> {
     let copy = order.out.join(LIST);
     if files::exists(&copy) {
@@ -177,7 +179,7 @@ fn keep_list(order: &WorkOrder, partial: &Path, id: &ListId) -> Result<(), Shard
         return Ok(());
     }
     let text = files::read_document(&order.list).map_err(ShardError::io("read", &order.list))?;
-    // A process that is killed meanwhile leaves nothing outside its part.
+    // Written within the part first, so that a killed process leaves nothing outside it.
     let begun = partial.join(LIST);
     files::write(&begun, &text, Durability::Synced)?;
     files::rename(&begun, &copy).map_err(ShardError::io("write", &copy))
@@ -192,7 +194,7 @@ fn lock(partial: &Path, shard: usize) -> Result<File, ShardError> {
             shard,
             path: partial.to_owned(),
         }),
-        // A network drive without locks: the rename decides.
+        // A network drive without locks: then the rename decides.
         Err(TryLockError::Error(error)) => {
             log::warn!("“{}” cannot be locked: {error}", path.display());
             Ok(file)
@@ -200,14 +202,14 @@ fn lock(partial: &Path, shard: usize) -> Result<File, ShardError> {
     }
 }
 
-/// A part under way, in its folder.
+/// The folder of an incomplete part, with its lock.
 pub(super) struct Begun {
     pub partial: PathBuf,
     lock: File,
 }
 
 impl Begun {
-    /// Gives the lock back, to put the folder in its place.
+    /// Releases the lock, so that the folder can be moved to its place.
     fn unlock(self) -> Result<PathBuf, ShardError> {
         drop(self.lock);
         remove(&self.partial.join(LOCK))?;
@@ -220,8 +222,8 @@ impl Begun {
     }
 }
 
-/// Makes or resumes the folder of a part under way, with a copy of the list beside it. What is called `names` in it is removed where it is of another list, as are
-/// temporary files of a process that was killed.
+/// Creates or resumes the folder of an incomplete part, with a copy of the list beside it. Entries called `names` are
+/// removed if they belong to another list; so are temporary files of a killed process.
 pub(super) fn begin_partial(
     order: &WorkOrder,
     id: &ListId,
@@ -233,7 +235,7 @@ pub(super) fn begin_partial(
     let partial = out.join(format!("part-{:06}.partial", order.shard));
     files::create_dir_all(&partial).map_err(ShardError::io("make the folder", &partial))?;
     let lock = lock(&partial, order.shard)?;
-    // Before anything of what may be another list's is removed.
+    // Before anything is removed that may belong to another list.
     keep_list(order, &partial, id)?;
     files::remove_left_over(&partial, 3, &files::is_temporary);
     let mark = partial.join("list");
@@ -246,7 +248,7 @@ pub(super) fn begin_partial(
     Ok(Begun { partial, lock })
 }
 
-/// Removes a file or a folder, where there is one.
+/// Removes a file or a folder, if it exists.
 fn remove(path: &Path) -> Result<(), ShardError> {
     let removed = match files::metadata(path) {
         Err(_) => Ok(()),
@@ -256,12 +258,12 @@ fn remove(path: &Path) -> Result<(), ShardError> {
     removed.map_err(ShardError::io("remove", path))
 }
 
-/// A part under way.
+/// The making of a part.
 struct Making<'a> {
     header: &'a Header,
     shard: &'a Shard,
     order: &'a WorkOrder,
-    /// The partial part.
+    /// The folder of the incomplete part.
     dir: &'a Path,
     work: &'a Work,
 }
@@ -438,7 +440,7 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// Refuses a file that is not the one in the list.
+    /// Checks that a file is the one in the list.
     fn is_listed(&self, path: &Path, bytes: u64, sample: Option<&str>) -> Result<(), ShardError> {
         let facts = files::metadata(path).map_err(ShardError::io("read", path))?;
         let same = facts.len() == bytes
@@ -458,7 +460,7 @@ impl Making<'_> {
         ))
     }
 
-    /// Computes the bottlenecks of all frames. Returns how many were not there yet.
+    /// Computes the bottlenecks of all frames; returns how many were missing.
     fn compute(&self, sampled: &Sampled) -> Result<u64, ShardError> {
         let loose = self.dir.join(LOOSE);
         let frames: Vec<PathBuf> = sampled.names.iter().map(|name| loose.join(name)).collect();
@@ -550,7 +552,7 @@ impl Making<'_> {
         Ok(manifest)
     }
 
-    /// Writes the rows in an order that does not depend on which was computed first, and hashes their keys.
+    /// Writes the rows in an order that does not depend on the order of computation, and hashes their keys.
     fn pack_rows(&self, blake3: &mut BTreeMap<String, String>) -> Result<(), ShardError> {
         let cache = self.dir.join(CACHE);
         remove(&cache)?;
@@ -563,7 +565,7 @@ impl Making<'_> {
                 let cut = wanted.cut(&architecture, self.work)?;
                 let source = wanted.source(&[], &architecture, &preprocessing, &cut);
                 let activations = join_activations(&from, &source, &cache, u64::MAX, self.work)?;
-                // What could not be kept was a warning only.
+                // Rows that could not be cached only caused a warning.
                 if activations.added < rows.added * u64::from(source.views.distinct()) {
                     return Err(ShardError::bad(
                         &self.dir.join(COMPUTED),
@@ -578,7 +580,7 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// Hashes the keys of the rows in a folder of the part's cache, and removes what is not of the rows.
+    /// Hashes the keys of the rows in a folder of the part's cache, and removes other files.
     fn hash_keys(
         &self,
         folder: &str,
@@ -599,7 +601,7 @@ impl Making<'_> {
                     blake3.insert(format!("{CACHE}/{folder}/{name}"), hash);
                 }
                 Some("rows") => {}
-                // Locks.
+                // Lock files.
                 _ => files::remove_file(&path).map_err(ShardError::io("remove", &path))?,
             }
         }
@@ -618,7 +620,7 @@ fn compute_activations(
         ..*source
     };
     let table = bottlenecks_and_activations(&plain, cache, u64::MAX, work)?;
-    // A picture that cannot be read has a place in the part's list of frames, and no rows.
+    // An unreadable image is in the part's list of frames, but has no rows.
     let unreadable: HashSet<usize> = table.failed.iter().map(|(index, _)| *index).collect();
     let readable = source.frames.iter().enumerate();
     let frames: Vec<PathBuf> = readable
@@ -634,7 +636,7 @@ fn compute_activations(
     Ok(Activations::open(&source, Some(cache), u64::MAX, work)?.ensure_all(work)?)
 }
 
-/// Why a file cannot be used, to follow its name; what another attempt may mend stays an error.
+/// The reason why a file is unusable, to follow its name; errors that another attempt may not have stay errors.
 fn reason_of(error: ShardError) -> Result<String, ShardError> {
     match error {
         ShardError::Media(

@@ -1,10 +1,10 @@
-//! A table as CSV (RFC 4180): parts of one, plain numbers, nothing where there is none.
+//! A table as CSV (RFC 4180): fractions in 0..=1, plain numbers, empty cells where there is none.
 
 use crate::text::csv_cell;
 
 use super::{State, Table};
 
-/// The table in lines that end with CR LF, a heading first; rows by rank.
+/// The table in lines that end with CR LF, with a header line; rows are ordered by rank.
 #[must_use]
 pub fn csv(table: &Table) -> String {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What can go wrong with a sweep.
+//! Errors of sweeps.
 
 use std::path::{Path, PathBuf};
 
@@ -8,42 +8,42 @@ use crate::jobs::Cancelled;
 use crate::project::ProjectError;
 use crate::train::TrainError;
 
-/// An error of the sweep layer. A training that fails is none: it is a row of the table.
+/// An error of the sweep layer. A training that fails is no error but a row of the table.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// Something that cannot be swept over, in a sentence.
+    /// A setting or value that a sweep cannot have, as a sentence.
     #[error("{0}")]
     Plan(String),
-    /// No such sweep.
+    /// There is no sweep of that name.
     #[error("there is no sweep “{0}” in this project; `salamander sweeps` lists them")]
     NoSuchSweep(String),
-    /// A sweep written by a later version of the program.
+    /// The sweep was written by a later version of the program.
     #[error("“{}” was written by a newer Salamander; update Salamander to open it", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
     },
-    /// A file that cannot be understood.
+    /// The file is invalid.
     #[error("“{}” is damaged ({reason}); put back an earlier copy, or remove this folder: its runs stay", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// A sweep comes back from the trash to where another one is.
+    /// A sweep cannot be restored from the trash, because another has its name.
     #[error("there is a sweep “{0}” already; remove that one first")]
     InTheWay(String),
-    /// A file of a sweep.
+    /// An error of a sweep's file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The project.
+    /// An error of the project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// A network.
+    /// An error of a network.
     #[error(transparent)]
     Backbone(#[from] BackboneError),
-    /// What ends every training.
+    /// An error that ends every training.
     #[error(transparent)]
     Train(#[from] TrainError),
     /// Cancelled by the user.
@@ -52,13 +52,13 @@ pub enum SweepError {
 }
 
 impl SweepError {
-    /// For `map_err`: an input or output error with the file it happened to.
+    /// For `map_err`: an I/O error with its file.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let of = FileError::new(action, path);
         move |error| of(error).into()
     }
 
-    /// For `map_err`: a file that cannot be understood, and why.
+    /// For `map_err`: an invalid file, with the reason.
     pub(super) fn damaged<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Self {
         let path = path.to_owned();
         move |reason| Self::Damaged {

@@ -1,4 +1,4 @@
-//! How long the trainings of a sweep will take, before the first.
+//! Estimates how long the trainings of a sweep take, before the first.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use crate::train::{Pace, TrainError, TrainSettings};
 
 use super::{SweepError, Trainings};
 
-/// What was measured of this machine, by architecture, to be asked again.
+/// Measurements of this machine by architecture, kept for later estimates.
 #[derive(Debug, Default)]
 pub struct Paces(HashMap<Architecture, Measured>);
 
 #[derive(Debug)]
 struct Measured {
     depths: Vec<Depth>,
-    /// `None` of a network that cannot be measured.
+    /// `None` for a network that cannot be measured.
     pace: Option<Pace>,
 }
 
@@ -52,13 +52,13 @@ impl Paces {
     }
 }
 
-/// Measures this machine with each architecture of the trainings, as far as `paces` does not know it, and writes down what each
-/// training is expected to take: the bottlenecks that several share count once, as far as they are not cached yet; activations count as
-/// if none were cached. Returns the sum.
-/// A training of a network that cannot be measured stays without.
+/// Measures this machine with each architecture of the trainings that `paces` does not have, and records the estimated
+/// duration of each training. Bottlenecks that are shared by several trainings count once, unless they are cached;
+/// activations count as if none were cached. Returns the sum. A training whose network cannot be measured gets no
+/// estimate.
 ///
 /// # Errors
-/// Cancelled, once `work` is.
+/// [`SweepError::Cancelled`] if `work` is cancelled.
 pub fn foresee(
     project: &Project,
     trainings: &mut Trainings,
@@ -107,7 +107,7 @@ pub fn foresee(
     Ok(sum)
 }
 
-/// The part of the frames whose bottlenecks are cached; of a network that is gone none.
+/// The fraction of the frames whose bottlenecks are cached, 0..=1; 0 for a missing network.
 fn cached_part(
     project: &Project,
     settings: &TrainSettings,

@@ -1,4 +1,4 @@
-//! How long one image takes the networks of a sweep on one thread of this computer.
+//! Measures the latency of the networks of a sweep for one image, on one thread of this computer.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -6,14 +6,14 @@ use std::time::Instant;
 use crate::backbone::{Architecture, BackboneError, Extractor, Fit};
 use crate::jobs::{Cancelled, Work};
 
-/// Rounds that do not count.
+/// Rounds before the measurement.
 const WARM_UP: usize = 2;
-/// Rounds that count.
+/// Rounds of the measurement.
 const ROUNDS: usize = 15;
 
-/// Milliseconds of one image by architecture: all run in turn, round after round, so that whatever else the computer does meets all
-/// alike. What is compared are ratios to the first within a round; a network's time is the median of its ratios, times the median of
-/// the first. One that cannot be loaded has none.
+/// Milliseconds for one image, by architecture. All networks run alternately, round after round, so that other load
+/// affects all alike. Within each round, times are compared with the first network; a network's latency is the median
+/// of its ratios times the median time of the first. A network that cannot be loaded has none.
 pub(super) fn latencies(
     architectures: &[Architecture],
     work: &Work,
@@ -30,7 +30,7 @@ pub(super) fn latencies(
     let count = opened.len();
     let mut took = vec![vec![0.0_f64; ROUNDS]; count];
     for round in 0..WARM_UP + ROUNDS {
-        // Nobody always comes first.
+        // The order rotates.
         for turn in 0..count {
             work.check()?;
             let index = (turn + round) % count;
@@ -60,7 +60,7 @@ fn open(architecture: &Architecture) -> Result<Extractor, BackboneError> {
     Extractor::new(architecture, &preprocessing, None)
 }
 
-/// The time of each from what it took in each round, see [`latencies`].
+/// The latency of each network from its times in each round, see [`latencies`].
 fn by_ratio(took: &[Vec<f64>]) -> Vec<f64> {
     let Some(reference) = took.first() else {
         return Vec::new();
@@ -74,7 +74,7 @@ fn by_ratio(took: &[Vec<f64>]) -> Vec<f64> {
                 .collect(),
         )
     };
-    // No more than three decimals are known.
+    // Rounded to three decimals, the precision of the measurement.
     took.iter()
         .map(|rounds| (ratio(rounds) * of_reference * 1e3).round() / 1e3)
         .collect()
@@ -89,7 +89,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 mod tests {
     use super::*;
 
-    /// The computer is three times as slow in most rounds; within a round the second takes twice as long as the first.
+    /// The computer is three times as slow in most rounds, but within each round the second network takes twice as
+    /// long as the first.
     #[test]
     fn what_else_the_computer_does_meets_all_alike() {
         let first = vec![10.0, 30.0, 30.0, 30.0, 10.0];

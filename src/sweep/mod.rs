@@ -1,4 +1,4 @@
-//! Sweeps: one training for each combination of settings, to see what accuracy costs.
+//! Sweeps: one training for each combination of settings, to compare accuracy and cost.
 //!
 //! ```text
 //! SweepPlan ──trainings──▶ [Training] ──foresee──▶ with the time of each ──begin──▶ sweeps/<sweep>/sweep.json
@@ -7,12 +7,12 @@
 //! Sweep ──Table::of──▶ rows: ranked by validation, with what each costs and the Pareto sets
 //! ```
 //!
-//! What is to be trained is written down before the first training. Each training is an ordinary run whose `run.json` names the
-//! sweep and the training, in the same write that makes it a run: so a sweep that was killed finds its runs again, resumes
-//! the one that was under way and repeats nothing. `sweep.json` also keeps what came of each training, so that the table stays
-//! whole when runs are removed. Removing a sweep leaves its runs, which are ordinary runs.
+//! The plan is written before the first training. Each training is an ordinary run whose `run.json` names the sweep
+//! and the training, in the same write that creates the run. So a sweep that was killed finds its runs again, resumes
+//! the unfinished one and repeats none. `sweep.json` also has the result of each training, so that the table stays
+//! complete when runs are removed. Removing a sweep keeps its runs, which are ordinary runs.
 //!
-//! Trainings with the same network and input follow each other: bottlenecks are computed once for all of them.
+//! Trainings with the same network and input are consecutive, so that bottlenecks are computed once for all of them.
 
 mod csv;
 mod error;

@@ -1,4 +1,4 @@
-//! What is swept over: settings with the values that each is to have, and the trainings that this makes.
+//! The plan of a sweep: settings with several values each, and the trainings for their combinations.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,50 +10,51 @@ use crate::train::{RankBy, TrainSettings};
 
 use super::{SweepError, Training};
 
-/// The most trainings of a sweep.
+/// The most trainings in a sweep.
 const MOST: usize = 1_000;
 
-/// The most values of a range.
+/// The most values in a range.
 const MOST_VALUES: usize = 100;
 
-/// A setting and the values that it is to have, spelled as on the command line.
+/// A setting and its values, written as on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Axis {
     /// The key of the [setting](crate::train::schema::Setting).
     pub key: String,
-    /// Its values, each once.
+    /// Its values, without duplicates.
     pub values: Vec<String>,
 }
 
-/// What is to be swept over.
+/// A plan of a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepPlan {
-    /// The settings that no axis changes.
+    /// The settings that all trainings have in common.
     pub base: TrainSettings,
-    /// What is swept over.
+    /// The settings that vary.
     pub axes: Vec<Axis>,
-    /// Trainings of each configuration, each with another split seed; at least 1.
+    /// The number of trainings for each configuration, each with another split seed; at least 1.
     pub repeats: u32,
-    /// What decides which is better. It is measured on validation images: what is chosen by test images is no longer measured by
-    /// them.
+    /// The metric for ranking, measured on validation images: test images would no longer be independent if they were
+    /// used for a choice.
     pub rank: RankBy,
 }
 
 /// The trainings of a plan.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trainings {
-    /// In the order in which they are trained: those that share bottlenecks follow each other.
+    /// In the order of training: those that share bottlenecks are consecutive.
     pub list: Vec<Training>,
-    /// Combinations that were left out because they come to the same as another one: a fine-tuning rate of the head alone.
+    /// The number of combinations left out because they are equivalent to another, such as different fine-tuning rates
+    /// with the head alone.
     pub alike: usize,
 }
 
 impl Axis {
-    /// Reads values as they are typed: `0.01,0.03`, `0.001..0.1 log 5`, `100..500 linear 3`, or a list of both. Hyphens in the key
-    /// may be underscores.
+    /// Reads values as users type them: `0.01,0.03`, `0.001..0.1 log 5`, `100..500 linear 3`, or a list of both.
+    /// Hyphens in the key are read as underscores.
     ///
     /// # Errors
-    /// [`SweepError::Plan`] for a setting that does not exist and a value that it cannot have.
+    /// [`SweepError::Plan`] for an unknown setting or an invalid value.
     pub fn parse(key: &str, text: &str) -> Result<Self, SweepError> {
         let name = key.trim().replace('-', "_");
         let setting = Setting::find(&name).ok_or_else(|| unknown(key))?;
@@ -84,7 +85,7 @@ impl Axis {
     /// Backbones or architectures, each at its own resolution or at all of `resolutions`.
     ///
     /// # Errors
-    /// For a backbone that is unknown or not offered at a resolution.
+    /// [`SweepError::Plan`] for a backbone that is unknown or not offered at a resolution.
     pub fn architectures(names: &[String], resolutions: &[u32]) -> Result<Self, SweepError> {
         let mut values = Vec::new();
         for name in names {
@@ -120,7 +121,7 @@ impl Axis {
         })
     }
 
-    /// Depths, from the shallowest.
+    /// Depths, sorted from the shallowest.
     #[must_use]
     pub fn depths(depths: &[Depth]) -> Self {
         let mut depths = depths.to_vec();
@@ -132,13 +133,13 @@ impl Axis {
         }
     }
 
-    /// Its setting; `None` where a file names one that this version does not know.
+    /// Its setting; `None` if this version does not know it.
     #[must_use]
     pub fn setting(&self) -> Option<&'static Setting> {
         Setting::find(&self.key)
     }
 
-    /// What is outermost: what decides the bottlenecks, then the rest in the order of the schema.
+    /// The order of axes, outermost first: settings that affect bottlenecks, then the rest in the order of the schema.
     fn order(&self) -> usize {
         match self.key.as_str() {
             "architecture" => 0,
@@ -157,7 +158,7 @@ fn unknown(key: &str) -> SweepError {
     ))
 }
 
-/// A value that the setting can have.
+/// A value, after checking that the setting can have it.
 fn checked(setting: &Setting, text: &str) -> Result<String, SweepError> {
     let mut settings = TrainSettings::default();
     match setting.set(&mut settings, text) {
@@ -169,7 +170,8 @@ fn checked(setting: &Setting, text: &str) -> Result<String, SweepError> {
     }
 }
 
-/// The values of `from..to log n`: so many, the ends among them, evenly apart or by equal factors.
+/// The values of a range `from..to log n`: n values including both ends, with equal ratios, or equal differences if it
+/// is linear.
 fn range(setting: &Setting, from: &str, rest: &str, item: &str) -> Result<Vec<String>, SweepError> {
     let wrong = |why: &str| {
         SweepError::Plan(format!(
@@ -208,7 +210,7 @@ fn range(setting: &Setting, from: &str, rest: &str, item: &str) -> Result<Vec<St
     (0..count)
         .map(|index| {
             let part = index as f64 / last_index as f64;
-            // The ends are as they were typed.
+            // The ends keep their spelling.
             let text = if index == 0 {
                 from.clone()
             } else if index == last_index {
@@ -223,7 +225,7 @@ fn range(setting: &Setting, from: &str, rest: &str, item: &str) -> Result<Vec<St
         .collect()
 }
 
-/// A number with three digits that count: the next value of a range is further away than that.
+/// A number with three significant digits; consecutive values of a range differ by more than that.
 fn spelled(value: f64, whole: bool) -> String {
     if whole {
         return format!("{value:.0}");
@@ -245,7 +247,7 @@ impl SweepPlan {
     /// One training for each combination of values and each repeat.
     ///
     /// # Errors
-    /// [`SweepError::Plan`] for too many, and for combinations that no training can have.
+    /// [`SweepError::Plan`] for too many trainings, and for combinations that are invalid.
     pub fn trainings(&self) -> Result<Trainings, SweepError> {
         let mut axes: Vec<&Axis> = self.axes.iter().collect();
         axes.sort_by_key(|axis| axis.order());
@@ -297,7 +299,7 @@ impl SweepPlan {
         Ok(found)
     }
 
-    /// The settings of a combination; the last axis changes fastest.
+    /// The settings of a combination; the last axis varies fastest.
     fn combination(&self, axes: &[&Axis], index: usize) -> Result<TrainSettings, SweepError> {
         let mut given = BTreeMap::new();
         let mut rest = index;
@@ -318,7 +320,7 @@ impl SweepPlan {
     }
 }
 
-/// What tells trainings apart: the values of all settings that have a part in it.
+/// The values of all settings that affect the training; equal ones make equal trainings.
 fn identity(settings: &TrainSettings) -> Vec<String> {
     let values = SETTINGS.iter().map(|setting| {
         if setting.plays(settings) {
@@ -360,7 +362,7 @@ mod tests {
             values("how_many_training_steps", "100..400 linear 3,1000"),
             ["100", "250", "400", "1000"]
         );
-        // Whole numbers that are rounded to the same are there once.
+        // Integers that round to the same value appear once.
         assert_eq!(values("views", "1..3 linear 5"), ["1", "2", "3"]);
         assert_eq!(values("optimizer", "sgd,adam-w"), ["sgd", "adam-w"]);
         for (key, text, part) in [

@@ -1,4 +1,4 @@
-//! Training what a sweep says, from where it stands.
+//! Runs the trainings of a sweep, from where it stopped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,20 +16,20 @@ use crate::train::{
 use super::latency::latencies;
 use super::{Came, Sweep, SweepError, SweepId, Table, TrainedFigures};
 
-/// A sweep that is being trained, for those who watch: the latest state, never waited for.
+/// The state of a running sweep, for display: the latest state, without blocking the training.
 #[derive(Clone, Default)]
 pub struct LiveSweep(Arc<Mutex<SweepNow>>);
 
-/// Where a sweep is.
+/// The state of a running sweep.
 #[derive(Clone, Default)]
 pub struct SweepNow {
     /// Grows with every change.
     pub revision: u64,
-    /// The sweep as it was written down last; `None` before it was read.
+    /// The sweep as last written; `None` before it is read.
     pub sweep: Option<Arc<Sweep>>,
     /// Its table.
     pub table: Arc<Table>,
-    /// The number of the training that is under way, from 1.
+    /// The number of the current training, from 1.
     pub training: Option<u32>,
     /// The curves of that training.
     pub curves: LiveCurves,
@@ -37,11 +37,11 @@ pub struct SweepNow {
 
 impl LiveSweep {
     fn state(&self) -> MutexGuard<'_, SweepNow> {
-        // Plain values, sound even after a panic elsewhere.
+        // Plain values, which are valid even after a panic elsewhere.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where it is; `None` while nothing has changed since that revision.
+    /// The state, if it has changed since that revision.
     #[must_use]
     pub fn since(&self, revision: u64) -> Option<SweepNow> {
         let state = self.state();
@@ -62,11 +62,13 @@ impl LiveSweep {
     }
 }
 
-/// Trains what is left of a sweep: an unfinished run continues where it was interrupted, to the same bits; what has ended is not
-/// repeated. A training that cannot be done is a row with its reason. Can be cancelled and called again at any moment.
+/// Runs the remaining trainings of a sweep: an unfinished run continues where it was interrupted, with the same bits;
+/// ended trainings are not repeated. A training that fails becomes a row with the reason. It can be cancelled and
+/// called again at any moment.
 ///
 /// # Errors
-/// What would end every training: the project cannot be written or is gone, a disk is full, nothing is labelled.
+/// Errors that would end every training: the project cannot be written or is gone, the disk is full, nothing is
+/// labelled.
 pub fn run(
     project: &Project,
     id: &SweepId,
@@ -101,17 +103,19 @@ pub fn run(
         sweep.save()?;
         live.set(&sweep, None, &nothing);
         if work.is_stopping() {
-            // The best weights of the one that was under way are kept; the others can follow.
+            // The best weights of the current training are kept; the others can follow later.
             break;
         }
     }
     Ok(sweep)
 }
 
-/// Trains one training of a sweep; `begun` is the run of it that there is already. A training that cannot be done is [`Came::Failed`].
+/// Runs one training of a sweep; `begun` is its existing run, if there is one. A training that fails gives
+/// [`Came::Failed`].
 ///
 /// # Errors
-/// What would end every training: the project cannot be written or is gone, a disk is full, nothing is labelled; cancelled.
+/// Errors that would end every training: the project cannot be written or is gone, the disk is full, nothing is
+/// labelled; cancelled.
 pub fn train_one(
     project: &Project,
     settings: &TrainSettings,
@@ -121,7 +125,7 @@ pub fn train_one(
     work: &Work,
 ) -> Result<Came, SweepError> {
     let trained = match begun {
-        // Killed between its end and writing that down.
+        // The program was killed after its end and before recording it.
         Some(run) if run.state == RunState::Finished => Ok(run),
         Some(run) => resume(project, &run.id, None, curves, work),
         None => train_child(project, settings, Some(parent), curves, work),
@@ -143,8 +147,8 @@ pub fn train_one(
     }
 }
 
-/// Prepares a sweep for trainings on other machines: the project remembers the sides of the first training (it remembers those of one
-/// split; of another one they are derived from the images), and the networks are timed here.
+/// Prepares a sweep for trainings on other machines: the project remembers the sides of the first training (it can
+/// remember only one split; sides in others are derived from the images), and latencies are measured here.
 ///
 /// # Errors
 /// The project cannot be read or written, or nothing in it is labelled; cancelled.
@@ -158,7 +162,7 @@ pub fn prepare(project: &Project, id: &SweepId, work: &Work) -> Result<Sweep, Sw
     Ok(sweep)
 }
 
-/// Writes down what came of trainings elsewhere, by their numbers; one that had ended well stays as it is.
+/// Records the results of trainings elsewhere, by their numbers; a training that had succeeded keeps its result.
 ///
 /// # Errors
 /// The project cannot be written.
@@ -182,7 +186,7 @@ pub fn settle(
     Ok(sweep)
 }
 
-/// Times the networks, once.
+/// Measures the latencies of the networks, if that was not done before.
 fn time(sweep: &mut Sweep, work: &Work) -> Result<(), SweepError> {
     if !sweep.computer.is_empty() {
         return Ok(());
@@ -199,7 +203,7 @@ fn time(sweep: &mut Sweep, work: &Work) -> Result<(), SweepError> {
     sweep.save()
 }
 
-/// The runs in the folder of runs that belong to the sweep which was begun at that time, by the number of their training.
+/// The runs in a folder that belong to the sweep begun at that time, by the number of their training.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -213,14 +217,14 @@ pub fn runs_of(
         if let Some(parent) = &run.parent
             && parent.begun == begun
         {
-            // The newest comes first.
+            // The newest run comes first.
             found.entry(parent.training).or_insert(run);
         }
     }
     Ok(found)
 }
 
-/// Whether the next training would fail for the same reason, so that it is none of this one's.
+/// Whether the error would affect the next training, too, and so ends the sweep.
 fn ends_all(error: &TrainError) -> bool {
     match error {
         TrainError::Backbone(error) => error.is_of_a_file(),
@@ -273,7 +277,7 @@ fn figures(project: &Project, run: &Run, work: &Work) -> Result<TrainedFigures, 
     })
 }
 
-/// The interval of the test accuracy over sources; what goes wrong is a warning, the training is finished whatever comes of it.
+/// The 95 % interval of the test accuracy over sources. An error is only a warning: the training has succeeded.
 fn interval(project: &Project, run: &Run, work: &Work) -> Option<[f64; 2]> {
     let found = evaluate(project, run, Split::Test, work)
         .map_err(|error| error.to_string())

@@ -11,7 +11,7 @@ use crate::train::{Parent, RunId, TrainSettings, to_trash};
 
 use super::{Axis, RankBy, SweepError, SweepPlan, Trainings};
 
-/// The version of the file.
+/// The version of the format.
 const FORMAT: u32 = 1;
 
 /// The file in a sweep's folder.
@@ -27,7 +27,7 @@ impl std::fmt::Display for SweepId {
     }
 }
 
-/// A sweep as it was written down last.
+/// A sweep as last written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
     format: u32,
@@ -39,18 +39,18 @@ pub struct Sweep {
     pub dir: PathBuf,
     /// When it was begun, RFC 3339 with milliseconds, UTC.
     pub created: String,
-    /// What decides which configuration is better.
+    /// The metric for ranking.
     pub rank: RankBy,
-    /// Trainings of each configuration.
+    /// The number of trainings for each configuration.
     pub repeats: u32,
-    /// What is swept over.
+    /// The settings that vary.
     pub axes: Vec<Axis>,
-    /// The trainings, in their order; the first is number 1.
+    /// The trainings, in order; the first is number 1.
     pub trainings: Vec<Training>,
-    /// The computer that the latencies were measured on, in words; empty before.
+    /// The computer on which the latencies were measured; empty before.
     #[serde(default)]
     pub computer: String,
-    /// How long one image takes the network on one thread of that computer, milliseconds, by architecture.
+    /// The latency for one image on one thread of that computer, in milliseconds, by architecture.
     #[serde(default)]
     pub latency_ms: BTreeMap<String, f64>,
 }
@@ -58,47 +58,47 @@ pub struct Sweep {
 /// A training of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// The configuration that it belongs to, from 0: its repeats differ in the split seed alone.
+    /// Its configuration, from 0; repeats of a configuration differ only in the split seed.
     pub configuration: u32,
-    /// How it is trained.
+    /// The settings of the training.
     pub settings: TrainSettings,
-    /// Seconds that were foreseen for it; `None` where that was not measured.
+    /// The estimated duration in seconds; `None` if there is no estimate.
     pub expected_secs: Option<f64>,
-    /// What came of it; `None` before its end.
+    /// Its result; `None` before its end.
     pub came: Option<Came>,
 }
 
-/// What came of a training.
+/// The result of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Came {
-    /// It was trained to its end.
+    /// It succeeded.
     Finished {
         /// Its run, which may have been removed since.
         run: RunId,
-        /// What was measured then.
+        /// Its figures.
         figures: TrainedFigures,
     },
-    /// It could not be trained.
+    /// It failed, with the reason.
     Failed(String),
 }
 
-/// What was measured of a finished training.
+/// The figures of a finished training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainedFigures {
-    /// Part of the validation images that was right; `None` without any.
+    /// Accuracy on the validation images, 0..=1; `None` without any.
     pub validation_accuracy: Option<f64>,
-    /// Mean cross-entropy of the validation images, nats.
+    /// Mean cross-entropy on the validation images, nats.
     pub validation_cross_entropy: Option<f64>,
-    /// Part of the test images that was right; `None` without any.
+    /// Accuracy on the test images, 0..=1; `None` without any.
     pub test_accuracy: Option<f64>,
-    /// Its 95 % interval over sources; `None` with fewer than two.
+    /// The 95 % interval of the test accuracy over sources; `None` with fewer than two.
     pub test_95: Option<[f64; 2]>,
-    /// Bytes of the model in fp32: the file of its backbone, and its head.
+    /// The size in bytes of the fp32 model: its backbone's file and its head.
     pub bytes: u64,
-    /// Seconds of the training.
+    /// The duration of the training in seconds.
     pub seconds: f64,
-    /// Images of training, validation and test.
+    /// The numbers of training, validation and test images.
     pub images: [u64; 3],
     /// A hash of these images with their labels and sides.
     pub data: String,
@@ -108,7 +108,7 @@ impl Sweep {
     /// Reads the sweep of that name.
     ///
     /// # Errors
-    /// When there is none, or it cannot be read.
+    /// There is no such sweep, or it cannot be read.
     pub fn open(project: &Project, id: &SweepId) -> Result<Self, SweepError> {
         let dir = folder(&sweeps_dir(project), id)?;
         Self::read(&dir)
@@ -145,7 +145,7 @@ impl Sweep {
         Ok(files::write(&path, &text, Durability::Synced)?)
     }
 
-    /// What the run of its training with this number, from 1, is a part of.
+    /// The sweep and the number, from 1, that a training's run belongs to.
     #[must_use]
     pub fn parent(&self, training: u32) -> Parent {
         Parent {
@@ -155,20 +155,20 @@ impl Sweep {
         }
     }
 
-    /// Trainings that have come to an end, well or not.
+    /// The number of trainings that have ended, successfully or not.
     #[must_use]
     pub fn done(&self) -> usize {
         let done = self.trainings.iter().filter(|one| one.came.is_some());
         done.count()
     }
 
-    /// Whether all of them have.
+    /// Whether all trainings have ended.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.done() == self.trainings.len()
     }
 
-    /// Trainings that could not be done.
+    /// The number of trainings that failed.
     #[must_use]
     pub fn failed(&self) -> usize {
         let came = self.trainings.iter().map(|one| &one.came);
@@ -176,7 +176,7 @@ impl Sweep {
             .count()
     }
 
-    /// Seconds that were foreseen for what is left; `None` where that was not measured.
+    /// The estimated seconds for the remaining trainings; `None` without estimates.
     #[must_use]
     pub fn expected_secs_left(&self) -> Option<f64> {
         let left = self.trainings.iter().filter(|one| one.came.is_none());
@@ -184,10 +184,10 @@ impl Sweep {
     }
 }
 
-/// Writes a sweep down; nothing is trained yet.
+/// Writes a new sweep; nothing is trained yet.
 ///
 /// # Errors
-/// When there is nothing to train, or the project cannot be written.
+/// There is nothing to train, or the project cannot be written.
 pub fn begin(
     project: &Project,
     plan: &SweepPlan,
@@ -222,15 +222,16 @@ pub fn begin(
         computer: String::new(),
         latency_ms: BTreeMap::new(),
     };
-    // A folder is a sweep as soon as this file is there.
+    // The folder becomes a sweep with this write.
     sweep.save()?;
     Ok(sweep)
 }
 
-/// Forgets why trainings of a sweep could not be done, so that [`run()`](super::run()) tries them again. Returns how many there are.
+/// Clears the failures of a sweep, so that [`run()`](super::run()) tries those trainings again. Returns how many there
+/// are.
 ///
 /// # Errors
-/// When there is no sweep of that name, or the project cannot be written.
+/// There is no sweep of that name, or the project cannot be written.
 pub fn try_again(project: &Project, id: &SweepId) -> Result<usize, SweepError> {
     project.check_writable()?;
     let mut sweep = Sweep::open(project, id)?;
@@ -246,19 +247,19 @@ pub fn try_again(project: &Project, id: &SweepId) -> Result<usize, SweepError> {
     Ok(failed)
 }
 
-/// What there is in a project's folder of sweeps.
+/// The sweeps of a project.
 #[derive(Debug, Default)]
 pub struct FoundSweeps {
     /// The sweeps, newest first.
     pub sweeps: Vec<Sweep>,
-    /// Why others cannot be read, with the file and the remedy.
+    /// Errors of those that cannot be read, with the file and the remedy.
     pub unreadable: Vec<SweepError>,
 }
 
 /// Lists the sweeps of a project.
 ///
 /// # Errors
-/// When the project is gone or the folder cannot be read.
+/// The project is gone, or the folder cannot be read.
 pub fn find_sweeps(project: &Project) -> Result<FoundSweeps, SweepError> {
     project.check_there()?;
     let dir = sweeps_dir(project);
@@ -282,10 +283,10 @@ pub fn find_sweeps(project: &Project) -> Result<FoundSweeps, SweepError> {
     Ok(found)
 }
 
-/// Moves a sweep to `trash/sweeps/` and returns what it is called there. Its runs stay: they are ordinary runs.
+/// Moves a sweep to `trash/sweeps/` and returns its name there. Its runs stay: they are ordinary runs.
 ///
 /// # Errors
-/// When there is none of that name, or it cannot be moved.
+/// There is no sweep of that name, or it cannot be moved.
 pub fn remove(project: &Project, id: &SweepId) -> Result<SweepId, SweepError> {
     project.check_writable()?;
     let from = folder(&sweeps_dir(project), id)?;
@@ -294,10 +295,10 @@ pub fn remove(project: &Project, id: &SweepId) -> Result<SweepId, SweepError> {
         .ok_or_else(|| SweepError::NoSuchSweep(id.0.clone()))
 }
 
-/// Moves a sweep back that [`remove`] moved away; `trashed` is what it is called in the trash.
+/// Moves a sweep back that [`remove`] moved; `trashed` is its name in the trash.
 ///
 /// # Errors
-/// When there is none of that name, or another one is in its place.
+/// There is no sweep of that name, or another is in its place.
 pub fn restore(project: &Project, trashed: &SweepId) -> Result<SweepId, SweepError> {
     project.check_writable()?;
     let from = folder(&trash_dir(project), trashed)?;
@@ -320,7 +321,7 @@ fn trash_dir(project: &Project) -> PathBuf {
     project.root().join("trash").join("sweeps")
 }
 
-/// The folder of a sweep. Its name comes from outside: it must not lead anywhere else.
+/// The folder of a sweep. Its name comes from users or files and must not lead elsewhere.
 fn folder(dir: &Path, id: &SweepId) -> Result<PathBuf, SweepError> {
     let mut parts = Path::new(&id.0).components();
     let plain = matches!(

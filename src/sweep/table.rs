@@ -1,4 +1,5 @@
-//! A sweep as a table: a row for each configuration, ranked by validation, with what each costs and which are worth it.
+//! The table of a sweep: a row for each configuration, ranked by validation, with its costs and its membership in
+//! Pareto sets.
 
 use crate::evaluate::t_975;
 use crate::train::schema::{SETTINGS, Setting};
@@ -6,20 +7,20 @@ use crate::train::{RunId, TrainSettings};
 
 use super::{Came, RankBy, Sweep, TrainedFigures, Training};
 
-/// What a more accurate configuration can cost more of.
+/// A kind of cost to be weighed against accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Cost {
-    /// Multiply-accumulates of one image.
+    /// Multiply-accumulates for one image.
     #[default]
     Macs,
-    /// Bytes of the model.
+    /// The size of the model in bytes.
     Size,
-    /// Time of one image.
+    /// The latency for one image.
     Latency,
 }
 
 impl Cost {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Macs, Self::Size, Self::Latency];
 
     /// Its name on the screen and in tables.
@@ -33,61 +34,62 @@ impl Cost {
     }
 }
 
-/// A figure between 0 and 1: of one training, or the mean of several.
+/// A figure in 0..=1: of one training, or the mean of several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
     /// The figure.
     pub value: f64,
-    /// Its 95 % interval: of one training over sources, of several over splits; `None` where neither can be computed.
+    /// Its 95 % interval, over sources for one training, over splits for several; `None` if it cannot be computed.
     pub interval_95: Option<[f64; 2]>,
 }
 
-/// Where a configuration is.
+/// The state of a configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// None of its trainings has ended.
     Waiting,
     /// Some of its repeats have ended.
     Partly,
-    /// All have ended, at least one of them well.
+    /// All have ended, at least one of them successfully.
     Finished,
-    /// None of them could be trained, for this reason.
+    /// All of them failed, for this reason.
     Failed(String),
 }
 
-/// A configuration.
+/// A configuration as a row of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepRow {
     /// The numbers of its trainings, from 1.
     pub trainings: Vec<u32>,
-    /// Its settings, those of its first training.
+    /// The settings of its first training.
     pub settings: TrainSettings,
     /// Where it is.
     pub state: State,
-    /// The runs of the trainings that ended well.
+    /// The runs of its successful trainings.
     pub runs: Vec<RunId>,
-    /// Accuracy on validation images.
+    /// Accuracy on the validation images.
     pub validation: Option<Score>,
-    /// Mean cross-entropy of the validation images, nats.
+    /// Mean cross-entropy on the validation images, nats.
     pub cross_entropy: Option<f64>,
-    /// Accuracy on test images. It ranks nothing.
+    /// Accuracy on the test images. It is not used for ranking.
     pub test: Option<Score>,
-    /// Multiply-accumulates of one image; `None` of an architecture that is gone.
+    /// Multiply-accumulates for one image; `None` if the architecture is missing.
     pub macs: Option<u64>,
-    /// Bytes of the model in fp32.
+    /// The size of the fp32 model in bytes.
     pub bytes: Option<u64>,
-    /// Milliseconds of one image on one thread.
+    /// The latency in milliseconds for one image on one thread.
     pub latency_ms: Option<f64>,
-    /// Seconds of its trainings together.
+    /// The total duration of its trainings in seconds.
     pub seconds: Option<f64>,
-    /// Its place by validation, from 1; `None` where it has no figure.
+    /// Its rank by validation, from 1; `None` if it has no figure.
     pub rank: Option<u32>,
-    /// Whether no other configuration is at least as accurate on validation images for less, by [`Cost::ALL`].
+    /// For each of [`Cost::ALL`]: whether no other configuration is at least as accurate on validation images at lower
+    /// cost.
     pub pareto: [bool; 3],
 }
 
 impl SweepRow {
-    /// What it costs.
+    /// Its cost of that kind.
     #[must_use]
     pub fn cost(&self, cost: Cost) -> Option<f64> {
         match cost {
@@ -104,7 +106,7 @@ impl SweepRow {
         costs.into_iter().any(|(of, is)| of == cost && is)
     }
 
-    /// The costs in whose Pareto sets it is, with commas between.
+    /// The names of the costs whose Pareto sets it is in, separated by commas.
     #[must_use]
     pub fn pareto_words(&self) -> String {
         let of: Vec<&str> = Cost::ALL
@@ -116,14 +118,14 @@ impl SweepRow {
     }
 }
 
-/// A sweep as a table.
+/// The table of a sweep.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     /// The settings in which its configurations differ.
     pub settings: Vec<&'static Setting>,
-    /// The configurations, in the order in which they are trained.
+    /// The configurations, in the order of training.
     pub rows: Vec<SweepRow>,
-    /// What should be known of it, a sentence each.
+    /// Remarks, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -156,7 +158,7 @@ impl Table {
         }
     }
 
-    /// The rows by rank; those without one last, in their order.
+    /// The rows by rank; those without a rank last, in their order.
     #[must_use]
     pub fn ranked(&self) -> Vec<&SweepRow> {
         let mut rows: Vec<&SweepRow> = self.rows.iter().collect();
@@ -164,7 +166,7 @@ impl Table {
         rows
     }
 
-    /// A configuration in words: the settings in which it differs from others.
+    /// A configuration described by the settings in which it differs from others.
     #[must_use]
     pub fn words(&self, row: &SweepRow) -> String {
         let words: Vec<String> = self
@@ -241,9 +243,9 @@ fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<SweepRow> {
     })
 }
 
-/// The mean over splits with its interval. Splits of the same images overlap, so that the plain interval of n values would be far too
-/// narrow: the variance is taken n₂/n₁ larger, with n₁ images to learn from and n₂ to be measured on (C. Nadeau and Y. Bengio,
-/// "Inference for the generalization error", Machine Learning 52, 2003).
+/// The mean over splits with its interval. Splits of the same images overlap, so the plain interval of n values would
+/// be far too narrow: the variance is enlarged by n₂/n₁, with n₁ training images and n₂ images to measure on (C.
+/// Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52, 2003).
 fn mean(
     values: &[(f64, &TrainedFigures)],
     measured_on: fn(&TrainedFigures) -> u64,
@@ -266,7 +268,7 @@ fn mean(
 
 /// Equal figures share a rank.
 fn rank(rows: &mut [SweepRow], by: RankBy) {
-    // Smaller is better in both.
+    // Smaller is better for both numbers.
     let key = |row: &SweepRow| -> Option<[f64; 2]> {
         let accuracy = -row.validation?.value;
         let cross_entropy = row.cross_entropy.unwrap_or(f64::MAX);
@@ -332,7 +334,7 @@ fn notes(sweep: &Sweep, rows: &[SweepRow]) -> Vec<String> {
             "Ranked by {by} on validation images, never by the test: of many configurations the one that does best on some images is partly lucky there, so expect of the first less than its validation figure says. Its test accuracy is honest as long as it did not choose."
         ));
     }
-    // Of trainings with the same split settings, all must have had the same images.
+    // Trainings with the same split settings must have had the same images.
     let mut seen: Vec<(&TrainSettings, &str)> = Vec::new();
     let mut changed = false;
     for training in &sweep.trainings {
@@ -409,7 +411,8 @@ mod tests {
         assert_eq!(ranks, [Some(2), Some(1), None]);
         assert_eq!(table.rows[2].state, State::Failed("it diverged".into()));
         assert_eq!(table.ranked()[0].trainings, [2]);
-        // The larger costs more and is more accurate: both are worth it; of equal size only the better one is.
+        // The larger model costs more and is more accurate, so both are in the set; of equal size only the better one
+        // is.
         assert_eq!(table.rows[0].pareto_words(), "MACs");
         assert_eq!(table.rows[1].pareto_words(), "MACs, size");
         assert!(
@@ -438,7 +441,7 @@ mod tests {
         assert_eq!(ranks, [Some(2), Some(1)]);
     }
 
-    /// Three accuracies 0.8, 0.9, 1.0: variance 0.01, t(2) = 4.3027; of 20 test for 80 training images 1/3 + 1/4.
+    /// Three accuracies 0.8, 0.9, 1.0: variance 0.01, t(2) = 4.3027; with 20 test and 80 training images 1/3 + 1/4.
     #[test]
     fn repeats_are_a_mean_with_the_interval_of_overlapping_splits() {
         let mut sweep = sweep(&[("learning_rate", "0.01")], 3);

@@ -1,4 +1,4 @@
-//! Sweeps with the real networks: what is computed once, what a failure ends, what is found again.
+//! Sweeps with real networks: what is computed once, which failures end a sweep, which runs are found again.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use crate::train::{LiveCurves, Run, TrainSettings, find_runs, remove_run, train}
 
 const IMAGES: u32 = 24;
 
-/// A project with two classes of noise of one colour, so many images in all.
+/// A project with two classes of noise of one colour, with this many images in total.
 fn project(dir: &Path) -> Project {
     let project = Project::create(&dir.join("p"), "p").unwrap();
     for (at, class) in ["green", "red"].into_iter().enumerate() {
@@ -68,7 +68,7 @@ fn run_all(project: &Project, sweep: &Sweep) -> Sweep {
     run(project, &sweep.id, &LiveSweep::default(), &Work::new()).unwrap()
 }
 
-/// Work that counts the images which bottlenecks are computed of.
+/// Work that counts the images whose bottlenecks are computed.
 fn counting() -> (Work, Arc<AtomicU64>) {
     let count = Arc::new(AtomicU64::new(0));
     let (of, watched) = (Arc::clone(&count), Arc::new(OnceLock::<Work>::new()));
@@ -77,7 +77,7 @@ fn counting() -> (Work, Arc<AtomicU64>) {
         let Some(work) = inside.get() else { return };
         let progress = work.progress();
         let before = last.swap(progress.done, Ordering::Relaxed);
-        // A detail names the image; what is in the cache is passed over without one.
+        // A detail names the image; cached images are skipped without one.
         let computing = progress.stage == "Computing bottlenecks" && !progress.detail.is_empty();
         if computing && progress.done == before + 1 {
             of.fetch_add(1, Ordering::Relaxed);
@@ -98,7 +98,7 @@ fn bottlenecks_are_computed_once_for_each_network() {
             ("architecture", "efficientnet-lite0@96,mobilenet-v2@96"),
         ],
     );
-    // A file that was changed just now is read again, in case it is being written.
+    // A file that was changed less than two seconds ago is read again, because it may still be written.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     let (work, computed) = counting();
     let live = LiveSweep::default();
@@ -116,7 +116,7 @@ fn bottlenecks_are_computed_once_for_each_network() {
         assert!(row.test.is_some() && row.cross_entropy.is_some() && row.rank.is_some());
         assert!(row.latency_ms.unwrap() > 0.0 && row.bytes.unwrap() > 1_000_000);
     }
-    // Each is a run like any other, which says what it belongs to.
+    // Each is an ordinary run that states the sweep it belongs to.
     let mut parents: Vec<u32> = find_runs(&project)
         .unwrap()
         .runs
@@ -142,7 +142,7 @@ fn a_training_that_fails_is_a_row_and_not_the_end() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path());
     let mut sweep = begun(&project, &[("learning_rate", "0.01,0.03")]);
-    // As of a network that was added to another copy of the project.
+    // The architecture of a network that was added to another copy of the project.
     sweep.trainings[0].settings.architecture.backbone = "somebody-elses".into();
     sweep.save().unwrap();
     let (work, _) = counting();
@@ -161,7 +161,7 @@ fn a_training_that_fails_is_a_row_and_not_the_end() {
     );
     assert!(csv(&table).contains("failed"));
 
-    // The network is there now: that training alone is tried again.
+    // The network is available now: only that training is tried again.
     assert_eq!(done.failed(), 1);
     let mut mended = done;
     mended.trainings[0].settings.architecture = plan(&[]).base.architecture;
@@ -189,7 +189,7 @@ fn what_has_ended_is_not_repeated() {
     };
     let before = ids();
     let whole = done.clone();
-    // Killed after a training had ended, before that was written down.
+    // Killed after a training had ended, before that was recorded.
     done.trainings[1].came = None;
     done.save().unwrap();
     assert_eq!(run_all(&project, &sweep), whole);
@@ -212,7 +212,7 @@ fn a_removed_sweep_leaves_its_runs_and_its_name() {
     let trashed = remove(&project, &first.id).unwrap();
     assert!(find_sweeps(&project).unwrap().sweeps.is_empty());
     assert_eq!(find_runs(&project).unwrap().runs.len(), 1);
-    // Another one of the same name does not take the run for its own.
+    // Another sweep of the same name does not adopt the run.
     let second = begun(&project, &[("learning_rate", "0.03")]);
     assert_eq!(second.id, first.id);
     run_all(&project, &second);
@@ -235,7 +235,7 @@ fn a_training_of_its_own_says_nothing_of_parents() {
     let text = std::fs::read_to_string(alone.dir.join("run.json")).unwrap();
     assert!(!text.contains("parent"));
     assert_eq!(Run::open(&alone.dir).unwrap().parent, None);
-    // The same training in a sweep has the same weights.
+    // The same training in a sweep gives the same weights.
     let sweep = begun(&project, &[("how_many_training_steps", "20")]);
     run_all(&project, &sweep);
     let child = find_runs(&project).unwrap().runs.remove(0);
@@ -264,10 +264,10 @@ fn the_time_is_foreseen_with_shared_bottlenecks_once() {
         .collect();
     assert_eq!(secs.len(), 4);
     assert!((secs.iter().sum::<f64>() - sum).abs() < 1e-9);
-    // The second one of the head finds the bottlenecks of the first.
+    // The second training of the head finds the bottlenecks of the first.
     assert!(secs[1] < secs[0], "{secs:?}");
     assert!(secs.iter().all(|secs| *secs > 0.0), "{secs:?}");
-    // Once they are cached, they are left out.
+    // Once they are cached, they do not count.
     std::thread::sleep(std::time::Duration::from_millis(2_100));
     let settings = &plan.base;
     train(&project, settings, &LiveCurves::default(), &Work::new()).unwrap();

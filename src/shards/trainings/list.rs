@@ -1,4 +1,4 @@
-//! A list of trainings: the project and the sweep in the first line, then a training a line.
+//! A list of trainings: the first line has the project and the sweep, then one training a line.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::shards::list::{Lines, ListId, ModelPin, Versions, write_lines};
 use crate::sweep::{Sweep, SweepId, prepare};
 use crate::train::{Parent, TrainSettings};
 
-/// The only format of the list so far.
+/// The only version of the format so far.
 const FORMAT: u32 = 1;
-/// How every such list begins.
+/// The beginning of every such list.
 const BEGINNING: &[u8] = b"{\"salamander_trainings\":";
-/// What a training counts as whose time could not be foreseen, minutes.
+/// The assumed minutes of a training whose duration could not be estimated.
 const UNKNOWN_MINUTES: f64 = 1.0;
 
-/// What is the same for all trainings of a list.
+/// The properties common to all trainings of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Header {
     /// The version of the format.
     pub salamander_trainings: u32,
-    /// What it was made with; the parts must be made with the same.
+    /// Versions used for the list; parts must be made with the same.
     #[serde(flatten)]
     pub versions: Versions,
     /// The project's folder.
@@ -33,42 +33,42 @@ pub(super) struct Header {
     pub project: PathBuf,
     /// The sweep.
     pub sweep: SweepId,
-    /// When the sweep was begun, which no other one of the project was.
+    /// When the sweep was begun, which identifies it in the project.
     pub begun: String,
-    /// Architectures that are trained.
+    /// The architectures that are trained.
     pub architectures: Vec<ModelPin>,
-    /// How many trainings follow.
+    /// The number of trainings that follow.
     pub shards: usize,
 }
 
-/// A training of the list.
+/// A training in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct ListedTraining {
     /// Its number in the list, from 1.
     pub shard: usize,
-    /// How long it takes, minutes, where that was foreseen.
+    /// The estimated duration in minutes, if there is an estimate.
     pub minutes: f64,
-    /// Always 0: what a training reads is not known beforehand.
+    /// Always 0: how much a training reads is not known beforehand.
     pub bytes: u64,
     /// Its number in the sweep, from 1.
     pub training: u32,
-    /// How it is trained.
+    /// The settings of the training.
     pub settings: TrainSettings,
 }
 
 /// A list of trainings that was written.
 #[derive(Debug, Clone)]
 pub struct ListedTrainings {
-    /// Which list.
+    /// The identity of the list.
     pub id: ListId,
-    /// The sweep as it stands.
+    /// The current state of the sweep.
     pub sweep: Sweep,
-    /// How many trainings it lists: those of the sweep that have not ended.
+    /// The number of trainings in the list: those of the sweep that have not ended.
     pub trainings: usize,
 }
 
 impl Header {
-    /// What the run of a training is a part of.
+    /// The sweep and the number that a training's run belongs to.
     pub fn parent(&self, training: u32) -> Parent {
         Parent {
             sweep: self.sweep.0.clone(),
@@ -78,9 +78,9 @@ impl Header {
     }
 }
 
-/// Prepares what has not ended of a sweep for other machines, and writes its trainings to the list `path`, for
-/// [`make_part`](crate::shards::make_part). The project remembers the sides of the first
-/// training, and the networks are timed on this machine.
+/// Prepares the trainings of a sweep that have not ended for other machines, and writes them to the list `path`, for
+/// [`make_part`](crate::shards::make_part). The project remembers the sides of the first training, and the latencies
+/// of the networks are measured on this machine.
 ///
 /// # Errors
 /// All trainings have ended; the project or the list cannot be written; cancelled.
@@ -130,7 +130,7 @@ pub fn list_trainings(
     })
 }
 
-/// Whether the file is a list of trainings, by how it begins.
+/// Whether a file is a list of trainings, by its beginning.
 pub(in crate::shards) fn is_list(path: &Path) -> Result<bool, ShardError> {
     let mut beginning = Vec::new();
     let mut read = || {

@@ -1,4 +1,4 @@
-//! Runs of parts, put into the project and its sweep.
+//! Adds the runs in parts to the project and its sweep.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::train::{Run, RunState, TrainError, take_run};
 use super::list::{Header, read};
 use super::part::{Manifest, RUN};
 
-/// Takes the runs of all parts that are whole into the project and writes down in its sweep what came of them. A training that had ended in the sweep stays as
-/// it is. Of copies of a part the first that is whole is taken.
+/// Adds the runs of all complete parts to the project and records their results in its sweep. A training that had
+/// already ended in the sweep keeps its result. Of several copies of a part, the first complete one is used.
 ///
 /// # Errors
 /// The project does not have the sweep, or cannot be written; cancelled.
@@ -63,7 +63,7 @@ pub(in crate::shards) fn merge_into(
     Ok(())
 }
 
-/// The sweep of the project that the list is of, by when it was begun: its folder may have got another name.
+/// The sweep of a list in the project, identified by when it was begun, because its folder may have been renamed.
 fn sweep_of(project: &Project, header: &Header, list: &Path) -> Result<Sweep, ShardError> {
     let sweeps = find_sweeps(project)?.sweeps.into_iter();
     let mut same = sweeps.filter(|sweep| sweep.created == header.begun);
@@ -91,17 +91,17 @@ fn checked(dir: &Path, header: &Header, id: &ListId) -> Result<Manifest, ShardEr
     Ok(manifest)
 }
 
-/// What runs are taken into.
+/// The destination of runs.
 struct Taking<'a> {
     project: &'a Project,
     sweep: Sweep,
-    /// Runs of the sweep that the project has, by training.
+    /// Runs of the sweep that the project already has, by training.
     runs: BTreeMap<u32, Run>,
     work: &'a Work,
 }
 
 impl Taking<'_> {
-    /// Takes the first of the copies of a part that is whole. Whether there was one.
+    /// Takes the first complete copy of a part; returns whether there was one.
     fn first_whole(
         &self,
         training: u32,
@@ -153,7 +153,7 @@ impl Taking<'_> {
             Came::Finished { figures, .. } => {
                 let before = self.runs.get(&number);
                 let run = match before.filter(|run| run.state == RunState::Finished) {
-                    // Killed between taking it and writing that down.
+                    // The program was killed after adding the run and before recording the result.
                     Some(run) => run.id.clone(),
                     None => take_run(self.project, &dir.join(RUN), &manifest.blake3, self.work)?,
                 };

@@ -1,6 +1,6 @@
 //! Trainings of a sweep as shards: a list of them, a part with the run of each, and the runs merged into the project.
 //!
-//! Whoever trains reads the project and does not change it: it makes no lock, and adds nothing but rows to the project's caches.
+//! A worker only reads the project: it takes no lock, and writes nothing but rows of the project's caches.
 
 mod list;
 mod merge;

@@ -16,26 +16,26 @@ use crate::shards::list::{ListId, Versions};
 use crate::shards::part::{MANIFEST, altered, read_manifest};
 use crate::sweep::{Came, TrainedFigures};
 
-/// The only format of these parts so far.
+/// The only version of the format so far.
 pub(super) const FORMAT: u32 = 1;
-/// The run in a part.
+/// The folder of the run in a part.
 pub(super) const RUN: &str = "run";
 
-/// What a part is.
+/// The manifest of a part.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Manifest {
     /// The version of the format.
     pub salamander_training: u32,
     /// The list of trainings.
     pub list: ListId,
-    /// The number of the training in it.
+    /// The number of the training in the list.
     pub shard: usize,
-    /// What it was made with.
+    /// Versions used for it.
     #[serde(flatten)]
     pub versions: Versions,
-    /// What came of the training.
+    /// The result of the training.
     pub came: Came,
-    /// BLAKE3 hashes of the run's files, hexadecimal digits, by path below the run's folder.
+    /// BLAKE3 hashes of the run's files, hexadecimal digits, by path relative to the run's folder.
     pub blake3: BTreeMap<String, String>,
 }
 
@@ -61,7 +61,7 @@ impl Manifest {
         }
     }
 
-    /// The manifest of a part that is there. One that is of another list or damaged is in the way.
+    /// The manifest of an existing part; an error if it belongs to another list or is damaged.
     pub fn there(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Self>, ShardError> {
         if !files::exists(dir) {
             return Ok(None);
@@ -77,7 +77,7 @@ impl Manifest {
     }
 }
 
-/// Whether a training can have given these figures.
+/// Whether figures are in their valid ranges.
 fn is_sound(figures: &TrainedFigures) -> bool {
     let accuracies = [figures.validation_accuracy, figures.test_accuracy];
     let interval = figures.test_95.unwrap_or_default();
@@ -89,7 +89,7 @@ fn is_sound(figures: &TrainedFigures) -> bool {
         && figures.seconds >= 0.0
 }
 
-/// The hashes of all files below a folder, by path with `/`.
+/// The hashes of all files in a folder, by path separated by `/`.
 pub(super) fn hashes(dir: &Path) -> Result<BTreeMap<String, String>, ShardError> {
     let mut found = BTreeMap::new();
     let mut folders = vec![String::new()];

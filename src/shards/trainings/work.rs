@@ -1,6 +1,7 @@
-//! Making the part of one training: training it on the project, which stays as it is.
+//! Makes the part of one training: trains it on the project, which is not changed.
 //!
-//! Under way a part is `part-000003.partial`, with the run in `runs/`. Whoever makes the same part next resumes that run, to the same bits as if it had never been interrupted.
+//! An incomplete part is `part-000003.partial`, with the run in `runs/`. The next worker on the same part resumes that
+//! run, with the same bits as an uninterrupted one.
 
 use std::path::{Path, PathBuf};
 
@@ -19,15 +20,16 @@ use crate::train::LiveCurves;
 use super::list::{Header, ListedTraining, read_one};
 use super::part::{FORMAT, Manifest, RUN, hashes};
 
-/// Runs under way, below the part.
+/// The folder of incomplete runs in an incomplete part.
 const RUNS: &str = "runs";
-/// The part, below the one under way, until it is put in its place.
+/// The finished part, within the incomplete one, until it is moved to its place.
 const WHOLE: &str = "whole";
 
-/// Makes the part of a training, unless it is there.
+/// Makes the part of a training, unless it exists.
 ///
 /// # Errors
-/// What another attempt may mend, as [`crate::shards::make_part`]. A training that cannot be done is no error: the reason stands in the part.
+/// Errors that another attempt may not have, as for [`crate::shards::make_part`]. A training that cannot be done is no
+/// error: its reason is recorded in the part.
 pub(in crate::shards) fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
     let (header, training, id) = read_one(&order.list, order.shard)?;
     let dir = part_dir(&order.out, order.shard);
@@ -37,7 +39,7 @@ pub(in crate::shards) fn make_part(order: &WorkOrder, work: &Work) -> Result<Mad
     let here = Versions::here(true)?;
     header.versions.check(&here, &order.list)?;
     let begun = begin_partial(order, &id, &[RUNS, WHOLE])?;
-    // Another process may have ended it before the lock was free.
+    // Another process may have finished it before the lock was released.
     if let Some(manifest) = Manifest::there(&dir, &id, order.shard)? {
         return Ok(made(&dir, manifest, true));
     }
@@ -67,7 +69,7 @@ fn made(dir: &Path, manifest: Manifest, already: bool) -> MadePart {
     }
 }
 
-/// A part that was whole when its maker was killed.
+/// A part that was finished when its process was killed.
 fn whole_before(whole: &Path, id: &ListId, shard: usize) -> Option<Manifest> {
     let manifest = Manifest::there(whole, id, shard).ok()??;
     let run_is_there = files::exists(whole.join(RUN).join("run.json"));
