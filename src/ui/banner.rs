@@ -1,4 +1,4 @@
-//! The strip below the top bar that says that the open project is gone.
+//! The strip below the top bar that reports that the folder of the open project is missing.
 
 use egui::{Frame, Label, Margin, Panel, RichText, Ui};
 
@@ -8,7 +8,7 @@ use super::theme::tokens;
 use super::widgets::quiet_button;
 use crate::app::{Command, words};
 
-/// Paints it while the project is gone.
+/// Paints it while the project is missing.
 pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let Some(session) = cx.app.session.as_ref().filter(|session| session.gone) else {
         return;

@@ -1,4 +1,4 @@
-//! Files dragged over the window: says what will happen, and takes them.
+//! Files dragged over the window: says what will happen, and accepts them.
 
 use egui::{
     Align2, Context, CornerRadius, FontId, Id, LayerId, Order, Stroke, StrokeKind, pos2, vec2,
@@ -10,7 +10,7 @@ use super::theme;
 use crate::app::{Action, Workspace, words};
 use crate::project::Label;
 
-/// Paints the overlay while files hover, and takes dropped ones.
+/// Paints the overlay while files hover, and accepts dropped ones.
 pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
     let (hovering, dropped) = ctx.input(|input| {
         (
@@ -41,7 +41,7 @@ pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
     };
     let painter = ctx.layer_painter(LayerId::new(Order::Foreground, Id::unique("drop zone")));
     let rect = ctx.content_rect();
-    // Rows of classes take files: they must be seen then.
+    // Files can be dropped on the rows of classes, which must be visible then.
     let rows = cx.files_at.is_some()
         && matches!(cx.app.workspace, Workspace::Import | Workspace::Label)
         && (cx.app.session.as_ref()).is_some_and(|session| !session.classes.is_empty());

@@ -1,7 +1,7 @@
-//! Where the pointer is while files of another program are dragged over the window.
+//! The position of the pointer while files of another program are dragged over the window.
 //!
-//! A drag takes the pointer away from the window, and winit says only that files hover. On X11 the server is asked;
-//! elsewhere the place is not known, and files are dropped on the window as a whole.
+//! During such a drag the window gets no pointer events, and winit reports only that files hover. On X11 the server
+//! can be asked; elsewhere the position is unknown, and files are dropped on the window as a whole.
 
 use eframe::egui::{Context, Pos2};
 
@@ -13,8 +13,8 @@ pub struct FileDrag {
 }
 
 impl FileDrag {
-    /// Where files hover or were just dropped, in points of the window; `None` without a drag, or when the place is not
-    /// known.
+    /// Where files hover or were just dropped, in points of the window; `None` without a drag, or if the position is
+    /// unknown.
     pub fn position(&self, ctx: &Context, frame: &eframe::Frame) -> Option<Pos2> {
         let (dragging, known) = ctx.input(|input| {
             let raw = &input.raw;
@@ -24,7 +24,7 @@ impl FileDrag {
         if !dragging {
             return None;
         }
-        // No event tells that the pointer moves on.
+        // There is no event for the next movement of the pointer.
         ctx.request_repaint_after(std::time::Duration::from_millis(40));
         self.ask(ctx, frame).or(known)
     }
@@ -53,7 +53,7 @@ mod x11 {
     use x11rb::protocol::xproto::{ConnectionExt as _, Window};
     use x11rb::rust_connection::RustConnection;
 
-    /// A connection of our own to the X server; none on Wayland without one.
+    /// A separate connection to the X server; there is none on Wayland without an X server.
     pub struct Server {
         connection: RustConnection,
         root: Window,
@@ -68,7 +68,7 @@ mod x11 {
             Some(Self { connection, root })
         }
 
-        /// The pointer's place on the screen, pixels.
+        /// The position of the pointer on the screen, pixels.
         pub fn pointer(&self) -> Option<(i32, i32)> {
             let reply = self
                 .connection

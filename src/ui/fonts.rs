@@ -1,5 +1,5 @@
-//! The fonts: Inter in three weights, Phosphor for icons, and behind them egui's own fonts for symbols.
-//! Scripts that none of them covers come from the system (`eframe`'s `system_fonts`).
+//! The fonts: Inter in three weights, Phosphor for icons, and egui's own fonts as a fallback for symbols. Scripts that
+//! none of them covers come from the system (`eframe`'s `system_fonts`).
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use egui::{Context, FontData, FontDefinitions, FontFamily};
 
 use super::theme;
 
-/// Gives the fonts to egui.
+/// Registers the fonts with egui.
 pub fn install(ctx: &Context) {
     let mut fonts = FontDefinitions::default();
     let fallback = fonts

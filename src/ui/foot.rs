@@ -1,5 +1,5 @@
-//! The bar at the bottom: what is running, how far, how long, pause and cancel; on the right what there is
-//! and what the keys do here.
+//! The bar at the bottom: the running task with its progress, remaining time, pause and cancel; at the right a summary
+//! and the keys that work here.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::project::SourceKind;
 
 /// Height of the bar, points.
 const HEIGHT: f32 = 34.0;
-/// Tasks that end sooner are not shown, so that nothing flashes.
+/// Shorter tasks are not shown, so that nothing flashes.
 const BATCH_SHOWN_AFTER: Duration = Duration::from_millis(350);
 
 /// Paints the bar.
@@ -60,7 +60,7 @@ pub fn foot_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         });
 }
 
-/// Whether the workspace that is shown has the progress and buttons of a task itself, so that the bar leaves them out.
+/// Whether the current workspace itself has the progress and buttons of a task, so that the bar leaves them out.
 fn stands_above(app: &App, id: TaskId) -> bool {
     let Some(session) = &app.session else {
         let making = app.making.as_ref();
@@ -94,7 +94,7 @@ fn summary(session: &Session) -> String {
     )
 }
 
-/// The frames that are being written, over all videos that were asked for.
+/// The progress of the frames that are being extracted, over all requested videos.
 fn batch_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, batch: &Batch) {
     let running: Vec<&Task> = cx
         .app

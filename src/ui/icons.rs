@@ -1,4 +1,4 @@
-//! The icons in use: characters of the Phosphor font, to be painted in [`super::theme::icon_family`].
+//! The icons: characters of the Phosphor font, to be painted in [`super::theme::icon_family`].
 
 use egui::{FontId, RichText};
 
@@ -10,9 +10,9 @@ pub fn icon(icon: char, size: f32) -> RichText {
     RichText::new(icon).font(FontId::new(size, theme::icon_family()))
 }
 
-/// The first step: bring videos in.
+/// The first step: import videos.
 pub const IMPORT: char = '\u{E20C}';
-/// Joins parts.
+/// Merge.
 pub const MERGE: char = '\u{E466}';
 /// The second step: sort frames into classes.
 pub const LABEL: char = '\u{E478}';
@@ -28,15 +28,15 @@ pub const PHONE: char = '\u{E1E0}';
 pub const UNDO: char = '\u{E08A}';
 /// Redo.
 pub const REDO: char = '\u{E08C}';
-/// Go dark.
+/// Switch to the dark theme.
 pub const MOON: char = '\u{E330}';
-/// Go light.
+/// Switch to the light theme.
 pub const SUN: char = '\u{E472}';
 /// Help.
 pub const HELP: char = '\u{E3E8}';
 /// Opens a menu.
 pub const CARET_DOWN: char = '\u{E136}';
-/// Leads on.
+/// Continue.
 pub const CARET_RIGHT: char = '\u{E13A}';
 /// Add.
 pub const PLUS: char = '\u{E3D4}';
@@ -62,11 +62,11 @@ pub const RENAME: char = '\u{E3B4}';
 pub const MORE: char = '\u{E1FE}';
 /// Search.
 pub const SEARCH: char = '\u{E30C}';
-/// Something is odd.
+/// A warning.
 pub const WARNING: char = '\u{E4E0}';
-/// Something failed.
+/// An error.
 pub const ERROR: char = '\u{E4E2}';
-/// Something to know.
+/// An information.
 pub const INFO: char = '\u{E2CE}';
 /// Pause.
 pub const PAUSE: char = '\u{E39E}';
@@ -74,9 +74,9 @@ pub const PAUSE: char = '\u{E39E}';
 pub const PLAY: char = '\u{E3D0}';
 /// Stop and keep.
 pub const STOP: char = '\u{E46C}';
-/// The sample.
+/// The sample project.
 pub const SPARKLE: char = '\u{E6A2}';
-/// Lately used.
+/// Recently used.
 pub const RECENT: char = '\u{E1A0}';
 /// Show outside Salamander.
 pub const REVEAL: char = '\u{E5DE}';
@@ -84,9 +84,9 @@ pub const REVEAL: char = '\u{E5DE}';
 pub const GRID: char = '\u{E464}';
 /// No class.
 pub const UNSORTED: char = '\u{E602}';
-/// It worked.
+/// Success.
 pub const OK: char = '\u{E184}';
-/// Show it.
+/// View.
 pub const VIEW: char = '\u{E220}';
 /// A hint.
 pub const HINT: char = '\u{E2DC}';
@@ -100,13 +100,13 @@ pub const ARROW_UP: char = '\u{E08E}';
 pub const ARROW_DOWN: char = '\u{E03E}';
 /// A filter.
 pub const FILTER: char = '\u{E266}';
-/// Not there any more.
+/// Missing.
 pub const MISSING: char = '\u{E2E4}';
 /// Again.
 pub const REFRESH: char = '\u{E094}';
 /// Settings.
 pub const SETTINGS: char = '\u{E434}';
-/// Can be dragged.
+/// A handle for dragging.
 pub const GRIP: char = '\u{EAE2}';
 /// Copy to the clipboard.
 pub const COPY: char = '\u{E1CA}';

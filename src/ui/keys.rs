@@ -1,4 +1,4 @@
-//! Keyboard shortcuts: turns keys into commands, one table for all ([`Command::shortcut`]).
+//! Keyboard shortcuts: translates keys to commands, with one table for all ([`Command::shortcut`]).
 
 use egui::{Key, Modifiers, Ui};
 
@@ -6,14 +6,14 @@ use super::Cx;
 use crate::app::{Action, Command, Workspace, class_key};
 use crate::project::Label;
 
-/// Reads the keys that belong to no widget.
+/// Handles the keys that no widget uses.
 pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let ctx = ui.ctx().clone();
     if cx.in_dialog && !cx.app.palette {
         return;
     }
     let typing = ctx.text_edit_focused();
-    // A focused button is pressed by space and return, a slider moved by arrows.
+    // A focused button uses space and return, a slider the arrows.
     let widget_focused = ctx.memory(|memory| memory.focused().is_some());
     let mut shortcuts = Vec::new();
     for command in Command::ALL {
@@ -25,7 +25,7 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         if command == Command::Preview && widget_focused {
             continue;
         }
-        // Undo and select-all belong to the field that is being typed in.
+        // Undo and select-all belong to the text field with the focus.
         if typing && matches!(command, Command::Undo | Command::Redo | Command::SelectAll) {
             continue;
         }
@@ -36,7 +36,7 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                 .map(|shortcut| (shortcut, command)),
         );
     }
-    // With Shift first: the shortcut of the same key without it would match as well.
+    // Those with Shift first: the shortcut of the same key without Shift would match as well.
     shortcuts.sort_by_key(|(shortcut, _)| !shortcut.modifiers.shift);
     for (shortcut, command) in shortcuts {
         if ctx.input_mut(|input| input.consume_shortcut(&shortcut)) {
@@ -48,7 +48,7 @@ pub fn keys_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-/// 1–9 and letters give a class, 0 makes unsorted: what is selected in Label, or shown in Evaluate. The selected
+/// 1–9 and letters label, 0 makes unsorted: the selected frames in Label, the shown one in Evaluate. Selected
 /// predictions on files are added to the project with the class.
 fn class_keys(ctx: &egui::Context, cx: &mut Cx<'_>) {
     let labels = matches!(cx.app.workspace, Workspace::Label | Workspace::Evaluate);

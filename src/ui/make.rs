@@ -1,4 +1,4 @@
-//! The page of a model that is made in one go: its four steps while it runs, one page of result at the end.
+//! The page of a model that is made in one go: its phases while it runs, one page of results at the end.
 
 use egui::{Align, Label, Layout, RichText, Ui, vec2};
 
@@ -11,7 +11,7 @@ use crate::export::{Bundle, CardAccuracy};
 use crate::make::{Made, MakePhase};
 
 const WIDTH: f32 = 640.0;
-/// How many sentences of advice are shown; the model card has all that is to be said of the figures.
+/// The most sentences of advice; the model card has all of them.
 const ADVICE: usize = 6;
 
 /// Paints the page.
@@ -214,7 +214,7 @@ fn accuracy_words(accuracy: &CardAccuracy) -> String {
     }
 }
 
-/// The classes, the weakest first.
+/// The classes, those with the lowest accuracy first.
 fn classes_ui(ui: &mut Ui, made: &Made) {
     let t = tokens(ui);
     let card = &made.export.card;
@@ -250,7 +250,7 @@ fn classes_ui(ui: &mut Ui, made: &Made) {
         });
 }
 
-/// What was written.
+/// The files that were written.
 fn files_ui(ui: &mut Ui, made: &Made) {
     let t = tokens(ui);
     let place = made.export.place.to_string_lossy();

@@ -1,7 +1,7 @@
-//! Painting only: theme, widgets, the shell around the workspaces, one folder or file per workspace.
+//! Painting only: theme, widgets, the shell around the workspaces, one folder or file for each workspace.
 //!
-//! [`Window`] joins the state ([`App`]) with what belongs to the painting alone ([`Views`]: text being
-//! typed, what is dragged). Functions that paint end in `_ui`; they read the state and push [`Action`]s.
+//! [`Window`] combines the state ([`App`]) with state of the painting ([`Views`]: text being typed, what is dragged).
+//! Functions that paint end in `_ui`; they read the state and push [`Action`]s.
 
 mod banner;
 mod dialogs;
@@ -35,27 +35,27 @@ use egui::{CentralPanel, Frame, Margin, Pos2, Ui, ViewportCommand};
 use crate::app::{Action, App, Command, Options, Prefs, Session, Workspace};
 use crate::project::Label;
 
-/// What painting needs: the state to read, and where actions go.
+/// The context of painting: the state to read, and the list of actions.
 pub struct Cx<'a> {
     /// The state.
     pub app: &'a App,
-    /// Whether a dialog lies over the window.
+    /// Whether a dialog is open over the window.
     pub in_dialog: bool,
     /// Where files of another program hover or were just dropped, points.
     pub files_at: Option<Pos2>,
-    /// The label whose row is there.
+    /// The label whose row is at that point.
     pub files_on: Option<Label>,
-    /// What the person did this frame.
+    /// The user's actions in this frame.
     pub actions: &'a mut Vec<Action>,
 }
 
 impl Cx<'_> {
-    /// The person did something.
+    /// Adds an action of the user.
     pub fn act(&mut self, action: Action) {
         self.actions.push(action);
     }
 
-    /// Whether files hover over the row of a label, which would take them.
+    /// Whether files hover over the row of a label, which would accept them.
     pub fn takes_files(&mut self, rect: egui::Rect, label: &Label) -> bool {
         let over = self.files_at.is_some_and(|at| rect.contains(at));
         if over {
@@ -64,13 +64,13 @@ impl Cx<'_> {
         over
     }
 
-    /// The person gave a command.
+    /// Adds a command of the user.
     pub fn command(&mut self, command: Command) {
         self.actions.push(Action::Command(command));
     }
 }
 
-/// State that belongs to the painting alone.
+/// State of the painting.
 #[derive(Default)]
 struct Views {
     palette: palette::View,
@@ -83,7 +83,7 @@ struct Views {
     top_bar: top_bar::View,
     file_drag: file_drag::FileDrag,
     had_focus: bool,
-    /// The title that the system shows.
+    /// The title of the window.
     title: String,
 }
 
@@ -94,7 +94,7 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window on `ctx`; needs no screen, so that tests can click through it.
+    /// A window on `ctx`; needs no screen, so that tests can click in it.
     #[must_use]
     pub fn new(ctx: &egui::Context, options: Options) -> Self {
         theme::install(ctx);
@@ -114,7 +114,7 @@ impl Window {
         &self.app
     }
 
-    /// Does something as if a person had, for tests.
+    /// Performs an action of the user, for tests.
     pub fn apply(&mut self, action: Action) {
         self.app.apply(action);
     }
@@ -127,7 +127,7 @@ impl Window {
         self.views.had_focus = focused;
     }
 
-    /// The system shows which project is open, in the bar of the window and where it lists windows.
+    /// Updates the title of the window, which names the open project.
     fn follow_title(&mut self, ctx: &egui::Context) {
         let title = match &self.app.session {
             Some(session) => format!("{} – Salamander", session.name),
@@ -166,8 +166,8 @@ impl Window {
             let viewer = evaluate::viewed(cx.app);
             let changed = export::viewed(cx.app, &views.export);
             let covered = cx.in_dialog || viewer.is_some() || changed.is_some();
-            // What lies below a dialog knows of no pointer: egui paints every tooltip above everything, and keeps one open
-            // for as long as the pointer stays over its widget.
+            // Widgets below a dialog do not see the pointer: egui paints every tooltip above everything, and keeps one
+            // open as long as the pointer is over its widget.
             let pointer = covered.then(|| {
                 ui.ctx()
                     .input_mut(|input| std::mem::take(&mut input.pointer))
@@ -183,9 +183,9 @@ impl Window {
             CentralPanel::no_frame()
                 .frame(Frame::new().fill(t.window).inner_margin(Margin::same(16)))
                 .show(ui, |ui| match &cx.app.session {
-                    // While another project is being opened nothing is changed in this one any more.
+                    // While another project is being opened, this one can no longer be changed.
                     Some(session) if !cx.app.opening => {
-                        // What is scrolled in one project or workspace stands elsewhere in another.
+                        // Different projects and workspaces have different scroll positions.
                         let place = (&session.root, cx.app.workspace);
                         ui.push_id(place, |ui| workspace_ui(ui, &mut cx, session, views));
                     }
@@ -213,7 +213,7 @@ impl Window {
             self.app.dialog = dialog;
         }
         if !actions.is_empty() {
-            // What they change shows in the next frame, which must not wait for the pointer to move.
+            // Changes are visible in the next frame, which must not wait for the pointer to move.
             ui.ctx().request_repaint();
         }
         for action in actions {
@@ -222,7 +222,7 @@ impl Window {
     }
 }
 
-/// Paints the workspace that is shown.
+/// Paints the current workspace.
 fn workspace_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, views: &mut Views) {
     match cx.app.workspace {
         Workspace::Import => import::import_ui(ui, cx, session, &mut views.import),

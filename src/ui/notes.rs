@@ -1,4 +1,4 @@
-//! Notifications at the lower right: what happened, the remedy as a button, more on request.
+//! Notifications at the bottom right: what happened, a button for the remedy, details on request.
 
 use egui::{
     Align2, Area, Color32, Context, CornerRadius, Frame, Id, Label, Margin, Order, RichText,
@@ -13,7 +13,7 @@ use crate::app::{Action, Note, Tone};
 
 const WIDTH: f32 = 380.0;
 
-/// Paints the notifications, the newest lowest.
+/// Paints the notifications, the newest at the bottom.
 pub fn notes_ui(ctx: &Context, cx: &mut Cx<'_>) {
     let list = cx.app.notes.list();
     if list.is_empty() {
@@ -26,7 +26,7 @@ pub fn notes_ui(ctx: &Context, cx: &mut Cx<'_>) {
         .show(ctx, |ui| {
             ui.set_width(WIDTH);
             ui.spacing_mut().item_spacing.y = 8.0;
-            // Many at once are shown as the newest few.
+            // Of many, only the newest few are shown.
             let skipped = list.len().saturating_sub(5);
             for note in &list[skipped..] {
                 note_ui(ui, cx, note);

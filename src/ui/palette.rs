@@ -1,5 +1,5 @@
-//! The command palette: type a part of the name of a command, a class or a source, choose with the arrows, run
-//! with return.
+//! The command palette: type a part of the name of a command, a class or a source, choose with the arrows, run with
+//! return.
 
 use egui::{
     Align2, Context, CornerRadius, Frame, Id, Key, Margin, Modal, Modifiers, RichText, ScrollArea,
@@ -13,10 +13,10 @@ use crate::app::{Action, Command, ImportAction, LabelAction, Session, Show, word
 use crate::project::Label;
 
 const WIDTH: f32 = 560.0;
-/// Sources that are listed; more letters find the others.
+/// The most sources in the list; more letters find the others.
 const MOST_SOURCES: usize = 50;
 
-/// What has been typed, and which line is chosen.
+/// The typed text, and the chosen line.
 #[derive(Default)]
 pub struct View {
     query: String,
@@ -24,7 +24,7 @@ pub struct View {
     open: bool,
 }
 
-/// What a line of the palette does.
+/// The action of a line of the palette.
 struct Line {
     text: String,
     tip: String,
@@ -153,7 +153,7 @@ fn lines(ctx: &Context, cx: &Cx<'_>, query: &str) -> Vec<Line> {
     lines
 }
 
-/// The classes, to go to their frames.
+/// The classes; a line shows their frames.
 fn class_lines(session: &Session, matches: &dyn Fn(&str) -> bool) -> Vec<Line> {
     let classes = session.classes.iter();
     classes
@@ -171,7 +171,7 @@ fn class_lines(session: &Session, matches: &dyn Fn(&str) -> bool) -> Vec<Line> {
         .collect()
 }
 
-/// The sources, to go to their frames, or to their card where they have none yet.
+/// The sources; a line shows their frames, or their card if they have none yet.
 fn source_lines(session: &Session, matches: &dyn Fn(&str) -> bool) -> Vec<Line> {
     let sources = session.sources.iter();
     sources

@@ -1,4 +1,4 @@
-//! The rail at the left: the five steps of the journey, a dot on those with something done.
+//! The rail at the left: the five steps, with a dot on those where something has been done.
 
 use egui::{
     Align2, CornerRadius, FontFamily, FontId, Frame, Margin, Panel, Sense, Stroke, StrokeKind, Ui,
@@ -64,7 +64,7 @@ pub fn rail_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         });
 }
 
-/// Whether a step has something done.
+/// Whether something has been done in a step.
 fn is_done(session: &Session, step: Workspace) -> bool {
     match step {
         Workspace::Import => session.snapshot.counts.total() > 0,

@@ -1,4 +1,4 @@
-//! The start screen: new, open, sample, recent projects.
+//! The start screen: new project, open, sample, recent projects.
 
 use std::path::Path;
 

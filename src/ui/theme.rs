@@ -1,12 +1,12 @@
-//! The look in one place: surfaces, lines, text, accent, class colours, spacing, type. No other file
-//! names a colour.
+//! The appearance in one place: surfaces, lines, text, accent, class colours, spacing, type. No other file has a
+//! colour.
 
 use egui::{
     Color32, Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Theme,
     Ui, Visuals, style::HandleShape, vec2,
 };
 
-/// Everything is a multiple of this many points.
+/// Lengths are multiples of this many points.
 pub const UNIT: f32 = 4.0;
 /// Corner radius of controls.
 pub const RADIUS: u8 = 8;
@@ -23,9 +23,9 @@ pub const CHIP_HEIGHT: f32 = 24.0;
 pub const TYPE_HEADING: f32 = 18.0;
 /// Size of text, points.
 pub const TYPE_BODY: f32 = 13.0;
-/// Size of asides, points.
+/// Size of secondary text, points.
 pub const TYPE_SMALL: f32 = 12.0;
-/// Size of the few figures that are the message, points.
+/// Size of the few most important numbers, points.
 pub const TYPE_FIGURE: f32 = 30.0;
 
 /// The family of medium weight (buttons, tabs).
@@ -49,29 +49,29 @@ pub fn icon_family() -> FontFamily {
 /// The colours of one theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tokens {
-    /// Whether light text stands on dark surfaces.
+    /// Whether the theme is dark: light text on dark surfaces.
     pub dark: bool,
-    /// The lowest surface: behind everything, and inside fields.
+    /// The lowest surface: the background, and inside fields.
     pub window: Color32,
     /// The middle surface: panels, cards, bars.
     pub panel: Color32,
-    /// The highest surface: buttons, chips, menus' hovered lines.
+    /// The highest surface: buttons, chips, hovered items of menus.
     pub raised: Color32,
     /// A raised surface under the pointer.
     pub raised_hover: Color32,
     /// A raised surface being pressed.
     pub raised_press: Color32,
-    /// The one line colour.
+    /// The only colour of lines, except `line_strong`.
     pub line: Color32,
-    /// A line that must be seen: the edge of a hovered or dashed area.
+    /// A line that must be noticed: the edge of a hovered or dashed area.
     pub line_strong: Color32,
     /// Text.
     pub text: Color32,
     /// Text that explains other text.
     pub muted: Color32,
-    /// Text that can be overlooked; still readable.
+    /// Text of little importance; still readable.
     pub faint: Color32,
-    /// The accent as a surface: the one thing to do next, the selection, progress.
+    /// The accent as a surface: the next thing to do, the selection, progress.
     pub accent: Color32,
     /// The accent as a surface, under the pointer.
     pub accent_hover: Color32,
@@ -79,7 +79,7 @@ pub struct Tokens {
     pub on_accent: Color32,
     /// The accent as text or icon on a panel.
     pub accent_text: Color32,
-    /// The accent as a quiet surface: the chosen step, the chosen filter, badges.
+    /// The accent as a muted surface: the chosen step, the chosen filter, badges.
     pub accent_soft: Color32,
     /// Surface of a hint.
     pub hint: Color32,
@@ -87,19 +87,19 @@ pub struct Tokens {
     pub hint_line: Color32,
     /// Text of a hint.
     pub hint_text: Color32,
-    /// Something is done.
+    /// Success.
     pub ok: Color32,
-    /// Something failed.
+    /// Failure.
     pub danger: Color32,
-    /// Quiet surface of something that failed.
+    /// Muted surface of a failure.
     pub danger_soft: Color32,
     /// Behind a dialog.
     pub backdrop: Color32,
-    /// Behind text that lies on an image.
+    /// Background of text on an image.
     pub scrim: Color32,
     /// Text on an image.
     pub on_scrim: Color32,
-    /// Shadow of what floats.
+    /// Shadow of windows and menus.
     pub shadow: Color32,
     /// The track of progress bars and sliders.
     pub track: Color32,
@@ -171,13 +171,13 @@ pub const LIGHT: Tokens = Tokens {
     track: rgb(0xE0_E3_E9),
 };
 
-/// A QR code in both themes: its modules, and what they lie on.
+/// The colours of a QR code in both themes: its modules, and its background.
 pub const QR_DARK: Color32 = rgb(0x14_16_1A);
 /// See [`QR_DARK`].
 pub const QR_LIGHT: Color32 = rgb(0xFF_FF_FF);
 
-/// The class colours: Okabe and Ito's set, which colour-blind eyes can tell apart, and after it the
-/// same hues lighter and darker. A class keeps its index for life (`project::Class::color`).
+/// The class colours: Okabe and Ito's set, which is distinguishable for colour-blind people, then the same hues
+/// lighter and darker. A class keeps its index forever (`project::Class::color`).
 const CLASSES: [Color32; 14] = [
     rgb(0x56_B4_E9), // sky blue
     rgb(0xE6_9F_00), // orange
@@ -201,7 +201,7 @@ pub fn class_color(index: usize) -> Color32 {
     CLASSES[index % CLASSES.len()]
 }
 
-/// The tokens of the theme that `ui` is painted in.
+/// The tokens of the theme of `ui`.
 #[must_use]
 pub fn tokens(ui: &Ui) -> &'static Tokens {
     if ui.visuals().dark_mode {
@@ -211,7 +211,7 @@ pub fn tokens(ui: &Ui) -> &'static Tokens {
     }
 }
 
-/// Gives egui the fonts, sizes, spacing and colours of both themes.
+/// Registers the fonts, sizes, spacing and colours of both themes with egui.
 pub fn install(ctx: &Context) {
     super::fonts::install(ctx);
     for (theme, tokens) in [(Theme::Dark, &DARK), (Theme::Light, &LIGHT)] {
@@ -248,7 +248,7 @@ pub fn install(ctx: &Context) {
             spacing.scroll.bar_width = 8.0;
             spacing.scroll.floating_width = 4.0;
             spacing.scroll.bar_inner_margin = 2.0;
-            // A bar is always to be seen where something can be scrolled: it says that there is more.
+            // Scroll bars are always visible, to indicate that there is more.
             spacing.scroll.dormant_handle_opacity = 0.35;
             spacing.scroll.dormant_background_opacity = 0.0;
             style.animation_time = 0.12;
@@ -340,7 +340,7 @@ fn visuals(t: &Tokens) -> Visuals {
 mod tests {
     use super::*;
 
-    /// Relative luminance and contrast as WCAG 2 defines them.
+    /// Relative luminance and contrast as defined by WCAG 2.
     fn contrast(a: Color32, b: Color32) -> f32 {
         let luminance = |c: Color32| {
             let linear = |v: u8| {

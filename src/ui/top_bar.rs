@@ -1,4 +1,4 @@
-//! The bar at the top: logo, project and its menu, undo, commands, theme, help.
+//! The bar at the top: logo, project with its menu, undo, commands, theme, help.
 
 use egui::{
     Align, Color32, CornerRadius, FontFamily, FontId, Frame, Layout, Margin, Panel, Popup,
@@ -15,20 +15,20 @@ use crate::project::Access;
 /// The height of the bar, points.
 pub const HEIGHT: f32 = 46.0;
 
-/// Width of what stands at the left before the project's name, and at the right beside undo, points.
+/// Width of what is at the left of the project's name, and at the right beside undo, points.
 const BESIDE: f32 = 540.0;
-/// Room that undo leaves to the project's name, points.
+/// Width that undo leaves for the project's name, points.
 const NAME: f32 = 200.0;
-/// Room for what says that the project cannot be changed, points.
+/// Width of the note that the project cannot be changed, points.
 const ACCESS: f32 = 112.0;
-/// Between the project's name and what stands at the right, points.
+/// Space between the project's name and what is at the right, points.
 const GAP: f32 = 12.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     logo: Option<TextureHandle>,
-    /// Width of what stands at the right, as it was in the last frame.
+    /// Width of the right side in the last frame.
     right: f32,
 }
 
@@ -72,7 +72,7 @@ pub fn top_bar_ui(ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
         });
 }
 
-/// Says that the project can only be read.
+/// The note that the project is read-only.
 fn access_chip(ui: &mut Ui, session: &Session) {
     let (label, why) = match session.project.access() {
         Access::Full => return,
@@ -188,7 +188,7 @@ fn project_menu(ui: &mut Ui, cx: &mut Cx<'_>, name: &str, room: f32) {
     });
 }
 
-/// A command as a line of a menu.
+/// A command as an item of a menu.
 pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char) {
     let t = tokens(ui);
     let shortcut = command
@@ -217,7 +217,7 @@ pub fn command_item(ui: &mut Ui, cx: &mut Cx<'_>, command: Command, glyph: char)
     }
 }
 
-/// Help, theme, the palette, and what can be undone, with `undo_room` points for the words of the last.
+/// Help, theme, the palette, and undo, with `undo_room` points for the description of the last change.
 fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
     let dark = ui.visuals().dark_mode;
     ui.spacing_mut().item_spacing.x = 8.0;
@@ -245,7 +245,7 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
         }
         if let Some(text) = session.undo_text() {
             let tip = tooltip(ui.ctx(), &format!("Undo {text}"), Command::Undo.shortcut());
-            // Without the icon and the margins, at about six points a letter.
+            // Without the icon and the margins, at about six points for each letter.
             let letters = ((undo_room - 39.0) / 6.2) as usize;
             let words = if letters < 12 {
                 "Undo".to_owned()
@@ -260,7 +260,7 @@ fn right_side(ui: &mut Ui, cx: &mut Cx<'_>, undo_room: f32) {
     }
 }
 
-/// The pill that opens the command palette.
+/// The button that opens the command palette.
 fn search(ui: &mut Ui, cx: &Cx<'_>) -> bool {
     let t = tokens(ui);
     let name = Command::Palette.text(cx.app.noun());

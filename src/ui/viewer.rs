@@ -1,4 +1,4 @@
-//! One image of a list shown large, over the window: buttons and arrow keys go through the list.
+//! One image of a list shown large, over the window: buttons and arrow keys move through the list.
 
 use std::path::Path;
 
@@ -14,22 +14,22 @@ use crate::app::{Picture, Session, words};
 pub(super) struct Viewer<'a> {
     /// Identity of the overlay.
     pub id: &'static str,
-    /// What the image is called.
+    /// The title of the image.
     pub title: &'a str,
-    /// Its path as its label is hovered; another one begins a new zoom.
+    /// Its path, the tooltip of its title; the zoom is reset if it changes.
     pub of: &'a str,
     /// Its file.
     pub path: &'a Path,
-    /// Its place in the list.
+    /// Its index in the list.
     pub place: usize,
     /// The length of the list.
     pub count: usize,
-    /// Height that `above` and `below` need, points.
+    /// Height of `above` and `below`, points.
     pub beside: f32,
 }
 
 impl Viewer<'_> {
-    /// Paints it, with something of the caller's above and below the image. Returns the place that is shown next; `None`
+    /// Paints it, with content of the caller above and below the image. Returns the index that is shown next; `None`
     /// closes it.
     pub fn show(
         &self,
@@ -94,7 +94,7 @@ impl Viewer<'_> {
         }
     }
 
-    /// Title and buttons. Returns the place that is shown next.
+    /// Title and buttons. Returns the index that is shown next.
     fn head_ui(&self, ui: &mut Ui, session: &Session, zoom: &mut Zoom) -> Option<usize> {
         let t = theme::tokens(ui);
         let noun = session.noun();

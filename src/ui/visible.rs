@@ -1,6 +1,6 @@
-//! The last step of each frame: characters that act or that nobody sees are written out in all text of the window, painted
-//! and read aloud, wherever it came from. Line breaks stay, because texts of the window have some; names lose theirs in
-//! `app/`.
+//! The last step of each frame: control characters and invisible characters are escaped in all text of the window,
+//! painted and read aloud, wherever it came from. Line breaks stay, because some texts of the window have them; in
+//! names they are escaped in `app/`.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -13,15 +13,15 @@ use egui::{Context, FullOutput, Galley, Plugin, Shape};
 
 use crate::text::{is_visible, visible_lines};
 
-/// Has it done on `ctx` from now on.
+/// Installs it on `ctx`.
 pub fn install(ctx: &Context) {
     ctx.add_plugin(Visible::default());
 }
 
-/// The plugin that does it.
+/// The plugin of egui.
 #[derive(Default)]
 struct Visible {
-    /// Texts whose written-out form was laid out before, so that all its letters are in the texture of the fonts.
+    /// Escaped texts that were laid out before, so that all their letters are in the font texture.
     laid_out: HashSet<String>,
 }
 
@@ -61,14 +61,14 @@ impl Visible {
         }
         let job = written_out(&shape.galley);
         if self.laid_out.insert(job.text.clone()) {
-            // Letters that were never painted before come with the next frame.
+            // Letters that were never painted before are ready in the next frame.
             ctx.request_repaint();
         }
         shape.galley = ctx.fonts_mut(|fonts| fonts.layout_job(job));
     }
 }
 
-/// What is to be laid out instead, in the same fonts and colours.
+/// The layout of the escaped text, in the same fonts and colours.
 fn written_out(galley: &Galley) -> LayoutJob {
     let old: &LayoutJob = &galley.job;
     let mut text = String::new();
@@ -92,7 +92,7 @@ fn written_out(galley: &Galley) -> LayoutJob {
     }
 }
 
-/// The same for what a screen reader says.
+/// The same for the text of screen readers.
 fn read_aloud(node: &mut Node) {
     let changed = |text: Option<&str>| match text.map(visible_lines) {
         Some(Cow::Owned(text)) => Some(text),
@@ -109,7 +109,7 @@ fn read_aloud(node: &mut Node) {
     }
     if let Some(text) = changed(node.value()) {
         if node.role() == Role::TextRun {
-            // Where its characters are is not known any more; how long each is must fit the text.
+            // The positions of its characters are no longer known; the length of each must match the text.
             let lengths: Vec<u8> = text.chars().map(|c| c.len_utf8() as u8).collect();
             node.set_character_lengths(lengths);
             node.clear_character_positions();
@@ -126,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// All texts that are painted.
+    /// All painted texts.
     fn painted(output: &FullOutput) -> Vec<String> {
         fn texts(shape: &Shape, found: &mut Vec<String>) {
             match shape {

@@ -1,15 +1,15 @@
-//! Size and place of the window: as they were when it was closed, and on a screen that is there.
+//! Size and position of the window: as they were when it was closed, on a screen that exists.
 
 use eframe::egui::{self, Context, ViewportBuilder, ViewportCommand, pos2, vec2};
 
 use crate::app::WindowPlace;
 
-/// The smallest window, points.
+/// Size of the smallest window, points.
 const LEAST: [f32; 2] = [800.0, 600.0];
-/// The first window, points.
+/// Size of the first window, points.
 const FIRST: [f32; 2] = [1440.0, 900.0];
 
-/// The window as it is made, from what was remembered.
+/// A window with the remembered size and position.
 pub fn builder(builder: ViewportBuilder, place: Option<WindowPlace>) -> ViewportBuilder {
     let size = place.map_or(FIRST, |place| {
         [place.size[0].max(LEAST[0]), place.size[1].max(LEAST[1])]
@@ -25,13 +25,13 @@ pub fn builder(builder: ViewportBuilder, place: Option<WindowPlace>) -> Viewport
     }
 }
 
-/// Moves the window onto a screen when it was remembered on one that is gone.
+/// Moves the window onto a screen if it was remembered on one that is gone.
 pub fn correct(cc: &eframe::CreationContext<'_>, place: Option<WindowPlace>) {
     let Some(window) = cc.winit_window() else {
         return;
     };
     if place.is_some_and(|place| place.maximized) {
-        // Not every window manager heeds it while the window is being made.
+        // Not every window manager respects the position of a new window.
         cc.egui_ctx
             .send_viewport_cmd(ViewportCommand::Maximized(true));
     }
@@ -48,7 +48,7 @@ pub fn correct(cc: &eframe::CreationContext<'_>, place: Option<WindowPlace>) {
         })
         .collect();
     let Some(place) = place else {
-        // The first window of all fits the screen, with room for its bar and those of the system.
+        // The very first window fits the screen, with space for its bar and those of the system.
         if let Some([left, top, right, bottom]) = screens.first() {
             let size = vec2(
                 FIRST[0].min((right - left) * 0.94).max(LEAST[0]),
@@ -73,22 +73,22 @@ pub fn correct(cc: &eframe::CreationContext<'_>, place: Option<WindowPlace>) {
     }
 }
 
-/// Size and place now; `None` while they are not worth remembering. `before` is what is remembered.
+/// The current size and position; `None` if they should not be remembered. `before` is what is remembered.
 pub fn now(ctx: &Context, before: Option<WindowPlace>) -> Option<WindowPlace> {
-    // Asked for before: within `input` the context is locked.
+    // Read before: within `input` the context is locked.
     let zoom = ctx.zoom_factor();
     ctx.input(|input| {
         let info = input.viewport();
         let hidden = info.minimized == Some(true) || info.fullscreen == Some(true);
         let inner = info.inner_rect.filter(|_| !hidden)?;
         if info.maximized == Some(true) {
-            // What it goes back to is what it was before.
+            // The normal size is the one before it was maximized.
             return before.map(|before| WindowPlace {
                 maximized: true,
                 ..before
             });
         }
-        // In points of the screen, whatever the size of the writing.
+        // In points of the screen, whatever the zoom of the window.
         let whole = |value: f32| (value * zoom).round();
         let at = info.outer_rect.map(|outer| outer.min);
         let size = egui::vec2(whole(inner.width()), whole(inner.height()));

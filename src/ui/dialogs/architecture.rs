@@ -1,4 +1,4 @@
-//! Adding an architecture: what was found in the file, what must still be said, what it would cost.
+//! Adding an architecture: what was found in the file, what the user must still state, and its cost.
 
 use std::sync::{Arc, Weak};
 
@@ -15,15 +15,15 @@ use crate::ui::widgets::{
 
 /// Side of the preview, points.
 const PREVIEW: f32 = 132.0;
-/// Resolutions to choose from where the file leaves them free, pixels.
+/// Resolutions to choose from if the file does not fix one, pixels.
 const SIZES: [u32; 9] = [96, 128, 160, 192, 224, 256, 288, 299, 384];
 
-/// What is typed, and the preview.
+/// The text being typed, and the preview.
 #[derive(Default)]
 pub struct View {
     name: String,
     licence: String,
-    /// The preview, and what it was made of.
+    /// The preview, and the network that it was made for.
     preview: Option<(Weak<FoundNetwork>, TextureHandle)>,
 }
 
@@ -156,7 +156,7 @@ fn found_ui(
     }
 }
 
-/// What is known of one thing, and from where.
+/// One property of the network, and its source.
 fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, known: &str, answer: &Answer<T>) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
@@ -316,7 +316,7 @@ fn preview_ui(ui: &mut Ui, t: &Tokens, found: &Arc<FoundNetwork>, view: &mut Vie
     ui.label(widgets::faint(t, range));
 }
 
-/// What it costs and how deep it can be trained.
+/// Its cost, and the depths to which it can be trained.
 fn candidate_ui(ui: &mut Ui, t: &Tokens, candidate: &Candidate) {
     let macs = candidate
         .multiply_accumulates

@@ -1,4 +1,4 @@
-//! Classes: a new one, another name, deleting one.
+//! Creating, renaming and deleting classes.
 
 use egui::{RichText, Ui};
 
@@ -10,8 +10,8 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, accent_button, button, danger_button, field_label, text_field};
 
-/// A field for the name of a class, with what is wrong with it; `own` is the name that the class has now. Returns
-/// whether the name can be used. There is room for so many lines of what is said of it.
+/// A field for the name of a class, with a message if the name cannot be used; `own` is the current name of the class.
+/// Returns whether the name can be used. Space is reserved for this many lines of the message.
 fn class_field_ui(
     ui: &mut Ui,
     cx: &Cx<'_>,
@@ -134,7 +134,7 @@ pub(super) fn rename_class_ui(
     end
 }
 
-/// Another class of this name, into which this one can be merged.
+/// The other class of this name, which this one can be merged into.
 fn other_class(cx: &Cx<'_>, from: &ClassName, name: &str) -> Option<ClassName> {
     let session = cx.app.session.as_ref()?;
     let mut others = session.classes.iter().map(|class| &class.name);
@@ -143,10 +143,10 @@ fn other_class(cx: &Cx<'_>, from: &ClassName, name: &str) -> Option<ClassName> {
         .cloned()
 }
 
-/// Lines that the offer to merge may need.
+/// The most lines that the offer to merge needs.
 const MERGE_LINES: u8 = 3;
 
-/// The field while the name is that of another class: says what merging does.
+/// The field if the name is that of another class: explains merging.
 fn merge_field_ui(
     ui: &mut Ui,
     cx: &Cx<'_>,

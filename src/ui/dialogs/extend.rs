@@ -11,14 +11,14 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, Number, accent_button, button, number_ui};
 
-/// Steps that a run can be trained for at once.
+/// The most steps that a run can be extended by at once.
 const MOST: u32 = 10_000_000;
 
 pub(super) fn extend_ui(ui: &mut Ui, cx: &mut Cx<'_>, id: &RunId, more: &mut u32) -> End {
     let session = cx.app.session.as_ref();
     let entry = session.and_then(|session| session.train.run(id));
     let Some((entry, extension)) = entry.and_then(|entry| Some((entry, entry.extension()?))) else {
-        // It has been deleted, or is being trained already.
+        // The run was deleted, or is already being trained.
         return End::Close;
     };
     title_ui(ui, "Train further");
@@ -37,7 +37,7 @@ pub(super) fn extend_ui(ui: &mut Ui, cx: &mut Cx<'_>, id: &RunId, more: &mut u32
         },
     );
     ui.label(widgets::faint(tokens(ui), in_all(&extension, *more)));
-    // Enter in the field ends typing; once more it starts.
+    // The first Enter in the field ends typing, the second starts.
     let go = !response.has_focus() && !response.lost_focus() && confirmed(ui);
     let mut end = End::Open;
     buttons_ui(ui, |ui| {

@@ -1,4 +1,4 @@
-//! What an import needs to know before it begins: the class of files given by themselves, a given split.
+//! Questions before an import: the class of individual files, whether to keep the split of the folders.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -98,7 +98,7 @@ pub(super) fn import_plan_ui(
     end
 }
 
-/// The files whose class only the user can tell.
+/// The files whose class only the user knows.
 fn loose(plan: &ImportPlan) -> impl Iterator<Item = &PlanGroup> {
     plan.groups
         .iter()
@@ -165,16 +165,16 @@ fn sides(plan: &ImportPlan) -> Vec<String> {
     .collect()
 }
 
-/// What a class gets, or a folder that can be none.
+/// What a class gets, or a folder that cannot be a class.
 struct ClassRow<'a> {
     name: Cow<'a, str>,
     group: &'a PlanGroup,
     files: usize,
-    /// Files given for training, validation and test.
+    /// The number of files for training, validation and test.
     sides: [usize; 3],
 }
 
-/// One row for each class, of all folders that it comes from.
+/// One row for each class, over all folders that it comes from.
 fn class_rows(plan: &ImportPlan) -> Vec<ClassRow<'_>> {
     let mut rows: Vec<ClassRow<'_>> = Vec::new();
     let mut places: HashMap<&ClassName, usize> = HashMap::new();
@@ -211,7 +211,7 @@ fn class_rows(plan: &ImportPlan) -> Vec<ClassRow<'_>> {
     rows
 }
 
-/// What each class gets.
+/// Lists what each class gets.
 fn groups_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, keep_split: bool) {
     const ROW: f32 = 22.0;
     let t = tokens(ui);

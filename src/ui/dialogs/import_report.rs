@@ -1,4 +1,4 @@
-//! What an import made of each file: filtered by what became of it, searched by name, copied as text.
+//! The result of an import for each file: filtered by result, searched by name, copied as text.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::ui::widgets::{self, button, chip, icon_button, text_field};
 
 const ROW: f32 = 24.0;
 
-/// The rows that are shown, found again when the filter changes.
+/// The rows that are shown, computed again when the filter changes.
 #[derive(Default)]
 pub struct View {
     of: Option<(Arc<ImportOutcome>, Option<FateFilter>, String)>,
@@ -52,7 +52,7 @@ pub(super) fn import_report_ui(
     text_field(ui, "Search in names", text, "A part of the name or folder");
     view.follow(&outcome, *filter, text.trim());
     let most = (ui.ctx().content_rect().height() - 380.0).clamp(120.0, 420.0);
-    // As high as all files, those that a search leaves out too.
+    // High enough for all files, including those that a search hides.
     let height = most.min(outcome.files.len().max(1) as f32 * (ROW + ui.spacing().item_spacing.y));
     ScrollArea::vertical()
         .max_height(height)
@@ -93,12 +93,12 @@ fn chips_ui(ui: &mut Ui, totals: &Totals, filter: &mut Option<FateFilter>) {
     });
 }
 
-/// A file with the name that tells it from the others, and what became of it.
+/// A file with a name that distinguishes it from the others, and its result.
 fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport, name: &str) {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let whole = file.fate.text();
-    // The name stands at the left already, and its tooltip has the path.
+    // The name is already at the left, and its tooltip has the path.
     let path = file.path.to_string_lossy();
     let said = whole.replace(path.as_ref(), name);
     response.widget_info(|| {
@@ -152,7 +152,7 @@ fn mark(t: &Tokens, fate: &Fate) -> (char, Color32) {
     }
 }
 
-/// The buttons: move what lies in other classes, undo, copy, close.
+/// The buttons: move the files that are in other classes, undo, copy, close.
 fn end_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -182,7 +182,7 @@ fn end_ui(
                 end = End::Close;
             }
         }
-        // Only while it is what would be undone.
+        // Only while the import is the next thing to undo.
         let session = cx.app.session.as_ref();
         let undo = session.and_then(crate::app::Session::undo_text);
         if undo.is_some_and(|text| text.starts_with("import "))
@@ -195,12 +195,12 @@ fn end_ui(
     end
 }
 
-/// A line for each file: what became of it, where it is, in words; parted by tabs.
+/// A line for each file: the result as a code, the path, the result in words; separated by tabs.
 fn as_text(outcome: &ImportOutcome, rows: &[usize]) -> String {
     let mut text = String::new();
     for file in rows.iter().filter_map(|index| outcome.files.get(*index)) {
         let (fate, path) = (&file.fate, words::path(&file.path));
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let written = writeln!(text, "{}\t{path}\t{}", fate.code(), fate.text());
         debug_assert!(written.is_ok());
     }

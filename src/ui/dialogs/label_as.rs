@@ -1,4 +1,4 @@
-//! Giving frames a class by typing a part of its name: for classes without a key, and for many of them.
+//! Labels frames by typing a part of the class's name: for classes without a key, and for projects with many classes.
 
 use egui::{Key, Modifiers, RichText, ScrollArea, Ui, pos2};
 
@@ -10,10 +10,10 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, class_mark, menu_item, text_field};
 
-/// Height of a line of the list with the space below it, points.
+/// Height of a row of the list with the space below it, points.
 const ROW: f32 = 29.0;
 
-/// What a line of the list gives the frames.
+/// The label that a row of the list gives the frames.
 #[derive(Clone)]
 enum Choice {
     Label {
@@ -60,7 +60,8 @@ pub(super) fn label_as_ui(
     }
     *chosen = (*chosen).min(last);
     let mut take = confirmed(ui).then_some(*chosen);
-    // As high as all choices, those that are typed away too: unsorted and a new class beside the classes.
+    // High enough for all choices, including those that the typed text hides: unsorted and a new class besides the
+    // classes.
     let all = (session.classes.len() + 2) as f32 * ROW;
     let list = ScrollArea::vertical().max_height(all.min(300.0));
     list.auto_shrink([true, false]).show(ui, |ui| {
@@ -118,7 +119,7 @@ pub(super) fn label_as_ui(
     }
 }
 
-/// The classes that have the text in their names, those that begin with it first; a new class when none is called so.
+/// The classes whose names contain the text, those that begin with it first; a new class if none has this name.
 fn choices(session: &Session, text: &str) -> Vec<Choice> {
     let query = text.to_lowercase();
     let mut found: Vec<(u8, Choice)> = session
@@ -141,7 +142,7 @@ fn choices(session: &Session, text: &str) -> Vec<Choice> {
         };
         found.push((rank, unsorted));
     }
-    // Stable: otherwise in the order of the classes.
+    // The sort is stable: within a rank, the order of the classes remains.
     found.sort_by_key(|(rank, _)| *rank);
     let mut choices: Vec<Choice> = found.into_iter().map(|(_, choice)| choice).collect();
     let exact = session
@@ -154,7 +155,7 @@ fn choices(session: &Session, text: &str) -> Vec<Choice> {
     choices
 }
 
-/// 0 for the name itself, 1 for one that begins with the query, 2 for one that has a word that does, 3 for one that
+/// 0 for the name itself, 1 for a name that begins with the query, 2 for one with a word that does, 3 for one that
 /// contains it; the query is in lower case.
 fn rank(name: &str, query: &str) -> Option<u8> {
     let name = name.to_lowercase();

@@ -1,4 +1,4 @@
-//! Making a model in one go: of what, and where.
+//! Making a model in one go: from which files, and where.
 
 use std::path::{Path, PathBuf};
 

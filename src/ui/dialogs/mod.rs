@@ -1,4 +1,4 @@
-//! The dialogs: what they share, and which is shown. One file for each subject.
+//! The dialogs: shared parts, and the choice of the one that is shown. One file for each subject.
 
 mod architecture;
 mod class;
@@ -30,7 +30,7 @@ use super::theme::{self, tokens};
 use super::widgets;
 use crate::app::Dialog;
 
-/// Which dialog was painted last, so that a new one takes the keyboard.
+/// The dialog that was painted last, so that a new one takes the keyboard focus.
 #[derive(Default)]
 pub struct View {
     shown: Option<std::mem::Discriminant<Dialog>>,
@@ -78,7 +78,7 @@ pub fn dialogs_ui(ctx: &Context, cx: &mut Cx<'_>, dialog: &mut Option<Dialog>, v
                 _ => 440.0,
             });
             ui.spacing_mut().item_spacing.y = 8.0;
-            // What is scrolled in one dialog stands elsewhere in another.
+            // Different dialogs have different scroll positions.
             ui.push_id(kind, |ui| dialog_ui(ui, cx, shown, fresh, view))
                 .inner
         });
@@ -153,8 +153,8 @@ fn words_ui(ui: &mut Ui, words: &str) {
     ui.add(Label::new(widgets::muted(t, words).line_height(Some(19.0))).wrap());
 }
 
-/// What is to be said of what is being typed, with room for so many lines whatever stands there: a dialog stands in the
-/// middle of the window and must not jump with each letter.
+/// A message about the typed text, with space for `lines` lines even if it is shorter: a dialog is in the middle of
+/// the window and must not jump with each letter.
 fn message_ui(ui: &mut Ui, lines: u8, message: RichText) {
     const LINE: f32 = 16.0;
     let size = vec2(ui.available_width(), f32::from(lines) * LINE);
@@ -165,7 +165,7 @@ fn message_ui(ui: &mut Ui, lines: u8, message: RichText) {
     });
 }
 
-/// The row of buttons at the end, the main one at the right.
+/// The row of buttons at the end, with the main one at the right.
 fn buttons_ui(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
     ui.add_space(8.0);
     ui.allocate_ui_with_layout(

@@ -19,7 +19,7 @@ pub(super) fn run_note_ui(
 ) -> End {
     let session = cx.app.session.as_ref();
     let Some(entry) = session.and_then(|session| session.train.run(id)) else {
-        // It has been deleted meanwhile.
+        // The run was deleted in the meantime.
         return End::Close;
     };
     let t = tokens(ui);
@@ -31,7 +31,7 @@ pub(super) fn run_note_ui(
             words::run_title(&entry.run)
         ),
     );
-    // Return makes a new line in the note; Ctrl+Return saves from there too.
+    // Return adds a line to the note; Ctrl+Return saves.
     let ctrl_return = ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
     field_label(ui, "Name");
     let field = text_field(ui, "Run name", name, &words::run_title(&entry.run));

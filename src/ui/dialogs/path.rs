@@ -1,4 +1,4 @@
-//! Paths that are typed where the system has no file dialog.
+//! Typing a path if the system has no file dialog.
 
 use std::path::PathBuf;
 
@@ -99,7 +99,7 @@ pub(super) fn path_ui(
         words_ui(ui, why);
     }
     field_label(ui, label);
-    // Return makes a new line where there are several; Ctrl+Return continues.
+    // If there are several paths, Return adds a line and Ctrl+Return confirms.
     let go_on = many && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter));
     let field = if many {
         ui.add(

@@ -1,4 +1,4 @@
-//! Trying a model on a phone: the code that its camera reads, and what is open meanwhile.
+//! Trying a model on a phone: the QR code for its camera, and what is served meanwhile.
 
 use egui::{Align, CornerRadius, Layout, Rect, Sense, Ui, pos2, vec2};
 
@@ -13,7 +13,7 @@ use crate::ui::widgets::{
     self, accent_button, button, choice, field_label, icon_button, progress_bar,
 };
 
-/// Side of the square with the code, points.
+/// Side of the square of the code, points.
 const CODE: f32 = 248.0;
 
 pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
@@ -72,7 +72,7 @@ pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
     end
 }
 
-/// As high as the code that comes in its place: nothing jumps.
+/// As high as the code that replaces it, so that nothing jumps.
 fn waiting_ui(ui: &mut Ui, progress: Option<&Progress>) {
     let size = vec2(ui.available_width(), CODE);
     ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
@@ -143,7 +143,7 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, trial: &PhoneTrial, served: &Served, ti
     ui.add(egui::Label::new(words).wrap());
 }
 
-/// Which address of this computer is opened.
+/// The choice among the addresses of this computer.
 fn interfaces_ui(ui: &mut Ui, cx: &mut Cx<'_>, all: &[Interface], served: Option<&Served>) {
     if all.is_empty() || (all.len() == 1 && served.is_some()) {
         return;
@@ -170,7 +170,7 @@ fn interfaces_ui(ui: &mut Ui, cx: &mut Cx<'_>, all: &[Interface], served: Option
     });
 }
 
-/// The code, dark on light in both themes: not every camera reads the inverse.
+/// The code, dark on light in both themes: not every camera reads it inverted.
 fn code_ui(ui: &mut Ui, qr: &Qr, url: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(CODE, CODE), Sense::hover());
     response.widget_info(|| {
@@ -179,7 +179,7 @@ fn code_ui(ui: &mut Ui, qr: &Qr, url: &str) {
     let painter = ui.painter();
     painter.rect_filled(rect, CornerRadius::same(theme::RADIUS), theme::QR_LIGHT);
     let edge = qr.side() + 2 * Qr::QUIET;
-    // Whole pixels, or the modules get light seams.
+    // Whole pixels, otherwise there are light seams between the modules.
     let scale = ui.ctx().pixels_per_point();
     let module = (CODE * scale / edge as f32).floor() / scale;
     let left = rect.center().x - module * qr.side() as f32 / 2.0;
@@ -206,7 +206,7 @@ fn code_ui(ui: &mut Ui, qr: &Qr, url: &str) {
     }
 }
 
-/// The button that leads here.
+/// The button that opens this dialog.
 pub fn phone_button(ui: &mut Ui, cx: &mut Cx<'_>, run: &crate::train::RunId) {
     let open = matches!(cx.app.dialog, Some(Dialog::Phone));
     let button = ui.add_enabled_ui(!open, |ui| {

@@ -1,4 +1,4 @@
-//! A new project: its name and where its folder is made.
+//! Creating a project: its name and the place of its folder.
 
 use std::path::{Path, PathBuf};
 
@@ -77,7 +77,7 @@ pub(super) fn new_project_ui(
     };
     message_ui(ui, 3, message);
     let there = site == Some(Site::Project);
-    // While that is not known yet it may be tried: what is there is never written over.
+    // While the check is still running it may be tried: existing files are never overwritten.
     let ready = complete && matches!(site, None | Some(Site::Free));
     if !files.is_empty() {
         ui.label(widgets::small(
@@ -129,7 +129,7 @@ pub(super) fn new_project_ui(
     end
 }
 
-/// A folder name for a project name: what some file system refuses becomes a dash.
+/// The folder name for a project name: characters that some file systems reject become dashes.
 fn folder_name(name: &str) -> String {
     let cleaned: String = name
         .chars()

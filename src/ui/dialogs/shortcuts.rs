@@ -9,11 +9,11 @@ use crate::app::{Command, words::Noun};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, button, key_cap, shortcut_text};
 
-/// Room for the keys, points: the longest are `Ctrl+Shift+A` and `Shift+Click`.
+/// Width of the keys, points: the longest are `Ctrl+Shift+A` and `Shift+Click`.
 const KEYS: f32 = 108.0;
-/// Height of a row of one line, points.
+/// Height of a row with one line, points.
 const ROW: f32 = 24.0;
-/// Between the two columns, points.
+/// Space between the two columns, points.
 const GAP: f32 = 20.0;
 
 pub(super) fn shortcuts_ui(ui: &mut Ui, noun: Noun) -> End {
@@ -81,7 +81,7 @@ pub(super) fn shortcuts_ui(ui: &mut Ui, noun: Noun) -> End {
     end
 }
 
-/// The keys, and what they do; a text that is too long for its column continues in the next line.
+/// The keys, and what they do; a text that is too long for its column is wrapped.
 fn row_ui(ui: &mut Ui, keys: &str, what: &str) {
     ui.horizontal(|ui| {
         ui.set_min_height(ROW);

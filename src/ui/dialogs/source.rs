@@ -1,4 +1,4 @@
-//! Sources: taking them off the list, extracting them again.
+//! Sources: removing them from the list, extracting them again.
 
 use egui::Ui;
 
@@ -11,7 +11,7 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, accent_button, button, danger_button};
 
-/// Removing a source; with `trash` its frames go to the trash.
+/// Confirms removing a source; with `trash` its frames are moved to the trash.
 pub(super) fn remove_source_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -58,7 +58,7 @@ pub(super) fn remove_source_ui(
     end
 }
 
-/// Extracting videos again that have frames: what becomes of those frames and of their labels.
+/// Confirms extracting videos again that already have frames: explains what happens to the frames and their labels.
 pub(super) fn extract_again_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -124,7 +124,7 @@ pub(super) fn extract_again_ui(
     end
 }
 
-/// Videos that give very many frames, or more than the disk has room for.
+/// Confirms extracting videos with very many frames, or with more than the disk has space for.
 pub(super) fn extract_much_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -154,7 +154,7 @@ pub(super) fn extract_much_ui(
     end
 }
 
-/// Videos whose frames were taken at another width than the settings say now, and how many frames they have.
+/// The number of videos whose frames have another width than in the current settings, and the number of these frames.
 fn other_width(session: &Session, ids: &[SourceId]) -> (usize, usize) {
     ids.iter()
         .filter_map(|id| session.source(id))

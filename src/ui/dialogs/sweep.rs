@@ -1,4 +1,4 @@
-//! What is to be swept over: architectures, depths, settings; how many trainings that is and how long they take.
+//! The choices of a sweep: architectures, depths, settings; the number of trainings and their duration.
 
 use egui::{Popup, RichText, ScrollArea, Ui, vec2};
 
@@ -16,10 +16,10 @@ use crate::ui::widgets::{
     separator, small, text_field, toggle_chip,
 };
 
-/// Seconds that a draft must be left alone before it is measured.
+/// Seconds without a change after which a draft is estimated.
 const SETTLE: f64 = 0.7;
 
-/// What was worked out of the draft that was seen last.
+/// What was computed for the last draft.
 #[derive(Default)]
 pub struct View {
     seen: Option<Seen>,
@@ -28,7 +28,7 @@ pub struct View {
 struct Seen {
     draft: SweepDraft,
     base: TrainSettings,
-    /// Trainings, and combinations that are left out.
+    /// The numbers of trainings, and of combinations that are left out.
     counted: Result<(usize, usize), String>,
     since: f64,
 }
@@ -156,7 +156,7 @@ fn architectures_ui(
     }
 }
 
-/// The settings that are swept over, each with what is typed for it.
+/// The settings that are varied, each with its values as they are typed.
 fn axes_ui(ui: &mut Ui, draft: &mut SweepDraft, base: &TrainSettings) {
     field_label(ui, "Settings");
     let mut removed = None;
@@ -211,7 +211,7 @@ fn axes_ui(ui: &mut Ui, draft: &mut SweepDraft, base: &TrainSettings) {
     });
 }
 
-/// How values are typed.
+/// A hint on how values are typed.
 fn hint(setting: &Setting) -> &'static str {
     match setting.kind {
         Kind::Real { .. } => "0.01, 0.03 or 0.001..0.1 log 5",

@@ -1,4 +1,4 @@
-//! The trash: emptying it, deleting some frames in it.
+//! The trash: emptying it, deleting single frames in it.
 
 use egui::Ui;
 
@@ -62,7 +62,7 @@ fn no_way_back(noun: Noun) -> &'static str {
     }
 }
 
-/// `1,260 frames and 2 runs`, or of anything else `3 files`.
+/// `1,260 frames and 2 runs`, or `3 files` for anything else.
 fn contents(found: &Trash, noun: Noun) -> String {
     let frames = noun.count(found.frames as usize);
     let runs = words::count(found.runs, "run");

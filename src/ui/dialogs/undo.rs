@@ -1,4 +1,4 @@
-//! Undoing an import of which frames have been extracted since.
+//! Confirms undoing an import if frames were extracted from its videos since.
 
 use egui::Ui;
 

@@ -1,4 +1,4 @@
-//! Two runs compared frame by frame: the tests, and the frames that only one of them has right.
+//! The comparison of two runs frame by frame: the tests, and the frames that only one of them has right.
 
 use egui::{Rect, Sense, Ui, pos2, vec2};
 
@@ -13,9 +13,9 @@ use crate::ui::run_choice::run_choice;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, panel, picture_within, placeholder, section};
 
-/// Frames that are shown.
+/// The most frames that are shown.
 const MOST_FRAMES: usize = 60;
-/// A card, points.
+/// Size of a card, points.
 const CARD: egui::Vec2 = vec2(150.0, 150.0);
 const GAP: f32 = 10.0;
 

@@ -1,5 +1,5 @@
-//! How far probabilities can be believed: the reliability diagram and the calibration, and the threshold below which an
-//! image is of none of the classes.
+//! How reliable probabilities are: the reliability diagram, the calibration, and the threshold below which an image
+//! counts as unknown.
 
 use egui::Ui;
 use egui_plot::{Bar, BarChart, Line, LineStyle, PlotPoints, VLine};
@@ -15,9 +15,9 @@ use crate::ui::Cx;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, accent_button, button, hint, slider};
 
-/// State of the painting alone.
+/// State of the painting.
 pub struct View {
-    /// Per cent of images of the classes that may be called unknown.
+    /// The percentage of images of the classes that may be called unknown.
     rejects: f64,
 }
 

@@ -9,18 +9,18 @@ use crate::evaluate::{Evaluation, Figures, Measure, Ranking};
 use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets::{self, class_dot, color_of, panel, section};
 
-/// Lines in a plot: more of them are a tangle. The chosen class is always there.
+/// The most lines in a plot. The chosen class is always among them.
 const MOST_LINES: usize = 24;
 /// Height of a row of the table, points.
 const ROW: f32 = 24.0;
-/// Widths of the table's columns of figures with and without an interval, points.
+/// Widths of the table's columns of metrics with and without an interval, points.
 const MEASURE: f32 = 118.0;
 const COUNT: f32 = 54.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
-    /// The class whose curves stand out.
+    /// The class whose curves are highlighted.
     class: Option<usize>,
 }
 
@@ -108,7 +108,7 @@ fn plots_ui(
     }
 }
 
-/// The lines of a plot: all classes, or the chosen one in front of the others.
+/// The lines of a plot: of all classes, with the chosen one in front.
 fn lines(
     t: &Tokens,
     session: &Session,
@@ -240,7 +240,7 @@ fn table_ui(
     });
 }
 
-/// A cell of a column, its content at the right.
+/// A cell of a column, with its content at the right.
 fn cell_ui(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
     let layout = Layout::right_to_left(Align::Center);
     ui.allocate_ui_with_layout(vec2(width, ROW), layout, |ui| {
@@ -265,7 +265,7 @@ fn measure_ui(ui: &mut Ui, measure: &Measure) {
             None => String::new(),
         };
         let interval = egui::Label::new(widgets::faint(t, interval)).selectable(false);
-        // So wide for short ones too: the figures stand below each other.
+        // The full width for short ones too, so that the numbers are aligned.
         ui.allocate_ui_with_layout(
             vec2(46.0, ROW),
             Layout::right_to_left(Align::Center),

@@ -1,5 +1,5 @@
-//! What the figures owe to the data: leak meter, cross-validation by source, learning curve, and how often the test
-//! frames were evaluated.
+//! What the accuracy owes to the data: leak meter, cross-validation by source, learning curve, and the number of
+//! evaluations on the test frames.
 
 use egui::Ui;
 use egui_plot::{Line, LineStyle, MarkerShape, PlotPoints, Points};
@@ -101,7 +101,7 @@ fn quality_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
     times_ui(ui, noun, found);
 }
 
-/// The accuracy by time of day, where any image tells it.
+/// The accuracy by time of day, if any image has a time.
 fn times_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
     if found.time_of_day.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! The figures: accuracy with its interval and what it means, per class, per source.
+//! The metrics: accuracy with its interval and meaning, by class, by source.
 
 use egui::{Align, Layout, RichText, Ui};
 
@@ -12,17 +12,17 @@ use crate::ui::widgets::{
     self, class_dot, color_of, figure, hint, hint_with, panel, quiet_button, section,
 };
 
-/// Sources shown in the list; the worst come first.
+/// The most sources in the list; those with the lowest accuracy come first.
 const MOST_SOURCES: usize = 40;
 
 /// Width of a column of percentages and of one of counts, points.
 const FIGURE: f32 = 54.0;
 const COUNT: f32 = 40.0;
 
-/// Between two columns of figures, points.
+/// Space between two columns, points.
 const GAP: f32 = 10.0;
 
-/// Paints the column of figures.
+/// Paints the column of metrics.
 pub fn figures_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let state = &session.evaluate;
     let (Some(evaluation), Some(figures)) = (&state.evaluation, &state.figures) else {
@@ -36,7 +36,7 @@ pub fn figures_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     sources_ui(ui, session, evaluation);
 }
 
-/// The run's own figure until the frames have been gone through again.
+/// The accuracy stored with the run, until the frames are evaluated.
 fn pending_ui(ui: &mut Ui, session: &Session) {
     let t = tokens(ui);
     let result = session
@@ -164,7 +164,7 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: 
         ui.set_width(ui.available_width());
         section(ui, "Per class", |_| {});
         ui.spacing_mut().interact_size.y = 18.0;
-        // What the figures leave, so that a long name does not make the card wider than the others.
+        // The width that the numbers leave, so that a long name does not make the card wider than the others.
         let name_width = ui.available_width() - COUNT - 2.0 * FIGURE - 3.0 * GAP;
         egui::Grid::new("per class")
             .num_columns(4)
@@ -194,7 +194,7 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: 
                 for (index, (class, row)) in rows.enumerate() {
                     let left = Layout::left_to_right(Align::Center);
                     ui.allocate_ui_with_layout(egui::vec2(name_width, 18.0), left, |ui| {
-                        // So wide for short names too: the columns end at the card's edge.
+                        // The full width for short names too, so that the columns end at the card's edge.
                         ui.set_width(name_width);
                         ui.spacing_mut().item_spacing.x = 6.0;
                         class_dot(ui, color_of(session, class));
@@ -223,9 +223,9 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: 
     });
 }
 
-/// What the interval of the accuracy says.
+/// The interval of the accuracy in words.
 fn interval_words(figures: &Figures, many: &str) -> String {
-    // Photos that are all unlike each other are their own sources.
+    // If no two photos are similar, each is a source of its own.
     let others = if figures.sources == figures.frames {
         many
     } else {
@@ -281,7 +281,7 @@ fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
     });
 }
 
-/// A cell of a column of figures.
+/// A right-aligned cell of a column.
 fn right(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
     ui.allocate_ui_with_layout(
         egui::vec2(width, 18.0),
@@ -293,7 +293,7 @@ fn right(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui)) {
     );
 }
 
-/// What people call a source; files that were put in by hand are their own.
+/// The name of a source for users; an image file that was copied into the project by hand is a source of its own.
 pub fn source_name(session: &Session, group: &str) -> String {
     session
         .sources

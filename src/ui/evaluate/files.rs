@@ -1,4 +1,4 @@
-//! Predictions on videos and photos that are not in the project.
+//! Predictions on videos and photos outside the project.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::ui::widgets::{
 /// Height of a row, points.
 const ROW: f32 = 92.0;
 
-/// Paints the predictions, or what to do to get some.
+/// Paints the predictions, or how to get some.
 pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_it::View) {
     let list = session.evaluate.files.list();
     let busy = session.evaluate.predicting.is_some();
@@ -37,7 +37,7 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_
         );
         return;
     }
-    // Beside each other where there is room.
+    // Side by side if there is room.
     let room = ui.available_size();
     if let Some(file) = list.get(session.evaluate.file) {
         let player = session.evaluate.player.as_ref();
@@ -78,7 +78,7 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_
         .show(ui, |ui| list_ui(ui, cx, session, &list, view));
 }
 
-/// The predictions, and how often they are right where folders are named as classes.
+/// The predictions, with the accuracy if folders have the names of classes.
 fn list_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -108,7 +108,7 @@ fn list_ui(
     });
 }
 
-/// How many files are right by their folders, and all probabilities as a file.
+/// The number of files whose prediction agrees with their folder, and a button that saves all probabilities.
 fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_it::View) {
     let t = tokens(ui);
     let files = &session.evaluate.files;
@@ -144,7 +144,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_i
     });
 }
 
-/// What can be done with the selected predictions: add them to the project.
+/// Adds the selected files to the project.
 fn adopt_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let selected = session.evaluate.files_selected.len();

@@ -1,4 +1,4 @@
-//! The switch of the heat map over an image, the class that it is of, and its legend.
+//! The switch for the heat map over an image, the class that it explains, and its legend.
 
 use egui::{
     Align2, Color32, FontFamily, FontId, Mesh, Popup, Rect, Sense, TextureId, Ui, pos2, vec2,
@@ -15,7 +15,7 @@ use crate::ui::widgets::{
 /// Height of the row, points.
 pub const ROW: f32 = 34.0;
 
-/// The map that lies over an evaluated image, as far as it is there and wanted.
+/// The map over an evaluated image, if it is wanted and computed.
 pub fn of_frame(
     session: &Session,
     frame: &FramePrediction,
@@ -33,7 +33,7 @@ pub fn of_frame(
     Some(session.heat.get(state, path, Some(class)))
 }
 
-/// The texture of a map that is ready.
+/// The texture of a finished map.
 pub fn texture(heat: Option<&Heat>) -> Option<TextureId> {
     match heat {
         Some(Heat::Ready(layer)) => Some(layer.texture.id()),
@@ -41,7 +41,7 @@ pub fn texture(heat: Option<&Heat>) -> Option<TextureId> {
     }
 }
 
-/// Paints the row: the switch, the class, and what the colours mean. `labelled` says whether the image has a label.
+/// Paints the row: the switch, the class, and the legend. `labelled` is whether the image has a label.
 pub fn row_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -82,7 +82,7 @@ pub fn row_ui(
     });
 }
 
-/// The class that the map is of.
+/// The choice of the class that the map explains.
 fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, classes: &[String], labelled: bool) {
     let t = tokens(ui);
     let state = &session.evaluate;
@@ -121,7 +121,7 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, classes: &[String],
     });
 }
 
-/// The colours from what speaks against the class to what speaks for it, with the numbers that they stand for.
+/// The colours from evidence against the class to evidence for it, with their numbers.
 pub fn legend_ui(ui: &mut Ui, layer: &HeatLayer) {
     let t = tokens(ui);
     let font = FontId::new(11.0, FontFamily::Proportional);
@@ -130,7 +130,7 @@ pub fn legend_ui(ui: &mut Ui, layer: &HeatLayer) {
         pos2(rect.left() + 40.0, rect.center().y - 5.0),
         pos2(rect.right() - 40.0, rect.center().y + 5.0),
     );
-    // What is painted with no opacity in the middle: the image itself.
+    // The middle of the scale is transparent: there the image itself is seen.
     ui.painter().rect_filled(bar, 0, Color32::from_gray(128));
     let mut mesh = Mesh::default();
     let steps = 48_u32;

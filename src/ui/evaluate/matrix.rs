@@ -18,24 +18,23 @@ use crate::ui::widgets::{
 
 /// Largest and smallest side of a cell, points.
 const CELL: std::ops::RangeInclusive<f32> = 26.0..=64.0;
-/// Room for the names of the classes, points.
+/// Width for the names of the classes, points.
 const NAMES: f32 = 132.0;
-/// Characters of a name that fit there.
+/// The number of characters of a name for that width.
 const NAME_LENGTH: usize = 16;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     by: MatrixOrder,
-    /// Parts of each row instead of counts.
+    /// Shows percentages of each row instead of counts.
     percent: bool,
-    /// The classes in that order, of the evaluation that was painted last.
+    /// The chosen order, and the classes in that order, for the evaluation that was painted last.
     order: Option<(Weak<Evaluation>, MatrixOrder, Vec<usize>)>,
 }
 
 impl View {
-    /// The classes in the order they are painted. Worked out once: the matrix of a thousand classes takes long to
-    /// cluster.
+    /// The classes in the order of painting. Computed once: clustering the matrix of a thousand classes takes long.
     fn order(&mut self, evaluation: &Arc<Evaluation>) -> &[usize] {
         let known = self.order.as_ref().is_some_and(|(of, by, _)| {
             *by == self.by && Weak::ptr_eq(of, &Arc::downgrade(evaluation))
@@ -51,7 +50,7 @@ impl View {
     }
 }
 
-/// What an order is called, and what it is good for.
+/// The name of an order, and its purpose.
 fn order_words(by: MatrixOrder) -> (&'static str, &'static str) {
     match by {
         MatrixOrder::Project => ("as in the project", "In the order of the project's classes"),
@@ -117,12 +116,12 @@ pub fn matrix_ui(
     });
 }
 
-/// Where the cells and the names of the classes are.
+/// The positions of the cells and of the names of the classes.
 struct Grid {
     cell: egui::Vec2,
-    /// Height of the names above.
+    /// Height of the names above the cells.
     above: f32,
-    /// Whether they stand upright, above narrow columns.
+    /// Whether these names are vertical, above narrow columns.
     upright: bool,
 }
 
@@ -149,7 +148,7 @@ impl Grid {
     }
 }
 
-/// The cells scroll below the names of the classes, which stay in sight.
+/// Paints the cells, which scroll below the names of the classes; the names stay visible.
 fn paint_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -167,8 +166,8 @@ fn paint_ui(
         NAMES + grid.cell.x * count,
         grid.above + grid.cell.y * count + 6.0,
     );
-    // So high that its bar at the foot is in sight together with its top.
-    // At least four rows below the names, whatever the window's height.
+    // The greatest height at which its top and the scroll bar at its bottom are visible together, but at least four
+    // rows, whatever the window's height.
     let least = grid.above + 4.5 * grid.cell.y + widgets::SCROLL_BAR;
     let most = (ui.ctx().content_rect().height() - 260.0)
         .max(200.0)
@@ -180,7 +179,7 @@ fn paint_ui(
         .show(ui, |ui| {
             let (area, _) = ui.allocate_exact_size(size, Sense::hover());
             let clip = ui.clip_rect();
-            // The top left corner of the cells in sight.
+            // The top left corner of the visible cells.
             let corner = pos2(
                 clip.left().max(area.left()) + NAMES,
                 clip.top().max(area.top()) + grid.above,
@@ -270,7 +269,7 @@ fn cells_ui(
         for (column_at, &predicted) in shown.order.iter().enumerate() {
             let min = origin + vec2(column_at as f32, row_at as f32) * size;
             let rect = Rect::from_min_size(min, size).shrink(1.5);
-            // Of many classes only a part is in sight.
+            // Of many classes, only a part is visible.
             if !ui.is_rect_visible(rect) {
                 continue;
             }
@@ -294,9 +293,9 @@ struct Cell {
     truth: usize,
     predicted: usize,
     frames: u64,
-    /// Part of the row, 0..=1.
+    /// The fraction of the row, 0..=1.
     part: f32,
-    /// That is written instead of the count.
+    /// Writes it as a percentage instead of the count.
     percent: bool,
 }
 
@@ -364,12 +363,12 @@ fn cell_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluat
     }
 }
 
-/// A colour between two, `part` of the way.
+/// A colour between two, at the fraction `part` of the way.
 fn mix(from: Color32, to: Color32, part: f32) -> Color32 {
     from.lerp_to_gamma(to, part.clamp(0.0, 1.0))
 }
 
-/// Says which cell is shown, with a way back to all mistakes.
+/// Names the chosen cell, with a button that shows all mistakes again.
 pub fn filter_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
     let Some((truth, predicted)) = session.evaluate.cell else {
         return;

@@ -1,4 +1,4 @@
-//! The card of a measurement: what it says, a button to measure it, its progress, why it could not be measured.
+//! The card of a measurement: its result, a button to start it, its progress, or its error.
 
 use egui::{RichText, Ui};
 
@@ -9,19 +9,19 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, button, panel, progress_bar, quiet_button, section};
 
-/// What is written on a card.
+/// The texts of a card.
 pub struct Card {
-    /// What is measured.
+    /// The measurement.
     pub what: Measurement,
     /// The heading.
     pub title: &'static str,
-    /// What it is for, in a sentence or two.
+    /// Its purpose, in a sentence or two.
     pub about: &'static str,
-    /// What the button says.
+    /// The label of the button.
     pub button: &'static str,
 }
 
-/// Paints the card of a measurement; `found_ui` paints what was found.
+/// Paints the card of a measurement; `found_ui` paints its result.
 pub fn measurement_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -77,7 +77,7 @@ fn again_ui(ui: &mut Ui, cx: &mut Cx<'_>, card: &Card, label: &str) {
     });
 }
 
-/// A sentence that was found.
+/// A result in one sentence.
 pub fn sentence_ui(ui: &mut Ui, words: String) {
     let t = tokens(ui);
     let text = RichText::new(words).color(t.text).line_height(Some(19.0));

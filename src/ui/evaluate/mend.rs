@@ -1,4 +1,4 @@
-//! Mending labels where the mistakes are: the bar with what can be done, the marks of what was done.
+//! Correcting labels among the mistakes: the bar of commands, and marks on changed frames.
 
 use egui::{Align2, CornerRadius, FontFamily, FontId, Popup, Rect, Response, Ui, pos2, vec2};
 
@@ -10,7 +10,7 @@ use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::color_of;
 use crate::ui::widgets::{self, class_mark, menu_chip, menu_item, quiet_button};
 
-/// Paints what can be done with the frame that is shown large, or with the selected ones.
+/// Paints the commands for the frame that is shown large, or for the selected ones.
 pub fn mend_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.evaluate;
@@ -57,7 +57,7 @@ pub fn mend_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
 }
 
-/// The classes as lines of a menu, then unsorted and typing a name.
+/// The classes as items of a menu, then unsorted and typing a name.
 fn class_items_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     ui.spacing_mut().item_spacing.y = 1.0;
@@ -88,7 +88,7 @@ fn class_items_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// What a click on a frame does: picks it, opens its menu, shows it large.
+/// Handles clicks on a frame: selects it, opens its menu, shows it large.
 pub fn mouse(
     ui: &Ui,
     cx: &mut Cx<'_>,
@@ -146,7 +146,7 @@ pub fn mouse(
     });
 }
 
-/// What has become of a frame, within a sentence: `now “cat”`.
+/// The change of a frame, within a sentence: `now “cat”`.
 pub fn fate_words(fate: &FrameNow) -> String {
     match fate {
         FrameNow::Relabelled(Label::Class(name)) => format!("now “{name}”"),
@@ -155,7 +155,7 @@ pub fn fate_words(fate: &FrameNow) -> String {
     }
 }
 
-/// Marks an image with what has become of its frame.
+/// Marks an image with the change of its frame.
 pub fn fate_ui(ui: &Ui, session: &Session, fate: &FrameNow, image: Rect) {
     let t = tokens(ui);
     let painter = ui.painter();

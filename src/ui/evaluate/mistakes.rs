@@ -1,4 +1,4 @@
-//! The misclassified frames as a grid: what they are, what the model took them for, how sure it was.
+//! The misclassified frames as a grid: label, prediction, probability.
 
 use egui::{
     Align, Align2, Context, CornerRadius, FontFamily, FontId, Layout, Rect, Sense, Stroke,
@@ -23,14 +23,14 @@ use crate::ui::widgets::{
 /// Width and height of a card, points.
 const CARD: egui::Vec2 = vec2(150.0, 146.0);
 const GAP: f32 = 10.0;
-/// Cards in one go; the rest on request, so that a bad model does not slow the window down.
+/// The number of cards that are shown at once; more on request, so that a bad model does not slow the window down.
 const PAGE: usize = 120;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     pages: usize,
-    /// The cell whose images were shown last.
+    /// The cell of the matrix whose images were shown last.
     cell: Option<(usize, usize)>,
 }
 
@@ -49,7 +49,7 @@ pub fn mistakes_ui(
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         if fresh && view.cell.is_some() {
-            // The cell was clicked to see them; they may lie below the window.
+            // The cell was clicked to see its images, which may be below the window.
             let top = Rect::from_min_size(ui.cursor().min, vec2(1.0, 220.0));
             ui.scroll_to_rect(top, None);
         }
@@ -100,8 +100,8 @@ pub fn mistakes_ui(
     });
 }
 
-/// What people call an evaluated image: a frame of a video by its source and time, a photo by the name it was
-/// imported with.
+/// The name of an evaluated image for users: source and time for a frame of a video, the original file name for a
+/// photo.
 fn shown_name(session: &Session, frame: &FramePrediction) -> String {
     let name = frame.path.rsplit('/').next().unwrap_or(&frame.path);
     match FrameName::parse(name).and_then(|name| Some((name.source, name.time_secs?))) {
@@ -278,7 +278,7 @@ pub fn large_ui(
     }
 }
 
-/// The most probable classes as bars; the one that the frame was labelled is marked.
+/// The most probable classes as bars; the frame's label is marked.
 fn probabilities_ui(
     ui: &mut Ui,
     session: &Session,

@@ -1,4 +1,4 @@
-//! The evaluate workspace: how good a run is on frames it has never seen, and what it gets wrong.
+//! The evaluate workspace: how good a run is on frames it was not trained on, and its mistakes.
 
 mod compare;
 mod confidence;
@@ -28,17 +28,17 @@ use crate::app::{Action, App, Ask, EvaluateAction, Session, Workspace};
 use crate::evaluate::Evaluation;
 use crate::project::Split;
 
-/// Width of the figures, points, where there is room and at least.
+/// Width of the metrics, points: normal and least.
 const FIGURES: [f32; 2] = [340.0, 304.0];
 
 /// Below this width the choice of the page has a row of its own, points.
 const NARROW_PAGES: f32 = 520.0;
-/// Width of the choice between test images and others and its button, points.
+/// Width of the choice between test images and other files with its button, points.
 const WHAT: f32 = 404.0;
-/// Width of the button of the report, points.
+/// Width of the button for the report, points.
 const REPORT: f32 = 72.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     page: Page,
@@ -50,23 +50,23 @@ pub struct View {
     try_it: try_it::View,
 }
 
-/// What is shown of an evaluation.
+/// A page of an evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Page {
     /// The matrix and the mistakes.
     #[default]
     Mistakes,
-    /// Figures and curves per class.
+    /// Metrics and curves by class.
     Classes,
-    /// How far probabilities can be believed.
+    /// How reliable probabilities are.
     Confidence,
-    /// What the figures owe to the data.
+    /// What the accuracy owes to the data.
     Data,
     /// Two runs on the same frames.
     Compare,
 }
 
-/// The pages with their names and what they are for, in the order they are offered.
+/// The pages with their names and purposes, in the order of the tabs.
 const PAGES: [(Page, &str, &str); 5] = [
     (
         Page::Mistakes,
@@ -103,7 +103,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
     };
     let state = &session.evaluate;
     if state.run.is_none() || (state.is_due() && session.train.runs_known) {
-        // Looking at the page is asking for it: the bottlenecks are cached, so it takes a moment.
+        // Opening the page starts the evaluation: the bottlenecks are cached, so it is fast.
         let id = state.run.clone().unwrap_or_else(|| latest.run.id.clone());
         cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
     }
@@ -222,7 +222,7 @@ pub fn large_ui(
     mistakes::large_ui(ctx, cx, session, evaluation, &mut view.zoom);
 }
 
-/// The evaluation of which a frame is shown large, over the window.
+/// The evaluation whose frame is shown large, over the window.
 pub fn viewed(app: &App) -> Option<(&Session, &Evaluation)> {
     let session = app.session.as_ref()?;
     let state = &session.evaluate;
@@ -290,7 +290,7 @@ fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 }
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
-    // In a narrow window the buttons go below, and the report comes up from the pages, which need all of their row.
+    // In a narrow window the buttons go below, and the report moves up from the pages, which need their whole row.
     let narrow = ui.available_width() < 690.0;
     let report = ui.available_width() < NARROW_PAGES && !session.evaluate.shows_files;
     ui.horizontal(|ui| {
@@ -325,7 +325,7 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// The test frames or other files, and the button for other files.
+/// The choice between the test frames and other files, and the button for other files.
 fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     ui.spacing_mut().item_spacing.x = 10.0;
     let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
@@ -357,7 +357,7 @@ fn run_choice_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// The sides of a split with their names, in the order they are offered.
+/// The sides of a split with their names, in the order of the choice.
 const SIDES: [(Split, &str); 3] = [
     (Split::Test, "Test"),
     (Split::Validation, "Validation"),

@@ -1,4 +1,4 @@
-//! The training images nearest to an evaluated one, beside its probabilities.
+//! The training images that are most similar to an evaluated one, beside its probabilities.
 
 use egui::{
     Align2, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
@@ -15,10 +15,10 @@ use crate::ui::widgets::{self, class_mark, color_of, picture_within, placeholder
 /// Width and height of an image, points.
 const IMAGE: egui::Vec2 = vec2(72.0, 52.0);
 const GAP: f32 = 8.0;
-/// Width that the probabilities need beside the images, points.
+/// Width of the probabilities beside the images, points.
 const PROBABILITIES: f32 = 250.0;
 
-/// The width of the list in the available width; 0 where fewer than three images would fit.
+/// The width of the list within the available width; 0 if fewer than three images fit.
 pub fn width(room: f32) -> f32 {
     let columns = ((room - PROBABILITIES) / (IMAGE.x + GAP)).floor();
     let columns = columns.min(crate::app::NEAREST as f32);
@@ -29,7 +29,8 @@ pub fn width(room: f32) -> f32 {
     }
 }
 
-/// Paints those of the image at this path when it was evaluated and now, which has this label now, as many as there is room for.
+/// Paints as many of them as fit. The image had the path when it was evaluated, and has another path and label now if
+/// it was moved.
 pub fn nearest_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,

@@ -1,4 +1,4 @@
-//! Plots of shares, in per cent, over a share or a number: nothing to zoom or drag.
+//! Plots of percentages over a percentage or a number, without zooming or dragging.
 
 use egui::{FontFamily, FontId, Rangef, Ui, vec2};
 use egui_plot::{AxisHints, PlotUi, uniform_grid_spacer};
@@ -6,19 +6,19 @@ use egui_plot::{AxisHints, PlotUi, uniform_grid_spacer};
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, fixed_plot};
 
-/// What a plot spans, and what it is called.
+/// The ranges and labels of a plot.
 pub struct Axes<'a> {
     /// Its identity on the page.
     pub id: &'a str,
-    /// Written above it.
+    /// The title above it.
     pub title: &'a str,
-    /// What the horizontal and the vertical axis show.
+    /// The labels of the horizontal and vertical axis.
     pub names: [&'a str; 2],
     /// Ends of the horizontal axis.
     pub x: [f64; 2],
-    /// Ends of the vertical axis, parts of one.
+    /// Ends of the vertical axis, as fractions.
     pub y: [f64; 2],
-    /// Whether the horizontal axis shows parts of one too.
+    /// Whether the horizontal axis has percentages too.
     pub x_percent: bool,
     /// Height, points.
     pub height: f32,
@@ -56,7 +56,7 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
             ui.add(egui::Label::new(widgets::faint(t, format!("{y} over {x}"))).truncate());
         });
         let small = FontId::new(11.0, FontFamily::Proportional);
-        // The zeros of both axes are in one corner: the vertical one is enough.
+        // The zeros of both axes are in one corner: that of the vertical axis is enough.
         let axis = |hints: AxisHints<'static>, percent: bool, from: f64, spacing: Rangef| {
             hints
                 .formatter(move |mark, _| match mark.value {
@@ -86,7 +86,7 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
             .custom_x_axes(vec![x_axis])
             .custom_y_axes(vec![y_axis]);
         if axes.x_percent {
-            // Lines and numbers at every fifth, all alike.
+            // Lines and numbers at every fifth, all in the same style.
             let fifths = || uniform_grid_spacer(|_| [0.2, 1.0, 5.0]);
             plot = plot.x_grid_spacer(fifths()).y_grid_spacer(fifths());
         }
@@ -94,11 +94,11 @@ pub fn plot_ui(ui: &mut Ui, axes: &Axes<'_>, add: impl FnOnce(&mut PlotUi<'_>)) 
     });
 }
 
-/// How far from a corner its two ends are, in parts of the axes.
+/// The distance of its two ends from a corner, as a fraction of the axes.
 const BEVEL: f64 = 0.003;
 
-/// A line in parts of one with its corners cut off by less than can be seen: at right angles between long stretches the
-/// painter fills the triangle that they span.
+/// A line of fractions with its corners cut off by an invisible amount: at a right angle between long segments, the
+/// painter would fill the triangle that they span.
 #[must_use]
 pub fn bevelled(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     let mut line = Vec::with_capacity(2 * points.len());

@@ -1,4 +1,4 @@
-//! The file that is shown in *Try it*: a photo, or a film that plays, with what the model says of it moment by moment.
+//! The file that is open in *Try it*: a photo, or a film that plays, with the predictions over time.
 
 use std::path::PathBuf;
 
@@ -22,30 +22,30 @@ use crate::ui::widgets::{
     section, slider,
 };
 
-/// Classes with a bar and a line, and with a bar in a low window.
+/// The number of classes with a bar and a line, and with a bar in a low window.
 const TOP: usize = 5;
 const FEW: usize = 3;
 /// Height of the plot of probabilities over time, points.
 const PLOT: f32 = 96.0;
 /// Height of a class with its bar, and the space below it, points.
 const BAR: f32 = 26.0;
-/// Most points of a line: more than there are pixels are not seen.
+/// The most points of a line: no screen has many more pixels.
 const POINTS: usize = 800;
 
-/// State of the painting alone.
+/// State of the painting.
 pub struct View {
     /// Seconds that the timeline is smoothed over.
     smooth_secs: f64,
-    /// How often folders are right, for the predictions of a version.
+    /// The accuracy by folders, for the predictions of a version.
     accuracy: Option<((usize, u64), Option<FolderAccuracy>)>,
     lines: Option<Lines>,
 }
 
-/// The lines over the time of a film, which take long to work out for long films.
+/// The lines over the time of a film, which take long to compute for long films.
 struct Lines {
     of: (PathBuf, usize, f64),
     smoothed: Vec<Vec<f32>>,
-    /// The most probable classes on the whole, the first of them first.
+    /// The most probable classes overall, in descending order.
     order: Vec<usize>,
 }
 
@@ -60,7 +60,7 @@ impl Default for View {
 }
 
 impl View {
-    /// How many files are right by their folders.
+    /// The accuracy of the predictions by their folders.
     pub fn accuracy(&mut self, files: &FilePredictions) -> Option<FolderAccuracy> {
         let version = files.version();
         match self.accuracy {
@@ -92,7 +92,7 @@ impl View {
     }
 }
 
-/// Paints the file that a prediction is of.
+/// Paints the file of a prediction.
 pub fn file_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -113,7 +113,7 @@ pub fn file_ui(
             verdict_ui(ui, session, &timelines, timeline);
         }
         let film = timeline.filter(|timeline| timeline.is_film());
-        // In a low window the image needs the room more.
+        // In a low window the image needs the space more.
         let bars = if height < 640.0 { FEW } else { TOP };
         let beside = match film {
             Some(_) => 44.0 + BAR * bars as f32 + heat::ROW + PLOT + 92.0,
@@ -144,7 +144,7 @@ pub fn file_ui(
     });
 }
 
-/// What the model says of the whole file, and whether the folder agrees.
+/// The prediction for the whole file, and whether the folder agrees.
 fn verdict_ui(ui: &mut Ui, session: &Session, timelines: &Timelines, timeline: &Timeline) {
     let t = tokens(ui);
     let Some(verdict) = timeline.verdict(session.evaluate.files.unknown_below()) else {
@@ -239,7 +239,7 @@ fn heat_of(session: &Session, now: &Playing) -> Option<Heat> {
     })
 }
 
-/// A frame, and what lies over it, in the middle of its place.
+/// A frame in the middle of its rectangle, with the heat map over it.
 fn screen_ui(ui: &Ui, rect: Rect, image: &TextureHandle, over: Option<TextureId>) {
     picture_within(ui, rect, image, theme::RADIUS);
     let Some(over) = over else { return };
@@ -250,7 +250,7 @@ fn screen_ui(ui: &Ui, rect: Rect, image: &TextureHandle, over: Option<TextureId>
     ui.painter().image(over, place, all, Color32::WHITE);
 }
 
-/// Play and pause, and where the film is.
+/// Play, pause, and the current time of the film.
 fn controls_ui(ui: &mut Ui, cx: &mut Cx<'_>, player: &Player, now: &Playing, length: Option<f64>) {
     let t = tokens(ui);
     let playing = player.is_playing();
@@ -360,7 +360,7 @@ fn timeline_ui(
         smoothed, order, ..
     } = view.lines(film);
     let step = smoothed.len().div_ceil(POINTS).max(1);
-    // The most probable last, over the others.
+    // The most probable class last, over the others.
     for class in order.iter().rev() {
         let name = timelines.classes.get(*class).map_or("", String::as_str);
         let color = color_of(session, name).map_or(t.muted, theme::class_color);
@@ -397,7 +397,7 @@ fn timeline_ui(
             }
         });
     }
-    // Which colour is which class.
+    // The legend of the colours.
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         let font = FontId::new(11.0, FontFamily::Proportional);

@@ -1,4 +1,4 @@
-//! What is exported: the run, the formats, the folder.
+//! The settings of an export: the run, the formats, the folder.
 
 use egui::{Align, CornerRadius, Frame, Layout, Margin, Popup, RichText, ScrollArea, Stroke, Ui};
 
@@ -18,7 +18,7 @@ use crate::ui::widgets::{
 /// Paints the settings.
 pub(super) fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
     let height = ui.available_height();
-    // The scroll bar lies in the margin.
+    // The scroll bar is in the margin.
     let margin = Margin {
         right: 14 - widgets::SCROLL_BAR as i8,
         ..Margin::same(14)
@@ -26,7 +26,7 @@ pub(super) fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: 
     panel(ui).inner_margin(margin).show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.set_min_height(height - 30.0);
-        // Above what scrolls: in a low window the list of formats is higher than the panel.
+        // Outside the scroll area: in a low window the list of formats is higher than the panel.
         section(ui, "What is exported", |ui| {
             ui.add_space(widgets::SCROLL_BAR);
             let busy = session.export.task.is_some();
@@ -65,7 +65,7 @@ fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
     });
 }
 
-/// The further runs, and what adds one.
+/// The further runs, and a button to add one.
 fn also_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let chosen = session.export_runs();
     let others = |entry: &&RunEntry| {
@@ -100,7 +100,7 @@ fn also_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// Formats of one family as a card, with a chip for each.
+/// The formats of one family as a card, with a chip for each.
 fn family_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, family: &'static Family) {
     let t = tokens(ui);
     let formats = || {
@@ -146,7 +146,7 @@ fn family_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, family: &'static F
         });
 }
 
-/// The families that formats belong to, in the order of the formats.
+/// The families of the formats, in the order of the formats.
 fn families() -> Vec<&'static Family> {
     let mut families = Vec::new();
     for format in Format::all() {
@@ -157,7 +157,7 @@ fn families() -> Vec<&'static Family> {
     families
 }
 
-/// The result of the format in the newest export of the run that has it.
+/// The result of the format in the newest export of the run with this format.
 fn last_figures(session: &Session, format: Format) -> Option<String> {
     let run = session.export_run()?;
     let of_run = session

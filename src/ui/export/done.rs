@@ -1,4 +1,4 @@
-//! The exports there are: one opened with its models and what they did, the others a line each.
+//! The existing exports: one opened with its models and their certificates, the others as a line each.
 
 use std::path::PathBuf;
 
@@ -15,15 +15,15 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, button, icon_button, panel};
 
-/// Below this width, points, the phone stands under the models.
+/// Below this width, points, the phone is below the models.
 const BESIDE: f32 = 640.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub(super) struct View {
-    /// The export that is open; `None` is the newest.
+    /// The opened export; `None` is the newest.
     open: Option<PathBuf>,
-    /// The model whose answers are shown, by its file.
+    /// The file name of the model whose answers are shown.
     model: String,
     phone: phone::View,
     flips: flips::View,
@@ -67,7 +67,7 @@ pub(super) fn large_ui(ctx: &egui::Context, cx: &mut Cx<'_>, session: &Session, 
     flips::large_ui(ctx, cx, session, &mut view.flips);
 }
 
-/// What a run is called, whether it is still there or not.
+/// The title of a run, even if the run no longer exists.
 fn title(session: &Session, export: &FoundExport) -> String {
     let run = RunId(export.certificate.run.clone());
     session.train.run(&run).map_or(run.0, RunEntry::title)
@@ -88,7 +88,7 @@ fn reveal_ui(ui: &mut Ui, cx: &mut Cx<'_>, export: &FoundExport) {
     }
 }
 
-/// An export that is not open. Returns whether it was clicked.
+/// An export that is not opened. Returns whether it was clicked.
 fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, export: &FoundExport) -> bool {
     let t = tokens(ui);
     let models = &export.certificate.models;
@@ -133,7 +133,7 @@ fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, export: &FoundExport
     response.clicked() && !revealed
 }
 
-/// The export that is open.
+/// The opened export.
 fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, export: &FoundExport, view: &mut View) {
     let t = tokens(ui);
     panel(ui).show(ui, |ui| {
@@ -214,7 +214,7 @@ pub(super) fn points_in_words(difference: f64) -> String {
     }
 }
 
-/// How many images get another answer.
+/// The number of images with another answer.
 pub(super) fn flips_in_words(count: usize) -> String {
     match count {
         0 => "no answer changed".to_owned(),
@@ -222,7 +222,7 @@ pub(super) fn flips_in_words(count: usize) -> String {
     }
 }
 
-/// A model of an export with its figures. Returns whether it was clicked.
+/// A model of an export with its certificate. Returns whether it was clicked.
 fn model_ui(ui: &mut Ui, export: &FoundExport, model: &ModelCertificate, chosen: bool) -> bool {
     let t = tokens(ui);
     let line = if chosen { t.accent } else { t.line };

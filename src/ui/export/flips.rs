@@ -1,4 +1,4 @@
-//! The images to which a file gives another answer than the run, to be shown.
+//! The images for which an exported file gives another answer than the run.
 
 use std::path::PathBuf;
 
@@ -17,13 +17,13 @@ use crate::ui::widgets::{self, Zoom, class_mark, color_of, picture_within, place
 /// Width and height of a card, points.
 const CARD: egui::Vec2 = vec2(150.0, 146.0);
 const GAP: f32 = 10.0;
-/// How many changed answers are shown at first.
+/// The number of changed answers that are shown at first.
 const SOME: usize = 24;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub(super) struct View {
-    /// All are shown, not the first only.
+    /// Whether all are shown, not only the first.
     all: bool,
     /// The one that is shown large.
     large: Option<Large>,

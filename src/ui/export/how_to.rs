@@ -1,4 +1,4 @@
-//! How an exported model is used: a program to start from.
+//! How to use an exported model: an example program.
 
 use egui::scroll_area::ScrollBarVisibility;
 use egui::{Align, CornerRadius, Frame, Layout, Margin, RichText, ScrollArea, Stroke, Ui};
@@ -10,21 +10,21 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, chip, icon_button, panel};
 
-/// Height of a program that is not scrolled, points.
+/// Height of a program without scrolling, points.
 const MOST: f32 = 360.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub(super) struct View {
-    /// The language whose program is shown; `None` is the first.
+    /// The language of the program; `None` is the first.
     language: Option<Language>,
-    /// The programs, and of which run in which formats they are.
+    /// The programs, and the run and formats that they are for.
     programs: Vec<Example>,
     of: Option<(RunId, Vec<Format>)>,
 }
 
 impl View {
-    /// Makes the programs, one for each language, unless these are there.
+    /// Creates the programs, one for each language, unless they exist.
     fn update(&mut self, run: &Run, formats: &[Format]) {
         let known = self.of.as_ref();
         if known.is_some_and(|(id, of)| *id == run.id && of == formats) {
@@ -97,15 +97,15 @@ pub(super) fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId, view: &mut 
     });
 }
 
-/// Paints a program, with scroll bars where it does not fit.
+/// Paints a program, with scroll bars if it does not fit.
 fn program_ui(ui: &mut Ui, code: &str) {
     let t = tokens(ui);
     ui.set_width(ui.available_width());
     let area = ScrollArea::both()
         .auto_shrink([false, true])
         .max_height(MOST);
-    // A bar at the lower edge of what cannot be seen whole is painted at the edge of what can be seen: on the page's own edge,
-    // where nothing of the program is in sight yet.
+    // If a program is only partly visible, a scroll bar at its bottom edge is painted at the edge of the visible part:
+    // on the page's bottom edge even before the first line of the program is visible.
     let in_sight = ui.next_widget_position().y + theme::CONTROL_HEIGHT < ui.clip_rect().bottom();
     let bars = if in_sight {
         ScrollBarVisibility::VisibleWhenNeeded
@@ -122,10 +122,11 @@ fn program_ui(ui: &mut Ui, code: &str) {
 mod tests {
     use super::*;
 
-    /// What is painted of a long and wide program on a page of 300 points, below `above` points of something else.
+    /// The number of shapes that are painted for a long and wide program on a page of 300 points, below `above` points
+    /// of something else.
     fn painted(above: f32) -> usize {
         let ctx = egui::Context::default();
-        // Bars are to be seen without a pointer on them, as in the window.
+        // Scroll bars are visible without a pointer on them, as in the window.
         ctx.all_styles_mut(|style| style.spacing.scroll.dormant_handle_opacity = 0.35);
         let room = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(300.0, 300.0));
         let input = egui::RawInput {
@@ -134,7 +135,7 @@ mod tests {
         };
         let code = "a line that is wider than the page, by far, and wider still\n".repeat(40);
         let mut seen = 0;
-        // The first passes learn sizes, and bars appear little by little.
+        // The first passes measure sizes, and the bars fade in.
         for _ in 0..30 {
             let mut output = ctx.run_ui(input.clone(), |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {

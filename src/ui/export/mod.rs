@@ -1,4 +1,4 @@
-//! The export workspace: which run, which formats, where to, and the proof that the files behave.
+//! The export workspace: the run, the formats, the folder, and the proof that the files behave as the run.
 
 mod choices;
 mod done;
@@ -19,10 +19,10 @@ use super::widgets::{
 };
 use crate::app::{Action, App, ExportAction, ExportFailure, Session, Workspace};
 
-/// Width of the settings, points, where there is room and at least.
+/// Width of the settings, points: normal and least.
 const SETTINGS: [f32; 2] = [340.0, 260.0];
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     done: done::View,

@@ -1,4 +1,4 @@
-//! What a person sees on a phone: a golden image with the labels that a file gives it.
+//! A drawing of a phone: a golden image with the labels that an exported file predicts.
 
 use egui::{
     Align2, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
@@ -14,19 +14,19 @@ use crate::ui::widgets::{self, color_of, icon_button, picture, placeholder};
 pub(super) const WIDTH: f32 = 196.0;
 /// Its height, points.
 const HEIGHT: f32 = 372.0;
-/// Between the edge and the screen, points.
+/// Space between the edge and the screen, points.
 const BEZEL: f32 = 7.0;
-/// How many labels fit below the image.
+/// The number of labels below the image.
 const LABELS: usize = 3;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub(super) struct View {
-    /// Which golden image.
+    /// Index of the golden image.
     example: usize,
 }
 
-/// Paints the phone, and below it what leads to the other images.
+/// Paints the phone, and below it the buttons for the other images.
 pub(super) fn phone_ui(
     ui: &mut Ui,
     session: &Session,

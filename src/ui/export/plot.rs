@@ -1,4 +1,5 @@
-//! What a smaller or faster file costs: the models of an export as points, answers kept over size or time.
+//! The price of a smaller or faster file: the models of an export as points, with the part of unchanged answers over
+//! size or time.
 
 use egui::{Align, Id, Layout, Ui};
 
@@ -13,12 +14,12 @@ const HEIGHT: f32 = 184.0;
 const DOT: f32 = 4.5;
 const RING: f32 = 3.5;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub(super) struct View {
-    /// The horizontal axis is the time of one image instead of the size.
+    /// The horizontal axis is the time for one image instead of the size.
     time: bool,
-    /// The vertical axis is top-1 instead of the part of answers that are the run's.
+    /// The vertical axis is top-1 instead of the part of answers that are the same as the run's.
     top1: bool,
 }
 
@@ -26,14 +27,14 @@ pub(super) struct View {
 struct Point {
     name: String,
     x: f64,
-    /// Percent.
+    /// Per cent.
     y: f64,
 }
 
-/// Paints the plot, where there is more than one model to compare.
+/// Paints the plot if there are at least two models.
 pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
     let models = &export.certificate.models;
-    // One that was timed first.
+    // Prefers a model with a measured time.
     let searched = models.iter().filter(|model| model.search.is_some());
     let int8 = searched.max_by_key(|model| model.latency.is_some());
     let search = int8.and_then(|model| model.search.as_ref());
@@ -119,7 +120,7 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
     }
 }
 
-/// What the rings are.
+/// The meaning of the rings.
 fn of_search(search: &Search) -> String {
     let images = words::count(search.compared_on, "image");
     if let [only] = &search.candidates[..] {
@@ -142,13 +143,13 @@ struct Tried {
     taken: bool,
 }
 
-/// The time of the model in fp32 beside which this one was timed, milliseconds.
+/// The time of the fp32 model that was measured together with this one, milliseconds.
 fn fp32_ms(model: &ModelCertificate) -> Option<f64> {
     let latency = model.latency.as_ref()?;
     Some(latency.median_ms / latency.ratio_to_fp32.max(f64::MIN_POSITIVE))
 }
 
-/// `None` where the time is to be shown and was not measured.
+/// `None` if the time is to be shown but was not measured.
 fn tried(candidate: &Candidate, fp32_ms: Option<f64>, view: &View) -> Option<Tried> {
     let x = if view.time {
         candidate.latency_ratio? * fp32_ms?

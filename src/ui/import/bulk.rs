@@ -1,4 +1,4 @@
-//! What can be done with the selected sources at once.
+//! The commands for the selected sources.
 
 use egui::{Align, CornerRadius, Layout, Sense, Stroke, StrokeKind, Ui, UiBuilder, vec2};
 
@@ -10,7 +10,7 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, menu_chip, quiet_button};
 
-/// Paints the bar, as high as the box for dropping files whose place it takes.
+/// Paints the bar, as high as the box for dropping files that it replaces.
 pub fn bulk_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let selected = session.selected_sources();

@@ -1,4 +1,4 @@
-//! The card of a source: poster, name, class, facts, the frames that would be taken, and Extract.
+//! The card of a source: poster, name, class, facts, a preview of its frames, and Extract.
 
 use std::path::Path;
 
@@ -25,9 +25,9 @@ use crate::ui::widgets::{
 /// Height of a card, points.
 pub const HEIGHT: f32 = 146.0;
 const PAD: f32 = 12.0;
-/// Letters of a class that are shown.
+/// The most letters of a class that are shown.
 const CLASS_LETTERS: usize = 24;
-/// Below this width a card is a little shorter of words.
+/// Below this width a card has shorter texts.
 const NARROW: f32 = 640.0;
 const POSTER: egui::Vec2 = vec2(176.0, HEIGHT - 2.0 * PAD);
 
@@ -188,7 +188,7 @@ fn top_ui(
     let mut left = child(ui, room);
     left.shrink_clip_rect(room);
     left.spacing_mut().item_spacing.x = 10.0;
-    // The name has what the chip of the class leaves, which is as wide as its text and 50 points.
+    // The name gets the width that the chip of the class leaves; the chip is as wide as its text and 50 points.
     let class = source.class.as_ref().map_or("unsorted", ClassName::as_str);
     let small = FontId::new(theme::TYPE_SMALL, FontFamily::Proportional);
     let chip = text_width(ui, &words::shorten(class, CLASS_LETTERS), small) + 50.0;
@@ -231,7 +231,7 @@ fn top_ui(
     }
 }
 
-/// How wide a line of text is, points.
+/// The width of a line of text, points.
 fn text_width(ui: &Ui, text: &str, font: FontId) -> f32 {
     let color = tokens(ui).text;
     let galley = ui.painter().layout_no_wrap(text.to_owned(), font, color);
@@ -266,7 +266,7 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
         let running = cx.app.tasks.running().iter().find(|run| run.id == *task);
         match running.map(|task| task.work.progress()) {
             Some(progress) => {
-                // The bar stands in the foot.
+                // The progress bar is in the bar at the bottom.
                 let words = progress.total.map_or_else(
                     || words::number(progress.done),
                     |total| {
@@ -285,7 +285,7 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     let expected = expected_frames(source.duration_secs, &session.import.sampling);
     match source.extracted {
         Some(count) if source.sampling == session.import.sampling => {
-            // In a narrow card the menu at its end has it.
+            // In a narrow card its menu has this command.
             if ui.max_rect().width() > 320.0 {
                 let show = quiet_button(ui, None, "Show frames");
                 if show.on_hover_text("Show its frames in Label").clicked() {
@@ -338,7 +338,7 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     }
 }
 
-/// What the images of a source are called.
+/// The noun for the images of a source.
 fn noun_of(source: &Source) -> Noun {
     match source.kind {
         SourceKind::Video => Noun::Frame,
@@ -362,7 +362,7 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     class_menu_ui(&chip, cx, session, ids, Some(&label));
 }
 
-/// The menu of a button that gives sources a class; `chosen` is the label that all of them have.
+/// The menu of a button that labels sources; `chosen` is the label that all of them have.
 pub fn class_menu_ui(
     button: &egui::Response,
     cx: &mut Cx<'_>,
@@ -384,7 +384,7 @@ pub fn class_menu_ui(
                 RichText::new("")
             }
         };
-        // What stands below the classes: unsorted, a line, a new class.
+        // The height of what is below the classes: unsorted, a separator, a new class.
         class_lines_ui(ui, &session.classes, 2.0 * 29.0 + 17.0, |ui, _, class| {
             let mark = mark(ui, chosen.and_then(Label::class) == Some(&class.name));
             if class_item(ui, Some(class.color), class.name.as_str(), mark).clicked() {
@@ -438,7 +438,7 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     }
 }
 
-/// What to do about a video that cannot be read.
+/// The commands for a video that cannot be read.
 fn aside_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
     let again = button(ui, Some(icons::REFRESH), "Try again")
         .accessible_name(format!("Try {} again", source.name))

@@ -1,4 +1,4 @@
-//! The facts of a video in one line, and what is odd about it.
+//! The properties of a video in one line, and its problems.
 
 use crate::app::words;
 use crate::media::VideoInfo;
@@ -33,18 +33,18 @@ pub fn line(info: &VideoInfo) -> String {
     parts.join(" · ")
 }
 
-/// The badge of a video that breaks off or cannot be read in places.
+/// The badge of a video that is incomplete or cannot be read in places.
 pub const DAMAGED: &str = "damaged";
 
-/// Something odd about a source: a short badge, and the sentence behind it.
+/// A problem of a source: a short badge, and a sentence.
 pub struct Oddity {
     /// A word or two.
     pub badge: String,
-    /// The whole of it.
+    /// The whole sentence.
     pub words: String,
 }
 
-/// What is odd about a video with these facts and warnings.
+/// The problems of a video with these properties and warnings.
 #[must_use]
 pub fn oddities(info: Option<&VideoInfo>, warnings: &[String]) -> Vec<Oddity> {
     let mut odd = Vec::new();

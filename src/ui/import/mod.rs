@@ -1,4 +1,4 @@
-//! The import workspace: a card per video with the frames that would be taken, and how they are taken.
+//! The import workspace: a card for each video with a preview of its frames, and the sampling.
 
 mod bulk;
 mod card;
@@ -20,17 +20,17 @@ use super::widgets::{
 use crate::app::{Action, Command, Session, expected_frames, words};
 use crate::project::{Source, SourceKind};
 
-/// Width of the column at the right, points, where there is room and at least.
+/// Width of the column at the right, points: normal and least.
 const SIDE: [f32; 2] = [312.0, 240.0];
 /// Space between cards, points.
 const GAP: f32 = 12.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
-    /// The sampling as the fields show it while it is being changed.
+    /// State of the column at the right.
     pub side: side::View,
-    /// The additions that have been scrolled to.
+    /// The number of additions of sources after which the page was scrolled to the new ones.
     revealed: u64,
 }
 
@@ -54,7 +54,7 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     if session.import.selected.is_empty() {
         drop_hint_ui(ui, cx);
     } else {
-        // An open menu is closed by Escape, which does nothing more then.
+        // Escape closes an open menu, and then does nothing else.
         let open = egui::Popup::is_any_open(ui.ctx());
         bulk::bulk_ui(ui, cx, session);
         let free = !cx.in_dialog && !open && ui.memory(|memory| memory.focused().is_none());
@@ -77,7 +77,7 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
         view.revealed = *times;
         area = area.vertical_scroll_offset(index as f32 * (card::HEIGHT + GAP));
     }
-    // As wide as what stands above: the bar lies in the margin before the panel at the right.
+    // As wide as what is above: the bar is in the margin before the panel at the right.
     let mut room = ui.available_rect_before_wrap();
     let width = room.width();
     room.max.x += SCROLL_BAR;
@@ -92,7 +92,7 @@ pub fn import_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     });
 }
 
-/// What to do about the videos of a project that may come from somebody else.
+/// The commands for the videos of a project that may come from somebody else.
 fn closed_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let is_video = |source: &Source| source.kind == SourceKind::Video;
     if session.previews.may_open() || !session.sources.iter().any(is_video) {
@@ -111,7 +111,7 @@ fn closed_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 
 fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
-    // In a narrow window the buttons keep their icons only.
+    // In a narrow window the buttons have icons only.
     let narrow = ui.available_width() < 760.0;
     let label = |text: &'static str| if narrow { "" } else { text };
     Sides::new()
@@ -165,7 +165,7 @@ fn summary(session: &Session) -> String {
     for source in videos {
         count += 1;
         secs += source.duration_secs.unwrap_or(0.0);
-        // Frames that are there count as they are, as on the cards.
+        // Extracted frames are counted as they are, as on the cards.
         let there = session.snapshot.counts.source(&source.id) as u64;
         frames += match source.extracted {
             Some(_) => there,
@@ -191,7 +191,7 @@ fn summary(session: &Session) -> String {
     parts.join(" · ")
 }
 
-/// The dashed box that says that files can be dropped.
+/// The dashed box with the hint that files can be dropped.
 fn drop_hint_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let t = tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 46.0), egui::Sense::hover());

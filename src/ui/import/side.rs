@@ -1,4 +1,4 @@
-//! The column at the right: how frames are taken, what each class gets, and what the data lacks.
+//! The column at the right: the sampling, what each class gets, and what the data lacks.
 
 use egui::{DragValue, RichText, ScrollArea, Sides, Stroke, Ui, vec2};
 
@@ -14,7 +14,7 @@ use crate::ui::widgets::{
     separator, slider,
 };
 
-/// Nothing yet; fields edit the state's copy directly.
+/// Empty; the fields edit the state's copy directly.
 #[derive(Default)]
 pub struct View {}
 
@@ -66,7 +66,7 @@ fn fps_ui(ui: &mut Ui, session: &Session, sampling: &mut Sampling) {
             width,
         );
         if moved.on_hover_text(tip).changed() {
-            // To what a person would say: tenths when small, halves, whole numbers.
+            // To a number that is easy to say: tenths if small, then halves, then whole numbers.
             let step = if fps < 2.0 {
                 0.1
             } else if fps < 10.0 {
@@ -132,7 +132,7 @@ fn every_nth(session: &Session, fps: f64) -> String {
     }
 }
 
-/// Gives buttons and drag values the look of a field.
+/// Makes buttons and drag values look like a field.
 fn field_look(ui: &mut Ui) {
     let t = tokens(ui);
     let widgets = &mut ui.visuals_mut().widgets;
@@ -175,7 +175,7 @@ fn width_ui(ui: &mut Ui, sampling: &mut Sampling) {
     sampling.width_px = if keep { None } else { Some(width) };
 }
 
-/// What takes hours, and the command that divides it among several machines.
+/// A hint for extractions that take hours, with the command that divides them among several machines.
 fn hours_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let Some(hours) = cx.app.extraction_hours(session) else {
         return;
@@ -258,16 +258,16 @@ fn rule_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
 }
 
-/// What a class gets: its sources, and its frames now and when everything is extracted.
+/// What a class gets: its sources, and its frames now and after everything is extracted.
 struct Share {
     sources: usize,
-    /// Of these, videos; the others are batches of photos.
+    /// The number of videos among them; the others are batches of photos.
     videos: usize,
     frames: u64,
 }
 
 impl Share {
-    /// `12 frames`, of photos alone `12 photos`.
+    /// `12 frames`, or `12 photos` if there are only photos.
     fn count(&self) -> String {
         let noun = match (self.videos, self.sources) {
             (0, 1..) => words::Noun::Photo,
@@ -339,7 +339,7 @@ fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, class: Option<&Class>, share: &Share) {
         if share.sources > 0 {
             let sources = words::count(share.sources as u64, "source");
             let whole = format!("{sources} · {words}");
-            // In a narrow column the number of images alone, the sources when pointed at.
+            // A narrow column shows only the number of images, and the sources as a tooltip.
             if ui.available_width() > 220.0 {
                 words = whole;
             } else {
@@ -367,7 +367,7 @@ fn line_ui(ui: &mut Ui, cx: &mut Cx<'_>, class: Option<&Class>, share: &Share) {
     }
 }
 
-/// What the data lacks, at most two sentences, the gravest first.
+/// What the data lacks, at most two sentences, the most important first.
 fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
     let filled: Vec<&(&Class, Share)> = shares
         .iter()

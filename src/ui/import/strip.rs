@@ -1,4 +1,4 @@
-//! The very frames that would be taken from a video, with their timestamps.
+//! A preview of the frames that would be extracted from a video, with their timestamps.
 
 use egui::{Align2, CornerRadius, FontFamily, FontId, Rect, Ui, pos2, vec2};
 
@@ -39,7 +39,7 @@ pub fn strip_ui(ui: &mut Ui, rect: Rect, session: &Session, source: &Source) {
     }
 }
 
-/// Returns how many are shown, how many there are in all, and whether more are about to be shown.
+/// Returns the number of frames shown, the number of all, and whether more will be shown soon.
 fn video_ui(
     ui: &mut Ui,
     session: &Session,
@@ -110,7 +110,7 @@ fn photos_ui(
     (shown, total as u64, false)
 }
 
-/// A timestamp in the lower left corner of an image.
+/// A timestamp in the bottom left corner of an image.
 fn stamp(ui: &Ui, place: Rect, words: &str) {
     let t = tokens(ui);
     let galley = ui.painter().layout_no_wrap(

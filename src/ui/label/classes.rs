@@ -1,4 +1,4 @@
-//! The class list: counts, colours, keys; new, rename, delete, order; frames can be dropped on it.
+//! The class list: counts, colours, keys; creating, renaming, deleting, ordering; frames can be dropped on it.
 
 use egui::{
     Align2, CornerRadius, FontFamily, FontId, Popup, Rect, Response, ScrollArea, Sense, Stroke,
@@ -22,14 +22,14 @@ const ROW: f32 = 38.0;
 
 /// Height of a row with the space below it, points.
 const LINE: f32 = ROW + 2.0;
-/// With so many rows in sight there is room for a hint as well.
+/// If this many rows are visible, there is room for a hint as well.
 const ROWS_BESIDE_HINT: f32 = 6.0;
 
-/// What stands below the list, as high as it was in the last frame.
+/// The heights of what is below the list, from the last frame.
 pub struct View {
-    /// Unsorted, and what is shown.
+    /// Unsorted, and the filter.
     below: f32,
-    /// What to do next.
+    /// The hint on what to do next.
     hint: f32,
 }
 
@@ -42,7 +42,7 @@ impl Default for View {
     }
 }
 
-/// Paints the list: it has all the room that is left by what stands below it, and scrolls where that is too little.
+/// Paints the list, which has all the space above what is below it, and scrolls if that is too little.
 pub fn classes_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let height = ui.available_height();
     widgets::panel(ui).show(ui, |ui| {
@@ -124,7 +124,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
         class.map(|(_, class)| class.color),
         t.muted,
     );
-    // Key and count at the right, the name in what is left.
+    // The key and the count at the right, the name in the remaining width.
     let key = match class {
         None => Some("0".to_owned()),
         Some((index, _)) => class_key(index).map(String::from),
@@ -187,7 +187,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     response.on_hover_text(tip);
 }
 
-/// The trash below the classes: shows what lies in it; frames dragged on it go there.
+/// The trash below the classes: a click shows its content; frames can be dropped on it.
 fn trash_row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let count = session.trash.counts.total();
@@ -318,7 +318,7 @@ fn show_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
 }
 
-/// What to do next.
+/// A hint on what to do next.
 fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let counts = &session.snapshot.counts;

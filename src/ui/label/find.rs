@@ -1,4 +1,4 @@
-//! The field for finding frames by name, above the grid while it is used.
+//! The field for finding frames by name, above the grid.
 
 use egui::{Key, Modifiers, TextEdit, Ui, vec2};
 
@@ -8,10 +8,10 @@ use crate::ui::icons::{self, icon};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, icon_button};
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
-    /// The last time that the search was asked for and the field took the keyboard.
+    /// The number of the last request for the search that focused the field.
     asked: u64,
 }
 
@@ -42,7 +42,7 @@ pub fn find_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
             view.asked = session.label.find_asked;
             field.request_focus();
         }
-        // The field gives the keyboard back by Escape, which ends the search as well.
+        // Escape ends the search; the field itself only gives up the focus.
         close = (field.has_focus() || field.lost_focus())
             && ui.input_mut(|input| {
                 input.key_pressed(Key::Escape) | input.consume_key(Modifiers::NONE, Key::Escape)

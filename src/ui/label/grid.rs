@@ -1,4 +1,4 @@
-//! The grid of thumbnails. Only what is in view is built, so that 20,000 frames scroll like twenty.
+//! The grid of thumbnails. Only the visible part is built, so that 20,000 frames scroll as fast as twenty.
 
 use egui::{
     Align2, CornerRadius, FontFamily, FontId, Id, Key, Modifiers, Popup, Pos2, Rect, Response,
@@ -18,41 +18,42 @@ use crate::ui::widgets::{
     self, class_item, class_lines_ui, class_mark, menu_item, picture_within, placeholder,
 };
 
-/// What a drag that began in the grid does.
+/// The action of a drag that began in the grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Drag {
-    /// A rubber band from here, relative to the grid's top left.
+    /// A rubber band from this point, relative to the grid's top left.
     Band(Pos2),
     /// Moves the selected frames.
     Frames,
 }
 
-/// What is being dragged from the grid: the selected frames.
+/// The payload of a drag from the grid: the selected frames.
 #[derive(Debug, Clone, Copy)]
 pub struct DraggedFrames;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     drag: Option<Drag>,
-    /// The last keyboard move that was scrolled into view.
+    /// The number of the last keyboard move that was scrolled into view.
     revealed: u64,
 }
 
-/// How far the pointer goes until a press on a frame becomes a drag, points: a click with an unsteady hand is none.
+/// The distance after which a press on a frame becomes a drag, points: smaller movements are clicks by an unsteady
+/// hand.
 const DRAG_DISTANCE: f32 = 12.0;
-/// How long an unselected frame is held until a drag moves it, seconds. A quicker drag across the grid is meant to
-/// select, although it can hardly begin anywhere else than on a frame.
+/// The time that an unselected frame must be held before a drag moves it, seconds. A quicker drag is meant to select,
+/// even though it almost always begins on a frame.
 const HOLD: f64 = 0.3;
 
-/// The layout of the grid in the room there is.
+/// The layout of the grid in the available width.
 fn layout(ui: &Ui, cx: &Cx<'_>, session: &Session) -> Layout {
-    // Room for the scroll bar, so that it covers no thumbnail.
+    // Space for the scroll bar, so that it does not cover thumbnails.
     let width = ui.available_width() - 10.0;
     Layout::new(&session.label.sections, width, cx.app.prefs.thumb_width)
 }
 
-/// The keys of the grid, while a frame is shown large in its place.
+/// Handles the keys of the grid while a frame is shown large over it.
 pub fn keys_ui(ui: &Ui, cx: &mut Cx<'_>, session: &Session) {
     arrows(ui, cx, session, &layout(ui, cx, session));
 }
@@ -73,14 +74,15 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
         ui.set_height(layout.height.max(ui.available_height()));
         ui.set_width(width);
         let origin = ui.min_rect().min;
-        // The clip rectangle is cut to the grid from top to bottom only.
+        // The clip rectangle is limited to the grid only vertically.
         let room = Rect::from_x_y_ranges(origin.x..=origin.x + width, ui.clip_rect().y_range());
         let back = ui.interact(
             room,
             ui.scope_id().with("rubber band"),
             Sense::CLICK | Sense::DRAG,
         );
-        // The drag belongs to whatever egui finds below the pointer, which may be far from where it was pressed.
+        // The drag belongs to the widget that egui finds below the pointer, which may be far from where it was
+        // pressed.
         let mut dragged = back.dragged() || back.drag_stopped();
         for band in layout.visible(viewport.top(), viewport.bottom()) {
             header_ui(ui, session, band, origin);
@@ -90,7 +92,7 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
                 dragged |= cell.is_some_and(|cell| cell.dragged() || cell.drag_stopped());
             }
         }
-        // A click that misses a thumbnail by a little, while a selection is being made, undoes nothing.
+        // With a modifier key, which extends a selection, a click that just misses a thumbnail does not clear it.
         if back.clicked() && ui.input(|input| input.modifiers.is_none()) {
             cx.command(Command::SelectNone);
         }
@@ -110,10 +112,10 @@ pub fn grid_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View)
     drag_badge_ui(ui, session);
 }
 
-/// Arrows, Home, End, pages, Escape: when no other widget has the keyboard.
+/// Arrows, Home, End, Page Up and Down, Escape: if no other widget has the focus.
 fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
     let ctx = ui.ctx();
-    // An open menu has the keys: Escape closes it and leaves the selection as it is.
+    // An open menu has the focus: Escape closes it and does not change the selection.
     if cx.in_dialog || Popup::is_any_open(ctx) || ctx.memory(|m| m.focused().is_some()) {
         return;
     }
@@ -124,7 +126,7 @@ fn arrows(ui: &Ui, cx: &mut Cx<'_>, session: &Session, layout: &Layout) {
         .and_then(|path| session.place_of(path));
     let by = |to: usize| CursorMove::By(to as isize - at.unwrap_or(0) as isize);
     let page = (ui.available_height() / layout.cell.y).max(1.0) as usize;
-    // With Shift first: a shortcut without it would match as well.
+    // Those with Shift first: a shortcut without Shift would match as well.
     for extend in [true, false] {
         let modifiers = if extend {
             Modifiers::SHIFT
@@ -214,7 +216,7 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
     );
 }
 
-/// What a screen reader says of a frame.
+/// The description of a frame for screen readers.
 fn describe(session: &Session, frame: &Frame) -> String {
     let class = match &frame.label {
         Label::Class(name) => name.as_str(),
@@ -246,7 +248,7 @@ fn cell_ui(
         .and_then(|index| session.listed().frames.list.get(*index as usize))?;
     let selected = session.label.selection.contains(&frame.path);
     let id = Id::unique(("frame", &frame.path));
-    // Not focusable: the arrows walk the grid, Tab walks past it.
+    // Not focusable: the arrows move within the grid, Tab moves out of it.
     let response = ui.interact(rect, id, Sense::CLICK | Sense::DRAG);
     let radius = theme::RADIUS_SMALL;
     let key = PictureKey::Thumb(session.root.join(&frame.path));
@@ -300,7 +302,7 @@ fn cell_ui(
     Some(response)
 }
 
-/// The class of a frame in its upper left corner: dot and name, only the dot when it is narrow.
+/// The class of a frame in its top left corner: dot and name, or only the dot if the thumbnail is narrow.
 fn class_pill_ui(ui: &Ui, session: &Session, frame: &Frame, rect: Rect) {
     let t = tokens(ui);
     let Label::Class(name) = &frame.label else {
@@ -362,7 +364,7 @@ fn mouse(ui: &Ui, cx: &mut Cx<'_>, response: &Response, frame: &Frame, selected:
 fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     ui.spacing_mut().item_spacing.y = 1.0;
-    // What stands below the classes.
+    // The height of what is below the classes.
     let below = 4.0 * 29.0 + 17.0;
     class_lines_ui(ui, &session.classes, below, |ui, index, class| {
         let key = class_key(index).map(String::from).unwrap_or_default();
@@ -398,9 +400,9 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// What a drag does that was begun by a press at `origin` (relative to the grid) and is `held` seconds old: on a frame
-/// it moves frames as in a file manager, beside them it is a rubber band. So is a quick drag from a frame that is not
-/// selected, and one with Ctrl or Shift.
+/// The action of a drag that was begun `held` seconds ago at `origin` (relative to the grid): on a frame it moves
+/// frames as in a file manager, beside them it is a rubber band. A quick drag from an unselected frame, and one with
+/// Ctrl or Shift, is a rubber band as well.
 fn drag_of(
     layout: &Layout,
     session: &Session,
@@ -418,7 +420,7 @@ fn drag_of(
     }
 }
 
-/// Follows a drag: frames go to a class, or what the rubber band touches is selected.
+/// Continues a drag: moves frames to a class, or selects what the rubber band touches.
 fn drag_ui(
     ui: &Ui,
     cx: &mut Cx<'_>,
@@ -433,7 +435,8 @@ fn drag_ui(
         let pointer = &input.pointer;
         (pointer.any_down(), pointer.any_released())
     });
-    // Once begun it continues until it is let go, also where the thumbnail below which it began is scrolled out of sight.
+    // Once begun it continues until the button is released, even if the thumbnail where it began is scrolled out of
+    // view.
     if !down && !released || view.drag.is_none() && !dragged {
         view.drag = None;
         return;
@@ -494,7 +497,7 @@ fn drag_ui(
         Stroke::new(1.0, t.accent),
         StrokeKind::Inside,
     );
-    // At the edges the grid scrolls along.
+    // At the edges the grid scrolls.
     let clip = ui.clip_rect();
     let beyond =
         (pointer.y - (clip.bottom() - 24.0)).max(0.0) + (pointer.y - (clip.top() + 24.0)).min(0.0);
@@ -507,7 +510,7 @@ fn drag_ui(
     }
 }
 
-/// While frames are dragged: how many, at the pointer.
+/// The number of dragged frames, at the pointer.
 fn drag_badge_ui(ui: &Ui, session: &Session) {
     let t = tokens(ui);
     if !egui::DragAndDrop::has_payload_of_type::<DraggedFrames>(ui.ctx()) {

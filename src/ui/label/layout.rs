@@ -1,4 +1,4 @@
-//! Where each thumbnail of the grid is: sections under headers, rows of equal cells.
+//! The position of each thumbnail of the grid: sections with headers, rows of equal cells.
 
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 
@@ -8,34 +8,34 @@ use crate::app::GridSection;
 pub const HEADER: f32 = 30.0;
 /// Space between thumbnails, points.
 pub const GAP: f32 = 6.0;
-/// Height of a thumbnail in parts of its width.
+/// Height of a thumbnail as a fraction of its width.
 const ASPECT: f32 = 0.76;
 
-/// A section and its place from top to bottom.
+/// A section with its vertical position.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Band {
     /// Index of the section.
     pub section: usize,
     /// Top of its header.
     pub top: f32,
-    /// Below its last row.
+    /// Bottom of its last row.
     pub bottom: f32,
-    /// Place of its first thumbnail among all.
+    /// Index of its first thumbnail among all.
     pub start: usize,
-    /// How many it has.
+    /// The number of its thumbnails.
     pub len: usize,
 }
 
-/// The layout of a grid of a certain width; coordinates are relative to the grid's own top left.
+/// The layout of a grid of a certain width; coordinates are relative to the grid's top left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     /// Size of a thumbnail.
     pub cell: Vec2,
-    /// Thumbnails in a row.
+    /// The number of thumbnails in a row.
     pub columns: usize,
     /// The sections.
     pub bands: Vec<Band>,
-    /// Height of everything.
+    /// Total height.
     pub height: f32,
 }
 
@@ -77,14 +77,14 @@ impl Layout {
         self.bands.get(index.checked_sub(1)?)
     }
 
-    /// Where a thumbnail is.
+    /// The rectangle of a thumbnail.
     #[must_use]
     pub fn rect(&self, place: usize) -> Option<Rect> {
         let band = self.band_of(place)?;
         Some(self.rect_in(band, place - band.start))
     }
 
-    /// Where the `index`th thumbnail of a section is.
+    /// The rectangle of the `index`th thumbnail of a section.
     #[must_use]
     pub fn rect_in(&self, band: &Band, index: usize) -> Rect {
         let (row, column) = (index / self.columns, index % self.columns);
@@ -97,7 +97,7 @@ impl Layout {
         )
     }
 
-    /// The sections that reach into `from..to` from top to bottom.
+    /// The sections that overlap `from..to` vertically.
     #[must_use]
     pub fn visible(&self, from: f32, to: f32) -> &[Band] {
         let first = self.bands.partition_point(|band| band.bottom < from);
@@ -105,7 +105,7 @@ impl Layout {
         self.bands.get(first..last.max(first)).unwrap_or_default()
     }
 
-    /// The thumbnails of a section that reach into `from..to`, as indices within the section.
+    /// The thumbnails of a section that overlap `from..to`, as indices within the section.
     #[must_use]
     pub fn visible_in(&self, band: &Band, from: f32, to: f32) -> std::ops::Range<usize> {
         let step = self.cell.y + GAP;
@@ -137,7 +137,7 @@ impl Layout {
         places
     }
 
-    /// The place one row up or down.
+    /// The index one row up or down.
     #[must_use]
     pub fn row_step(&self, place: usize, down: bool) -> usize {
         let Some(at) = self
@@ -241,7 +241,7 @@ mod tests {
             assert_eq!(layout.at(rect.right_center() + vec2(3.0, 0.0)), None);
             assert_eq!(layout.at(rect.center_bottom() + vec2(0.0, 3.0)), None);
         }
-        // Headers, and the place that the last row leaves empty.
+        // Headers, and the empty rest of the last row.
         assert_eq!(layout.at(pos2(50.0, HEADER / 2.0)), None);
         let last = layout.rect(6).unwrap();
         assert_eq!(layout.at(last.center() + vec2(106.0, 0.0)), None);

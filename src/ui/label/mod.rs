@@ -18,10 +18,10 @@ use super::widgets::{
 use crate::app::{Action, Command, Dialog, LabelAction, Session, Show, Workspace, words};
 use crate::project::Label;
 
-/// Width of the class list, points, where there is room and at least.
+/// Width of the class list, points: normal and least.
 const SIDE: [f32; 2] = [244.0, 208.0];
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     classes: classes::View,
@@ -62,7 +62,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             classes::classes_ui(ui, cx, session, &mut view.classes);
         });
     if session.label.preview && session.label.cursor.is_some() && !session.label.shown.is_empty() {
-        // In the place of the grid, of which nothing can be seen at its edges then.
+        // Instead of the grid, so that nothing of it is visible at the edges.
         let room = ui.available_rect_before_wrap();
         grid::keys_ui(ui, cx, session);
         preview::preview_ui(ui, cx, session, room, &mut view.zoom);
@@ -80,7 +80,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
     }
 }
 
-/// What can be done with frames in the trash.
+/// The commands for frames in the trash.
 fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let noun = session.noun();

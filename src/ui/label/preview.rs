@@ -1,4 +1,4 @@
-//! One frame large over the grid; the arrows continue, the class keys work as in the grid.
+//! One frame large over the grid; the arrows show the next, the class keys work as in the grid.
 
 use egui::{Align, CornerRadius, Layout, Rect, Sense, Sides, Ui, UiBuilder, pos2, vec2};
 

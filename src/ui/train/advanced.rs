@@ -1,4 +1,4 @@
-//! The settings that most people leave alone.
+//! The settings that few people change.
 
 use egui::Ui;
 
@@ -13,7 +13,7 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, quiet_button, section, separator};
 
-/// Those that stand above them.
+/// The settings that are shown above them.
 pub(super) const MAIN: [&str; 6] = [
     "architecture",
     "depth",
@@ -23,7 +23,7 @@ pub(super) const MAIN: [&str; 6] = [
     "testing_percentage",
 ];
 
-/// Paints them, when they are unfolded.
+/// Paints them if they are expanded.
 pub(super) fn advanced_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -75,7 +75,7 @@ fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group:
         if MAIN.contains(&setting.key) {
             continue;
         }
-        // What views may change counts where there are some.
+        // The settings of views matter only if there are views.
         let of_views = group == SettingGroup::Views && setting.key != "views";
         if of_views && settings.fine_tune.views == Some(0) {
             continue;
@@ -91,7 +91,7 @@ fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group:
     }
 }
 
-/// As many steps as would be taken without a number.
+/// The number of steps that is used if none is set.
 fn measured_steps(session: &Session) -> Option<u32> {
     let deepest = session.estimate()?.depths.last()?;
     (deepest.steps > 0).then_some(deepest.steps)

@@ -1,8 +1,8 @@
-//! The list of architectures, and above it what they cost and how well they did on `ImageNet`, as a plot.
+//! The list of architectures, with a plot of their cost and accuracy on `ImageNet` above it.
 //!
-//! A full dot stands where an accuracy was published: over the multiply-accumulates of the resolution that it was
-//! published for, its area the size of the model file. Below are the resolutions on offer, in a row for each
-//! backbone, hollow where no figure was published.
+//! A filled dot is a published accuracy: at the multiply-accumulates of the resolution that it was published for, with
+//! an area in proportion to the size of the model file. Below are the available resolutions, in a row for each
+//! backbone, hollow if no accuracy was published for it.
 
 use egui::{
     Align2, Color32, FontFamily, FontId, Painter, Pos2, Rect, Response, Sense, Stroke, Ui,
@@ -22,16 +22,17 @@ const WIDTH: f32 = 372.0;
 const ACCURACIES: f32 = 104.0;
 /// Height of a backbone's row of resolutions, points.
 const ROW: f32 = 18.0;
-/// Room at the left for names and percentages, points.
+/// Width at the left for names and percentages, points.
 const LEFT: f32 = 84.0;
-/// Room below for the multiply-accumulates, points.
+/// Height below for the multiply-accumulates, points.
 const BELOW: f32 = 18.0;
-/// The largest model file has a dot of this radius, points.
+/// Radius of the dot of the largest model file, points.
 const LARGEST_DOT: f32 = 7.0;
 /// Radius of a resolution's dot, points.
 const DOT: f32 = 4.0;
 
-/// Paints the plot and the list, those that were added to the project among them; returns the architecture that was clicked.
+/// Paints the plot and the list, including architectures that were added to the project; returns the architecture that
+/// was clicked.
 pub(super) fn architectures_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -174,7 +175,7 @@ fn details(architecture: &Architecture) -> Result<String, BackboneError> {
     ))
 }
 
-/// From multiply-accumulates and percent to points.
+/// From multiply-accumulates and percentages to points on the screen.
 struct Scale {
     frame: Rect,
     /// Powers of two.
@@ -248,7 +249,7 @@ fn plot_ui(
     axes(&painter, t, &scale, whole);
 
     let largest = backbones.iter().map(|b| b.bytes).max().unwrap_or(1).max(1);
-    // Of all that ship with Salamander an accuracy was published.
+    // All architectures of Salamander have a published accuracy.
     let published: Vec<(&Backbone, &PublishedTop1)> = backbones
         .iter()
         .filter_map(|backbone| Some((backbone, backbone.imagenet_top1.as_ref()?)))
@@ -315,7 +316,7 @@ fn plot_ui(
             }
         }
 
-        // The figure itself: of what is on offer at that resolution, or else of the nearest to it.
+        // A click on the published accuracy chooses its resolution, or else the nearest one on offer.
         let nearest = backbone
             .offered()
             .min_by_key(|offered| {
@@ -354,18 +355,18 @@ fn plot_ui(
     Ok(clicked)
 }
 
-/// The dot of a published accuracy, and the row below it that belongs to its backbone.
+/// The dot of a published accuracy, and the row of its backbone below it.
 struct Figure {
     row: f32,
     at: Pos2,
     radius: f32,
     /// Whether the backbone is the chosen one.
     mine: bool,
-    /// Whether the accuracy was published for the chosen resolution too.
+    /// Whether the accuracy was published for the chosen resolution.
     holds: bool,
 }
 
-/// The percentage left of its dot, or right of it where another one would cover it.
+/// The percentage left of its dot, or right of it if another dot would cover it.
 fn figure_text(painter: &Painter, figure: &Figure, all: &[Figure], text: &str, color: Color32) {
     let galley = painter.layout_no_wrap(text.to_owned(), small(), color);
     let aside = figure.radius + 6.0;
@@ -384,7 +385,7 @@ fn figure_text(painter: &Painter, figure: &Figure, all: &[Figure], text: &str, c
     painter.galley(rect.min, galley, color);
 }
 
-/// Lines and figures at round percentages and powers of two.
+/// Lines and numbers at round percentages and powers of two.
 fn axes(painter: &Painter, t: &Tokens, scale: &Scale, whole: Rect) {
     let frame = scale.frame;
     let [least, most] = scale.percent;
@@ -417,8 +418,8 @@ fn small() -> FontId {
     FontId::new(11.0, FontFamily::Proportional)
 }
 
-/// A place that can be clicked to choose an architecture. The list below is the way for the keyboard, so the tab key
-/// passes over it.
+/// A dot that can be clicked to choose an architecture. With the keyboard it is chosen in the list below, so the tab
+/// key skips it.
 fn dot_ui(ui: &Ui, name: &str, chosen: bool, at: Pos2) -> Response {
     let rect = Rect::from_center_size(at, vec2(2.0 * DOT + 4.0, ROW - 2.0));
     let id = ui.scope_id().with(("architecture", name));
@@ -427,14 +428,14 @@ fn dot_ui(ui: &Ui, name: &str, chosen: bool, at: Pos2) -> Response {
     response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
-/// A dot, in the accent if it is what was chosen.
+/// A dot, in the accent colour if it is chosen.
 fn mark(painter: &Painter, t: &Tokens, at: Pos2, radius: f32, look: &Look, response: &Response) {
     let color = match (look.chosen, response.hovered()) {
         (true, _) => t.accent,
         (false, true) => t.text,
         (false, false) => t.muted,
     };
-    // What lies close to another one stays apart from it.
+    // An edge separates it from dots close to it.
     painter.circle_filled(at, radius + 1.0, t.panel);
     if look.full {
         painter.circle_filled(at, radius, color);
@@ -446,12 +447,12 @@ fn mark(painter: &Painter, t: &Tokens, at: Pos2, radius: f32, look: &Look, respo
     }
 }
 
-/// How a dot looks.
+/// The appearance of a dot.
 struct Look {
-    /// There is a figure.
+    /// There is a published accuracy.
     full: bool,
     /// It is the chosen architecture.
     chosen: bool,
-    /// It is the chosen backbone's figure at another resolution.
+    /// It is the published accuracy of the chosen backbone at another resolution.
     ring: bool,
 }

@@ -1,4 +1,4 @@
-//! Tables whose rows can be clicked and whose headings sort: widths, headings and cells.
+//! Tables with clickable rows and headings that sort: widths, headings and cells.
 
 use egui::{
     Align2, CornerRadius, FontFamily, FontId, Rect, Response, Sense, Stroke, StrokeKind, Ui, pos2,
@@ -12,12 +12,12 @@ use crate::ui::theme::{self, tokens};
 
 /// Height of a row, points.
 pub(super) const ROW: f32 = 32.0;
-/// Between two columns, points.
+/// Space between two columns, points.
 const GAP: f32 = 18.0;
-/// Widest column, points; a longer text is cut and shown in full as a tooltip.
+/// Width of the widest column, points; a longer text is truncated and shown in full as a tooltip.
 const WIDEST: f32 = 240.0;
 
-/// The column by which rows are sorted, and whether the highest comes first; `None` is their own order.
+/// The column for sorting, and whether the order is descending; `None` is the original order.
 pub(super) type Sorted = Option<(&'static str, bool)>;
 
 /// The columns of a table with their widths.
@@ -27,7 +27,7 @@ fn font() -> FontId {
     FontId::new(theme::TYPE_SMALL, FontFamily::Proportional)
 }
 
-/// Sorts a table, where a column of it is chosen.
+/// Sorts a table if a column of it is chosen.
 pub(super) fn sort<Id>(table: &mut CellTable<Id>, sorted: Sorted) {
     if let Some((title, descending)) = sorted
         && let Some(column) = table.columns.iter().position(|c| c.title == title)
@@ -48,13 +48,14 @@ pub(super) fn widths<Id>(ui: &Ui, table: &CellTable<Id>) -> Vec<f32> {
     let widths = table.columns.iter().enumerate().map(|(index, column)| {
         let cells = table.rows.iter().filter_map(|row| row.cells.get(index));
         let widest = cells.map(|cell| width(&cell.text)).fold(0.0, f32::max);
-        // The arrow of the sorting stands behind the heading.
+        // The arrow of the sorting is behind the heading.
         widest.max(width(column.title) + 16.0).min(WIDEST) + GAP
     });
     widths.collect()
 }
 
-/// The headings: each sorts by its column, the highest number first, once more the other way round, and then no more.
+/// The headings: a click sorts by a column in descending order, the second in ascending order, the third restores the
+/// order.
 pub(super) fn head_ui(
     ui: &mut Ui,
     noun: Noun,
@@ -119,7 +120,7 @@ pub(super) fn head_ui(
     }
 }
 
-/// The cells of a row, from `lead` points right of its left end. Returns the texts that had to be cut.
+/// The cells of a row, from `lead` points right of its left end. Returns the texts that were truncated.
 pub(super) fn cells_ui<'a>(
     ui: &Ui,
     rect: Rect,
@@ -150,7 +151,7 @@ pub(super) fn cells_ui<'a>(
     cut
 }
 
-/// What lies behind a row.
+/// The background of a row.
 pub(super) fn paint_row(ui: &Ui, rect: Rect, response: &Response, focused: bool) {
     let t = tokens(ui);
     let radius = CornerRadius::same(theme::RADIUS_SMALL);

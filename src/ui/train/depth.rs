@@ -1,4 +1,4 @@
-//! The choice of how much of the network is trained, each with what it would take on this computer.
+//! The choice of the depth, with the estimated cost of each on this computer.
 
 use egui::{Align, Align2, CornerRadius, FontId, Layout, Response, Sense, Ui, vec2};
 
@@ -9,7 +9,7 @@ use crate::ui::Cx;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, choice, field_label};
 
-/// Width of the list, points: a depth with its figures.
+/// Width of the list, points.
 const LIST: f32 = 356.0;
 const ROW: f32 = 44.0;
 /// Height of a line of the summary below the choice, points; in a column that is narrower than this it has three.
@@ -17,7 +17,7 @@ const LINE: f32 = 16.0;
 const NARROW: f32 = 210.0;
 const TIP: &str = "How much of the network learns: the layer at its end alone, or blocks before it too, which takes longer and often sees more";
 
-/// Paints the choice and what it means.
+/// Paints the choice and its summary.
 pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     field_label(ui, "Depth").on_hover_text(TIP);
     let chosen = session.train.depth.chosen;
@@ -69,12 +69,12 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     summary_ui(ui, session);
 }
 
-/// What the chosen depth would take, or why that is not known.
+/// The estimated cost of the chosen depth, or why it is unknown.
 fn summary_ui(ui: &mut Ui, session: &Session) {
     let t = tokens(ui);
     let words = if let (Some(found), Some(depth)) = (session.estimate(), session.depth()) {
         let automatic = session.train.depth.chosen.is_none();
-        // Where the head alone is right, nothing more is trained.
+        // If the head alone is better, no more is trained.
         let bound = if automatic && depth != Depth::Head {
             "up to"
         } else {
@@ -94,7 +94,7 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
     } else {
         "measuring this computer…".to_owned()
     };
-    // As high while the computer is being measured, so that nothing below jumps when the figures come.
+    // The same height while the computer is being measured, so that nothing below jumps afterwards.
     let lines = if ui.available_width() < NARROW {
         3.0
     } else {
@@ -112,7 +112,7 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
 
 /// `1.97 M weights · 38 MB · about 40 s on this computer`, with `bound` for “about”.
 fn figures(of: &DepthEstimate, bound: &str) -> String {
-    // A number stays with its unit where the line is broken.
+    // A number stays with its unit when a line is broken.
     let whole = |text: &str| text.replace(' ', "\u{a0}");
     let weights = words::weights(of.trained_weights);
     let mut parts = vec![format!("{} weights", whole(&weights))];
@@ -150,10 +150,10 @@ struct DepthRow<'a> {
     on: bool,
 }
 
-/// A line of the list, with its figures below the title.
+/// A row of the list, with its estimates below the title.
 fn row_ui(ui: &mut Ui, row: &DepthRow<'_>) -> Response {
     let t = tokens(ui);
-    // As high without figures, so that nothing jumps when they come.
+    // The same height without estimates, so that nothing jumps when they are ready.
     let size = vec2(ui.available_width(), ROW);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     let name = if row.figures.is_empty() {

@@ -8,7 +8,7 @@ use crate::train::schema::{ChoiceOption, Kind, Nothing, Setting};
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{Number, choice, field_label, menu_item, number_ui};
 
-/// Paints the field of a setting; `note` stands at its right, in the place of its unit if there is any.
+/// Paints the field of a setting; `note` is at its right, instead of its unit.
 pub(super) fn field_ui(
     ui: &mut Ui,
     noun: Noun,
@@ -87,7 +87,7 @@ pub(super) fn field_ui(
                 set(settings, chosen);
             }
         }
-        // What is chosen among names has a field of its own.
+        // Names are chosen in a field of their own.
         Kind::Name { .. } => {}
     }
 }
@@ -109,7 +109,7 @@ fn whole_ui(
     number_ui(ui, title, tip, value, &number).changed()
 }
 
-/// A number, and a box that says it is not needed.
+/// A number, and a box that makes it optional.
 fn whole_or_ui(
     ui: &mut Ui,
     noun: Noun,

@@ -1,4 +1,4 @@
-//! The field above the list of runs: a regular expression chooses those that are listed and compared.
+//! The field above the list of runs: a regular expression selects those that are listed and compared.
 
 use egui::{Align2, Label, Margin, RichText, TextEdit, Ui, vec2};
 
@@ -8,12 +8,12 @@ use crate::ui::Cx;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, link};
 
-/// So few runs need no filter.
+/// Up to this many runs need no filter.
 const FEW: usize = 3;
 /// Height of the field, points.
 const HEIGHT: f32 = 28.0;
 
-/// Paints the field, where there are several runs, and what it finds.
+/// Paints the field if there are several runs, and the number of runs it finds.
 pub(super) fn filter_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let state = &session.train;
     if state.runs.len() < FEW && state.filter.text().is_empty() {

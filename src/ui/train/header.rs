@@ -1,4 +1,4 @@
-//! The head of the train workspace: how far the training is, and the buttons that steer it.
+//! The header of the train workspace: the progress of the training, and its buttons.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, accent_button, button, progress_bar};
 
-/// Paints the head.
+/// Paints the header.
 pub fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let work = cx.app.training_work().cloned();
@@ -69,7 +69,7 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
     let cancelling = work.is_some_and(Work::is_cancelled);
     let stopping = work.is_some_and(Work::is_stopping);
     let paused = work.is_some_and(Work::is_paused);
-    // In a narrow window the buttons keep their icons only.
+    // In a narrow window the buttons have icons only.
     let narrow = ui.available_width() < 460.0;
     let button = |ui: &mut Ui, glyph, label: &'static str| {
         button(ui, Some(glyph), if narrow { "" } else { label }).accessible_name(label)
@@ -104,12 +104,12 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
     });
 }
 
-/// The last point of the part under way, while its steps are being trained: before and after them other things are done.
+/// The last point of the current part while its steps are trained; `None` before and after them.
 fn stepping(live: &Live) -> Option<&CurvePoint> {
     live.points.last().filter(|point| point.step < live.steps)
 }
 
-/// The part of the running stage that is done, 0..=1.
+/// The fraction of the current stage that is done, 0..=1.
 fn fraction(live: &Live, work: Option<&Work>) -> Option<f32> {
     match stepping(live) {
         Some(point) => Some(point.step as f32 / live.steps.max(1) as f32),
@@ -117,7 +117,7 @@ fn fraction(live: &Live, work: Option<&Work>) -> Option<f32> {
     }
 }
 
-/// `training the head · step 2,880 of 4,000 · 720 steps/s · 2 s left`, or what comes before and after the steps.
+/// `training the head · step 2,880 of 4,000 · 720 steps/s · 2 s left`, or the work before and after the steps.
 fn progress_words(live: &Live, work: Option<&Work>) -> String {
     let Some(work) = work else {
         return "waits for its turn".to_owned();
@@ -138,12 +138,12 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
         if let Some(rate) = live.steps_per_second
             && !work.is_paused()
         {
-            // A slow pace says less than the time left, for which there must be room.
+            // A slow rate is less informative than the time left, for which there must be room.
             if live.part == Part::Head {
                 parts.push(format!("{} steps/s", words::number(rate.round() as u64)));
             }
             let left = f64::from(live.steps.saturating_sub(point.step)) / rate.max(1e-9);
-            // The whole of it counts, as far as it is known.
+            // The whole time, as far as it is known.
             let after = match (live.part, live.depth) {
                 (Part::FineTuning, _) | (Part::Head, Some(Depth::Head)) => Some(0.0),
                 (Part::Head, _) => live.fine_tuning_secs,
@@ -188,7 +188,7 @@ fn progress_words(live: &Live, work: Option<&Work>) -> String {
     parts.join(" · ")
 }
 
-/// What the chosen run was, when nothing is being trained.
+/// The summary of the chosen run, if nothing is being trained.
 fn summary(session: &Session) -> String {
     session
         .train

@@ -23,18 +23,18 @@ use super::icons;
 use super::widgets::{accent_button, empty, side_width};
 use crate::app::{Action, Readiness, Session, Workspace};
 
-/// Width of the settings, points, where there is room and at least.
+/// Width of the settings, points: normal and least.
 const SETTINGS: [f32; 2] = [266.0, 204.0];
-/// Width of the runs, points, where there is room and at least.
+/// Width of the runs, points: normal and least.
 const RUNS: [f32; 2] = [250.0, 172.0];
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     plots: plots::View,
     table: table::View,
     sweep: sweep::View,
-    /// Whether the runs stand as a table in the place of the curves.
+    /// Whether the runs are shown as a table instead of the curves.
     as_table: bool,
     advanced: bool,
 }

@@ -1,4 +1,4 @@
-//! What the training in progress has come to, or the run that is drawn in full.
+//! The result of the training in progress so far, or of the run that is drawn in full.
 
 use egui::{RichText, Sides, Ui, vec2};
 
@@ -9,7 +9,7 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, figure, panel, section};
 
-/// The best validation accuracy so far, and of a finished run what the test said.
+/// The best validation accuracy so far, and the test accuracy of a finished run.
 pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.train;
@@ -103,7 +103,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
 }
 
-/// Of which step the weights are that were kept, and why it need not be the last.
+/// The step of the weights that were kept, and why it need not be the last.
 fn kept_ui(ui: &mut Ui, result: &StageResult) {
     let number = |step: u32| words::number(u64::from(step));
     let (value, tip) = if result.best_step >= result.steps {
@@ -127,7 +127,7 @@ fn kept_ui(ui: &mut Ui, result: &StageResult) {
         .on_hover_text(tip);
 }
 
-/// At which of its steps early stopping ended it.
+/// The step at which early stopping ended it.
 fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
     let number = |step: u32| words::number(u64::from(step));
     let steps = entry.run.settings.steps();
@@ -137,7 +137,7 @@ fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
         .on_hover_text("Cross-entropy on the validation images no longer improved, so the rest of the steps was left out");
 }
 
-/// A run that was interrupted, and how it continues.
+/// A run that was interrupted, and how to resume it.
 fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
     let t = tokens(ui);
     panel(ui).show(ui, |ui| {
@@ -145,7 +145,7 @@ fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
         section(ui, "Unfinished", |_| {});
         ui.add(egui::Label::new(widgets::muted(t, interrupted(entry))).wrap());
         ui.add_space(4.0);
-        // In the narrowest column the whole of it would reach the card's edge.
+        // In the narrowest column the whole label would reach the card's edge.
         let label = if ui.available_width() < 150.0 {
             "Resume"
         } else {
@@ -188,7 +188,7 @@ fn interrupted(entry: &RunEntry) -> String {
 fn line_ui(ui: &mut Ui, what: &str, value: &str) {
     let t = tokens(ui);
     ui.spacing_mut().interact_size.y = 18.0;
-    // In a narrow column the words give way to the value.
+    // In a narrow column the text is truncated, not the value.
     Sides::new().shrink_left().truncate().show(
         ui,
         |ui| ui.label(widgets::muted(t, what)).on_hover_text(what),

@@ -1,4 +1,4 @@
-//! The runs of the project: which is drawn, which are compared, and what can be done with each.
+//! The runs of the project: the one that is drawn, the compared ones, and the commands for each.
 
 use egui::{
     Align, CornerRadius, Layout, Popup, Rect, RichText, ScrollArea, Sense, Stroke, Ui, UiBuilder,
@@ -21,7 +21,7 @@ use crate::ui::widgets::{self, icon_button, menu_item, panel, quiet_button, sect
 
 const ROW: f32 = 46.0;
 
-/// Paints the list of runs, and the best figure below it.
+/// Paints the list of runs, and the best accuracy below it.
 pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut bool) {
     let t = tokens(ui);
     let room = ui.available_height();
@@ -65,7 +65,7 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             .auto_shrink([false, true])
             .show(ui, |ui| {
                 if session.train.runs.len() as f32 * ROW > most {
-                    // The bar lies beside the rows.
+                    // The bar is beside the rows.
                     ui.set_max_width(ui.available_width() - widgets::SCROLL_BAR);
                 }
                 ui.spacing_mut().item_spacing.y = 0.0;
@@ -85,14 +85,14 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             });
     });
     ui.add_space(6.0);
-    // In a low window its buttons are scrolled to.
+    // In a low window its buttons must be scrolled to.
     ScrollArea::vertical()
         .id_salt("result")
         .auto_shrink([false, true])
         .show(ui, |ui| result_ui(ui, cx, session));
 }
 
-/// The run that is being trained and is not on the list yet.
+/// The run that is being trained and is not yet in the list.
 fn live_row_ui(ui: &mut Ui, session: &Session) {
     let t = tokens(ui);
     let Some(live) = &session.train.live else {
@@ -167,14 +167,14 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &RunEntry, ind
     if !live && response.clicked() {
         cx.act(Action::Train(TrainAction::Focus(run.id.clone())));
     }
-    // Double-click continues to what a finished run is for.
+    // A double-click opens the evaluation of a finished run.
     response = response.on_hover_cursor(egui::CursorIcon::PointingHand);
     if response.double_clicked() && run.state == RunState::Finished {
         cx.act(Action::Evaluate(EvaluateAction::Open(run.id.clone())));
     }
 }
 
-/// The dot of the run at `index` of the list: compares it, and stops comparing it.
+/// The dot of the run at `index` of the list: toggles comparing it.
 pub(super) fn compare_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -222,13 +222,13 @@ pub(super) fn compare_ui(
     }
 }
 
-/// `test 93.4 %`, or `test 94.1 %, head 92.9 %` of one that went deeper; of an unfinished run that it can continue.
+/// `test 93.4 %`, or `test 94.1 %, head 92.9 %` if it was fine-tuned; for an unfinished run, that it can be resumed.
 fn figures(entry: &RunEntry) -> String {
     let run = &entry.run;
     let (Some(result), RunState::Finished) = (run.result(), run.state) else {
         return "unfinished".to_owned();
     };
-    // All of them is said without decimals: there is little room.
+    // 100 % is written without decimals: there is little room.
     let percent = |part: f32| {
         if part >= 1.0 {
             "100 %".to_owned()
@@ -248,7 +248,7 @@ fn figures(entry: &RunEntry) -> String {
     }
 }
 
-/// What there is no room for in the list: steps, and what was measured on the validation frames.
+/// Details for which the list has no room: steps, and the results on the validation frames.
 fn details(entry: &RunEntry) -> String {
     let run = &entry.run;
     let steps = |steps: u32| words::count(u64::from(steps), "step");
@@ -295,7 +295,7 @@ fn texts_ui(ui: &mut Ui, rect: Rect, title: &str, left: &str, right: &str, corne
     });
 }
 
-/// What can be done with a run.
+/// The commands for a run.
 pub(super) fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: bool) {
     ui.spacing_mut().item_spacing.y = 1.0;
     let id = entry.run.id.clone();

@@ -1,4 +1,4 @@
-//! The settings of the next training, each with what it means.
+//! The settings of the next training, each with an explanation.
 
 use egui::{ScrollArea, Ui};
 
@@ -60,7 +60,7 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
     });
 }
 
-/// A button that takes a preset, unless that is what is set; which network is another question.
+/// A button that applies a preset, chosen if the settings are equal to it; the architecture does not matter.
 pub(super) fn preset_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
@@ -86,7 +86,7 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
     field_label(ui, "Architecture");
     architecture_ui(ui, cx, session, settings);
     depth_ui(ui, cx, session);
-    // Where more is trained than the head, these two speak of the head alone.
+    // If more than the head is trained, these two apply to the head alone.
     let head_only = session.depth() == Some(Depth::Head);
     let note = (!head_only).then_some("of the head");
     let noun = session.noun();
@@ -130,7 +130,7 @@ fn architecture_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &m
     ui.label(widgets::faint(t, technical(&settings.architecture)));
 }
 
-/// A field that says what is and cannot be changed.
+/// A field that cannot be changed.
 fn fixed_ui(ui: &mut Ui, words: &str, note: &str, tip: &str) {
     field_frame(ui, note, |ui| {
         ui.add_space(10.0);
@@ -140,7 +140,7 @@ fn fixed_ui(ui: &mut Ui, words: &str, note: &str, tip: &str) {
     .on_hover_text(tip);
 }
 
-/// What there is to train on, and what it lacks.
+/// Whether there is enough to train on, and what is missing.
 fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let counts = &session.snapshot.counts;

@@ -1,4 +1,4 @@
-//! A sweep: accuracy over what it costs with the Pareto set, and its configurations as a table.
+//! A sweep: accuracy over cost with the Pareto set, and its configurations as a table.
 
 use egui::{Align, Id, Layout, Popup, Rect, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 use egui_plot::PlotPoint;
@@ -15,16 +15,16 @@ use crate::ui::widgets::{
     self, Mark, Scatter, accent_button, button, menu_item, panel, scatter_ui, section, toggle_chip,
 };
 
-/// Height of the plot, points, where there is room and at least.
+/// Height of the plot, points: normal and least.
 const PLOT: [f32; 2] = [230.0, 96.0];
-/// Height of the table and of what stands above the plot, points.
+/// Height of the table and of what is above the plot, points.
 const TABLE: f32 = 310.0;
-/// A plot of less width has neither a title nor names but that of what is chosen, points.
+/// A narrower plot has no title, and only the name of the chosen configuration, points.
 const NARROW: f32 = 420.0;
-/// A Pareto set of up to so many has its names in the plot.
+/// A Pareto set of up to this many has its names in the plot.
 const NAMED: usize = 8;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     cost: Cost,
@@ -59,7 +59,7 @@ pub(super) fn sweep_ui(
     table_ui(ui, cx, session, entry, view);
 }
 
-/// The configuration that is chosen, and what can be done with it.
+/// The chosen configuration, and the commands for it.
 fn chosen_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &SweepEntry) {
     let t = tokens(ui);
     let chosen = session.sweep.selected;
@@ -113,7 +113,7 @@ fn chosen_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &SweepEntry
     });
 }
 
-/// A configuration by the settings in which it differs: `lite0@96 · last-1 · 2000`; one alone by its architecture.
+/// A configuration by the settings that are varied: `lite0@96 · last-1 · 2000`; the only one by its architecture.
 fn title(entry: &SweepEntry, row: &SweepRow) -> String {
     let settings = &row.settings;
     let playing = entry.table.settings.iter();
@@ -235,7 +235,7 @@ fn plot_ui(
                 name: title(entry, row),
                 x: *x,
                 y: *y,
-                // Those of others would lie on each other where a cost is the same.
+                // Those of the others would overlap if their costs are equal.
                 range: score(row)
                     .filter(|_| pareto || chosen)
                     .and_then(|score| score.interval_95)

@@ -1,4 +1,4 @@
-//! The head of the train workspace while a sweep is trained or shown, and the button that leads to sweeps.
+//! The header of the train workspace while a sweep is trained or shown, and the button for sweeps.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{self, accent_button, button, menu_item, progress_bar};
 
-/// A button that asks for a new sweep, or, where there are some, opens a list of them; in a narrow window with its icon alone.
+/// A button that opens the dialog for a new sweep, or a list of the existing sweeps; with only its icon in a narrow
+/// window.
 pub(super) fn sweeps_button_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let t = tokens(ui);
     let tip = "Train once for each combination of architectures, depths and settings, and see what accuracy costs";
@@ -54,7 +55,7 @@ fn done(entry: &SweepEntry) -> String {
     format!("{} of {}", entry.sweep.done(), entry.sweep.trainings.len())
 }
 
-/// Paints the head.
+/// Paints the header.
 pub(super) fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.sweep;
@@ -88,7 +89,7 @@ pub(super) fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     }
 }
 
-/// A button that keeps only its icon in a narrow window.
+/// A button with only its icon in a narrow window.
 fn short(ui: &mut Ui, narrow: bool, glyph: char, label: &'static str) -> egui::Response {
     button(ui, Some(glyph), if narrow { "" } else { label }).accessible_name(label)
 }
@@ -114,7 +115,7 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, work: Option<&Work>
     curves_ui(ui, cx, session, narrow);
 }
 
-/// Switches between the sweep that is trained and the curves.
+/// Switches between the sweep in progress and the curves.
 fn curves_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let live = session.sweep.live.as_ref();
     let id = live.and_then(|live| live.id.clone());
@@ -180,7 +181,7 @@ fn live_entry(session: &Session) -> Option<&SweepEntry> {
     session.sweep.entry(live.id.as_ref()?)
 }
 
-/// By the time that was foreseen, else by trainings.
+/// By the estimated time, otherwise by the number of trainings.
 fn fraction(session: &Session) -> Option<f32> {
     let sweep = &live_entry(session)?.sweep;
     let all: Option<f64> = sweep.trainings.iter().map(|one| one.expected_secs).sum();
@@ -202,7 +203,7 @@ fn progress_words(session: &Session, work: Option<&Work>) -> String {
         if let Some(number) = session.sweep.training(&sweep.id) {
             parts.push(format!("training {number} of {}", sweep.trainings.len()));
             if let Some(left) = sweep.expected_secs_left().filter(|left| *left > 0.0) {
-                // What was foreseen takes nothing for cached.
+                // The estimate assumes that nothing is cached.
                 let left = words::time_left(Duration::from_secs_f64(left.min(1e9)));
                 parts.push(format!("at most {left}"));
             }

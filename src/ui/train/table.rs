@@ -1,4 +1,4 @@
-//! The runs as a table in the place of the curves: sorted by any column, with the settings in which they differ.
+//! The runs as a table instead of the curves: sorted by any column, with the settings in which they differ.
 
 use egui::{Popup, Rect, Response, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
 
@@ -11,12 +11,12 @@ use crate::ui::icons;
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, icon_button, panel, section};
 
-/// Room for the dot that compares, points.
+/// Width of the dot for comparing, points.
 const DOT: f32 = 26.0;
-/// Room for the button that edits a note, points.
+/// Width of the button that edits a note, points.
 const PEN: f32 = 32.0;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
     /// `None` is the order of time.
@@ -123,7 +123,7 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, built: &Built, index:
     compare_ui(ui, cx, session, place, dot, focused);
     let pen = Rect::from_min_size(pos2(rect.left() + DOT, rect.top() + 2.0), vec2(28.0, 28.0));
     let mut corner = ui.new_child(UiBuilder::new().max_rect(pen));
-    // Two runs may have the same title; their folders have not.
+    // Two runs may have the same title, but not the same folder.
     let label = format!("Name and note of {}", row.id);
     if icon_button(
         &mut corner,
@@ -159,7 +159,7 @@ fn click(cx: &mut Cx<'_>, response: &Response, id: &RunId, entry: &RunEntry, liv
     }
 }
 
-/// Asks for the name and the note of a run.
+/// Opens the dialog for the name and the note of a run.
 pub(super) fn ask_note(cx: &mut Cx<'_>, entry: &RunEntry) {
     cx.act(Action::Open(Dialog::RunNote {
         run: entry.run.id.clone(),

@@ -1,4 +1,4 @@
-//! Whether it was worth it to train deeper, in one sentence.
+//! Whether fine-tuning was worth it, in one sentence.
 
 use egui::{CornerRadius, Frame, Margin, RichText, Stroke, Ui};
 
@@ -7,7 +7,7 @@ use crate::train::Outcome;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 
-/// Paints the sentence of the run that is drawn in full, where it has one. The run is named above it.
+/// Paints the sentence about the run that is drawn in full, if there is one. The run is named above it.
 pub(super) fn verdict_ui(ui: &mut Ui, session: &Session) {
     let state = &session.train;
     if state.live.is_some() {

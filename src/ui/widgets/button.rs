@@ -1,4 +1,4 @@
-//! Buttons: the one thing to do next (accent), ordinary, quiet, dangerous, icons, links, menu lines.
+//! Buttons: for the next thing to do (accent), ordinary, quiet, dangerous, icons, links, menu items.
 
 use egui::{
     Atoms, Button, Color32, CornerRadius, IntoAtoms, Response, RichText, Sense, Stroke, Ui, UiKind,
@@ -21,13 +21,13 @@ fn atoms(glyph: Option<char>, label: &str) -> Atoms<'_> {
     atoms
 }
 
-/// An ordinary button; `glyph` stands before the text.
+/// An ordinary button; `glyph` is before the text.
 pub fn button(ui: &mut Ui, glyph: Option<char>, label: &str) -> Response {
     ui.add(Button::new(atoms(glyph, label)))
         .accessible_name(label)
 }
 
-/// The button for the one thing to do next.
+/// The button for the next thing to do.
 pub fn accent_button(ui: &mut Ui, glyph: Option<char>, label: &str) -> Response {
     let t = tokens(ui);
     ui.scope(|ui| {
@@ -48,7 +48,7 @@ pub fn accent_button(ui: &mut Ui, glyph: Option<char>, label: &str) -> Response 
     .accessible_name(label)
 }
 
-/// The button for something that takes away.
+/// The button for something that deletes.
 pub fn danger_button(ui: &mut Ui, glyph: Option<char>, label: &str) -> Response {
     let t = tokens(ui);
     ui.scope(|ui| {
@@ -69,7 +69,7 @@ pub fn danger_button(ui: &mut Ui, glyph: Option<char>, label: &str) -> Response 
     .accessible_name(label)
 }
 
-/// A small round-cornered button for what is done now and then.
+/// A small round-cornered button for rare commands.
 pub fn quiet_button(ui: &mut Ui, glyph: Option<char>, label: &str) -> Response {
     let t = tokens(ui);
     let mut atoms = Atoms::default();
@@ -106,8 +106,7 @@ fn quiet(ui: &mut Ui, color: Color32, add: impl FnOnce(&mut Ui) -> Response) -> 
     .inner
 }
 
-/// A button that is only an icon; `label` is its accessible name and, unless a tooltip is given, its
-/// tooltip.
+/// A button with only an icon; `label` is its accessible name and, if `tip` is empty, its tooltip.
 pub fn icon_button(ui: &mut Ui, glyph: char, label: &str, tip: &str) -> Response {
     let t = tokens(ui);
     let tip = if tip.is_empty() { label } else { tip };
@@ -144,7 +143,7 @@ pub fn link(ui: &mut Ui, label: &str) -> Response {
     response.on_hover_cursor(egui::CursorIcon::PointingHand)
 }
 
-/// A button that gives a command, with its text, tooltip, shortcut and whether it can be given.
+/// The button of a command, with its text, tooltip, shortcut and whether it is enabled.
 pub fn command_button(
     ui: &mut Ui,
     app: &App,
@@ -160,7 +159,7 @@ pub fn command_button(
         .clicked()
 }
 
-/// A line of a menu: icon, text, and on the right a shortcut or a mark.
+/// An item of a menu: icon, text, and on the right a shortcut or a mark.
 pub fn menu_item<'a>(
     ui: &mut Ui,
     glyph: Option<char>,
@@ -169,7 +168,7 @@ pub fn menu_item<'a>(
 ) -> Response {
     let t = tokens(ui);
     if ui.stack().contained_in(UiKind::Menu) {
-        // As in `choice`: a dialog below may want to be on top too.
+        // As in `choice`: a dialog below may also move to the top.
         ui.ctx().move_to_top(ui.layer_id());
     }
     ui.scope(|ui| {

@@ -15,7 +15,7 @@ pub fn panel(ui: &Ui) -> Frame {
         .inner_margin(Margin::same(14))
 }
 
-/// A card in a list of things.
+/// A card in a list.
 pub fn card<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> InnerResponse<R> {
     panel(ui).inner_margin(Margin::same(12)).show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -28,7 +28,7 @@ pub fn hint(ui: &mut Ui, words: &str) {
     hint_with(ui, words, |_| {});
 }
 
-/// A hint with something to do below it.
+/// A hint with controls below it.
 pub fn hint_with<R>(ui: &mut Ui, words: &str, add: impl FnOnce(&mut Ui) -> R) -> R {
     let t = tokens(ui);
     Frame::new()
@@ -53,7 +53,7 @@ pub fn hint_with<R>(ui: &mut Ui, words: &str, add: impl FnOnce(&mut Ui) -> R) ->
         .inner
 }
 
-/// A thin line across, with the space that belongs around it.
+/// A thin line across, with the usual space around it.
 pub fn separator(ui: &mut Ui) {
     let t = tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 17.0), egui::Sense::hover());
@@ -61,7 +61,7 @@ pub fn separator(ui: &mut Ui) {
         .hline(rect.x_range(), rect.center().y, Stroke::new(1.0, t.line));
 }
 
-/// The title of a group in a panel, with room for something on the right.
+/// The title of a group in a panel, with content on the right.
 pub fn section<R>(ui: &mut Ui, words: &str, right: impl FnOnce(&mut Ui) -> R) -> R {
     ui.horizontal(|ui| {
         ui.set_min_height(theme::CHIP_HEIGHT);

@@ -42,14 +42,14 @@ pub fn class_dot(ui: &mut Ui, color: Option<usize>) {
     class_mark(ui.painter(), rect.center(), color, t.muted);
 }
 
-/// What stands before a pill's text.
+/// What is before a pill's text.
 enum Mark {
     Nothing,
     /// A class's mark; `None` is unsorted.
     Class(Option<usize>),
 }
 
-/// What a pill is made of.
+/// The content of a pill.
 struct Pill<'a> {
     fill: Color32,
     fill_hover: Color32,
@@ -115,7 +115,7 @@ pub fn chip(ui: &mut Ui, on: bool, label: &str) -> Response {
     toggle_chip(ui, on, label, label)
 }
 
-/// A chip that is on or off, whose whole name does not stand on it.
+/// A chip that is on or off, with an accessible name that is longer than its label.
 pub fn toggle_chip(ui: &mut Ui, on: bool, label: &str, accessible: &str) -> Response {
     let t = tokens(ui);
     let response = pill(
@@ -175,7 +175,7 @@ pub fn class_chip(ui: &mut Ui, color: Option<usize>, label: &str, accessible: &s
     response
 }
 
-/// A badge that says what is odd.
+/// A badge with a warning.
 pub fn badge(ui: &mut Ui, label: &str) -> Response {
     let t = tokens(ui);
     let response = pill(

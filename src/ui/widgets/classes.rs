@@ -8,13 +8,13 @@ use crate::app::{Session, words};
 use crate::project::Class;
 use crate::ui::theme::tokens;
 
-/// Height of a line of a menu with the space below it, points.
+/// Height of an item of a menu with the space below it, points.
 const LINE: f32 = 29.0;
-/// Lines that are shown at least, however small the window is.
+/// The least number of items that are shown, however small the window is.
 const FEWEST: f32 = 4.0;
 
-/// The classes as lines of a menu, which `line` paints one by one. They take the room that the window has beside
-/// `below` points for what follows them, and scroll where that is too little; only what is in sight is built.
+/// The classes as items of a menu, each painted by `line`. They use the height of the window except `below` points for
+/// what follows them, and scroll if that is too little; only visible items are built.
 pub fn class_lines_ui(
     ui: &mut Ui,
     classes: &[Class],
@@ -42,7 +42,7 @@ pub fn class_lines_ui(
         );
 }
 
-/// A class as a line of a menu: its mark, its name, and on the right a key or a mark. `None` is unsorted.
+/// A class as an item of a menu: its mark, its name, and on the right a key or a mark. `None` is unsorted.
 pub fn class_item<'a>(
     ui: &mut Ui,
     color: Option<usize>,
@@ -56,7 +56,7 @@ pub fn class_item<'a>(
     response
 }
 
-/// The palette index of a class of the run, if the project still has it.
+/// The palette index of a class of the run, if it still exists in the project.
 pub fn color_of(session: &Session, class: &str) -> Option<usize> {
     session
         .classes

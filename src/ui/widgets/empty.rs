@@ -1,4 +1,4 @@
-//! An empty screen, which says what to do next.
+//! An empty page with a hint on what to do next.
 
 use egui::{Align, Label, Layout, Ui};
 
@@ -6,7 +6,7 @@ use super::text;
 use crate::ui::icons::icon;
 use crate::ui::theme::tokens;
 
-/// Paints an icon, a title, a sentence and what to do, in the middle of the room there is.
+/// Paints an icon, a title, a sentence and controls, in the middle of the available space.
 pub fn empty<R>(
     ui: &mut Ui,
     glyph: char,
@@ -28,7 +28,7 @@ pub fn empty<R>(
         });
         ui.add_space(10.0);
         ui.horizontal(|ui| {
-            // Centred by what it measured last time.
+            // Centred by its size in the last frame.
             let id = ui.scope_id().with("empty actions");
             let width: f32 = ui.data(|data| data.get_temp(id)).unwrap_or(160.0);
             ui.add_space(((ui.available_width() - width) / 2.0).max(0.0));

@@ -31,8 +31,8 @@ pub fn text_field(ui: &mut Ui, label: &str, value: &mut String, hint: &str) -> R
     .accessible_name(label)
 }
 
-/// A frame that looks like a field, one control high: `field` at the left, the words `note` at the right. Values
-/// to drag ([`egui::DragValue`]) have no frame of their own in it.
+/// A frame that looks like a field, one control high: `field` at the left, the text `note` at the right. Inside it,
+/// values to drag ([`egui::DragValue`]) have no frame of their own.
 pub fn field_frame<R>(
     ui: &mut Ui,
     note: &str,
@@ -52,14 +52,15 @@ pub fn field_frame<R>(
                 widgets.inactive.bg_stroke = Stroke::NONE;
                 widgets.hovered.weak_bg_fill = t.window;
                 widgets.hovered.bg_stroke = Stroke::NONE;
-                // What is typed stands in the frame, without a second one.
+                // The text field is inside this frame, without a second one.
                 widgets.active.weak_bg_fill = t.window;
                 widgets.active.bg_stroke = Stroke::NONE;
                 ui.visuals_mut().extreme_bg_color = t.window;
                 ui.visuals_mut().text_edit_bg_color = Some(t.window);
-                // No frame while it is typed in; its colour is that of selected text.
+                // No frame while it is typed in; this is also the colour of selected text.
                 ui.visuals_mut().selection.stroke = Stroke::new(0.0, t.text);
-                // A value to drag takes the room that the note leaves: a click anywhere in the frame reaches it.
+                // A value to drag fills the width that the note leaves, so that a click anywhere in the frame reaches
+                // it.
                 let noted = if note.is_empty() {
                     ui.spacing().item_spacing.x
                 } else {
@@ -77,7 +78,7 @@ pub fn field_frame<R>(
                 } else {
                     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                         ui.add_space(10.0);
-                        // A long value leaves no room for all of it.
+                        // A long value leaves no room for the whole note.
                         ui.add(egui::Label::new(text::faint(t, note)).truncate());
                     });
                 }
@@ -124,7 +125,7 @@ pub fn slider(
     .accessible_name(label)
 }
 
-/// A choice from a list, as wide as there is room; `label` is its accessible name.
+/// A choice from a list, in the available width; `label` is its accessible name.
 pub fn choice<R>(
     ui: &mut Ui,
     id: &str,
@@ -154,7 +155,7 @@ pub fn choice<R>(
                 );
             })
             .show_ui(ui, |ui| {
-                // A click whose press and release come in one frame also brings the dialog below to the top.
+                // A click whose press and release come in one frame also moves the dialog below to the top.
                 ui.ctx().move_to_top(ui.layer_id());
                 ui.spacing_mut().item_spacing.y = 2.0;
                 add(ui)
@@ -165,7 +166,7 @@ pub fn choice<R>(
     .inner
 }
 
-/// One of a few, side by side. Returns the one that was clicked.
+/// One of a few options, side by side. Returns the one that was clicked.
 pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
     let t = tokens(ui);
     let mut clicked = None;
@@ -176,7 +177,7 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
         .inner_margin(Margin::same(3))
         .show(ui, |ui| {
             ui.spacing_mut().interact_size.y = 26.0;
-            // From left to right wherever it stands.
+            // Left to right in every layout.
             let layout = Layout::left_to_right(Align::Center);
             ui.allocate_ui_with_layout(vec2(ui.available_width(), 26.0), layout, |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
@@ -186,7 +187,7 @@ pub fn segments(ui: &mut Ui, chosen: usize, labels: &[&str]) -> Option<usize> {
                 for (index, label) in labels.iter().enumerate() {
                     let on = index == chosen;
                     let widgets = &mut ui.visuals_mut().widgets;
-                    // On light surfaces the highest one is the panel's.
+                    // On light surfaces the highest surface is that of panels.
                     let raised = if t.dark { t.raised } else { t.panel };
                     widgets.inactive.weak_bg_fill = if on { raised } else { Color32::TRANSPARENT };
                     for state in [
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
     use crate::ui::widgets::{menu_chip, menu_item};
 
-    /// A dialog with a choice, as it is painted: where both are.
+    /// The painted positions of a dialog and its choice.
     #[derive(Default)]
     struct Painted {
         choice: Option<Pos2>,
@@ -286,7 +287,7 @@ mod tests {
                 let (layer, middle) = frame(Vec::new()).list.unwrap();
                 let found = ctx.layer_id_at(middle);
                 assert_eq!(found, Some(layer), "menu {as_menu}, round {round}");
-                // The dialog is clicked, which closes the list.
+                // A click on the dialog closes the list.
                 let beside = pos2(at.x, at.y + 250.0);
                 frame(button(beside, true));
                 frame(button(beside, false));

@@ -1,11 +1,11 @@
-//! A plot that is shown as it is: nothing to drag, scroll or zoom.
+//! A plot without dragging, scrolling or zooming.
 
 use egui::{Vec2, Vec2b, vec2};
 use egui_plot::Plot;
 
 use crate::ui::theme::Tokens;
 
-/// An empty plot of `size` points, numbers of the axes included, that spans `x` and `y` and stays so.
+/// An empty plot of `size` points, numbers of the axes included, with the fixed ranges `x` and `y`.
 pub fn fixed_plot<'a>(
     t: &Tokens,
     id: impl egui::AsIdSalt,

@@ -1,4 +1,4 @@
-//! Where the names of points stand in a plot: beside their point, and over no other point and no other name.
+//! Placement of the names of points in a plot: beside their point, and over no other point or name.
 
 use egui::{Pos2, Rect, Vec2, pos2, vec2};
 
@@ -11,14 +11,14 @@ pub(super) struct Dot {
 }
 
 impl Dot {
-    /// With a little room around.
+    /// Its rectangle with a small margin.
     fn rect(self) -> Rect {
         Rect::from_center_size(self.center, Vec2::splat(2.0 * self.radius + 2.0))
     }
 }
 
-/// A place for each name of this size at this dot, all inside `room`: the first of a row of places around the dot that is
-/// free, else the one that lies over least.
+/// A rectangle for each name of this size at this dot, all inside `room`: the first free one of several positions
+/// around the dot, otherwise the one with the least overlap.
 pub(super) fn places(names: &[(Vec2, Dot)], dots: &[Dot], room: Rect) -> Vec<Rect> {
     let mut taken: Vec<Rect> = dots.iter().map(|dot| dot.rect()).collect();
     names
@@ -44,7 +44,7 @@ pub(super) fn places(names: &[(Vec2, Dot)], dots: &[Dot], room: Rect) -> Vec<Rec
         .collect()
 }
 
-/// Places around a dot, the usual ones first.
+/// Positions around a dot, the usual ones first.
 fn around(size: Vec2, dot: Dot) -> impl Iterator<Item = Rect> {
     let Dot { center, radius } = dot;
     let away = radius + 2.0;
@@ -52,7 +52,7 @@ fn around(size: Vec2, dot: Dot) -> impl Iterator<Item = Rect> {
     (0..4_u8).flat_map(move |line| {
         let up = away + size.y * (0.5 + f32::from(line));
         let right = size.x / 2.0 - radius;
-        // On the dot's own line there is no place in the middle.
+        // The dot itself is in the middle of its line.
         let level = (line == 0).then_some([vec2(beside, 0.0), vec2(-beside, 0.0)]);
         let others = [0.0, right, -right].map(|x| [vec2(x, -up), vec2(x, up)]);
         let others = others.into_iter().flatten();
@@ -61,7 +61,7 @@ fn around(size: Vec2, dot: Dot) -> impl Iterator<Item = Rect> {
     })
 }
 
-/// A rectangle moved to lie in another one.
+/// A rectangle moved into another one.
 fn inside(rect: Rect, room: Rect) -> Rect {
     let least = room.min;
     let most = (room.max - rect.size()).max(least);
@@ -92,7 +92,7 @@ mod tests {
         }
     }
 
-    /// Three models at one place, one at the edge, and a cluster of rings around an int8 one.
+    /// Three models at the same position, one at the edge, and a cluster of rings around an int8 one.
     #[test]
     fn names_lie_over_no_dot_and_no_name() {
         let size = vec2(70.0, 14.0);

@@ -1,4 +1,4 @@
-//! The parts that workspaces are built of: buttons, chips, cards, fields, bars.
+//! The building blocks of workspaces: buttons, chips, cards, fields, bars.
 
 mod button;
 mod card;
@@ -36,7 +36,7 @@ use egui::{Context, KeyboardShortcut, ScrollArea, Ui, UiBuilder};
 
 use crate::app::{App, Command};
 
-/// A tooltip: what it does, and the shortcut.
+/// A tooltip: the text, and the shortcut.
 #[must_use]
 pub fn tooltip(ctx: &Context, text: &str, shortcut: Option<KeyboardShortcut>) -> String {
     match shortcut {
@@ -45,7 +45,7 @@ pub fn tooltip(ctx: &Context, text: &str, shortcut: Option<KeyboardShortcut>) ->
     }
 }
 
-/// A shortcut as it stands on the keys: `Ctrl+]`, not `Ctrl+CloseBracket`.
+/// A shortcut as printed on the keys: `Ctrl+]`, not `Ctrl+CloseBracket`.
 #[must_use]
 pub fn shortcut_text(ctx: &Context, shortcut: &KeyboardShortcut) -> String {
     let text = ctx.format_shortcut(shortcut);
@@ -59,19 +59,19 @@ pub fn command_tooltip(ctx: &Context, app: &App, command: Command) -> String {
     tooltip(ctx, &command.tooltip(app.noun()), command.shortcut())
 }
 
-/// Room for the bar beside what can be scrolled, points.
+/// Width of the bar beside a scroll area, points.
 pub const SCROLL_BAR: f32 = 10.0;
 
-/// Width of a column at the side of a workspace: `full` where there is room, down to `least` in the smallest window.
+/// Width of a column at the side of a workspace: `full` if there is room, down to `least` in the smallest window.
 #[must_use]
 pub fn side_width(ui: &Ui, full: f32, least: f32) -> f32 {
-    // What the smallest window leaves for a workspace, and a window in which everything has its place.
+    // The width of the workspace in the smallest window, and in one where everything fits.
     let (small, large) = (692.0, 1172.0);
     let part = ((ui.available_width() - small) / (large - small)).clamp(0.0, 1.0);
     (least + part * (full - least)).round()
 }
 
-/// What scrolls up and down, as wide as what stands above it: the bar lies in the margin of the window.
+/// A vertical scroll area, as wide as what is above it: the bar is in the margin of the window.
 pub fn scroll_ui(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
     let mut room = ui.available_rect_before_wrap();
     let width = room.width();

@@ -7,17 +7,17 @@ use egui::{DragValue, Response, Ui, emath};
 use super::field::{field_frame, field_label};
 use crate::app::words;
 
-/// How a number may be.
+/// The properties of a number.
 pub struct Number<T> {
-    /// What can be typed.
+    /// The valid range.
     pub range: RangeInclusive<T>,
-    /// How far it goes with each point that it is dragged.
+    /// The change for each point of dragging.
     pub speed: f64,
-    /// Digits after the point.
+    /// Digits after the decimal point.
     pub decimals: usize,
-    /// What stands at the right of the field.
+    /// The note at the right of the field.
     pub note: &'static str,
-    /// What stands behind the number.
+    /// The text after the number.
     pub suffix: &'static str,
 }
 

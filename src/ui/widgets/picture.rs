@@ -1,4 +1,4 @@
-//! Images with round corners that fill their place, or lie within it, without being distorted.
+//! Images with round corners that fill a rectangle, or fit in it, without distortion.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use super::zoom::MOST_TO_FIT;
 use crate::app::{PictureKey, Session, THUMB_PX};
 use crate::ui::theme::{self, tokens};
 
-/// The middle part of an image of `size` that fills a place of `place`, as texture coordinates.
+/// The middle part of an image of `size` that fills a rectangle of `place`, as texture coordinates.
 fn cover_uv(size: Vec2, place: Vec2) -> Rect {
     if size.x <= 0.0 || size.y <= 0.0 || place.x <= 0.0 || place.y <= 0.0 {
         return Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -30,7 +30,7 @@ pub fn picture(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     ui.painter().add(Shape::Rect(shape));
 }
 
-/// Paints the whole of an image within `rect`; what it leaves free is filled as an empty place is.
+/// Paints the whole image within `rect`; the rest is painted like a placeholder.
 pub fn picture_within(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     let place = within(texture.size_vec2(), rect);
     if place.width() + 0.5 < rect.width() || place.height() + 0.5 < rect.height() {
@@ -41,7 +41,7 @@ pub fn picture_within(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) 
     }
 }
 
-/// Where an image of `size` lies within `rect`: as large as it can be, in the middle.
+/// The largest rectangle of an image of `size` within `rect`, in the middle.
 fn within(size: Vec2, rect: Rect) -> Rect {
     if size.x <= 0.0 || size.y <= 0.0 {
         return rect;
@@ -50,8 +50,8 @@ fn within(size: Vec2, rect: Rect) -> Rect {
     Rect::from_center_size(rect.center(), size * scale)
 }
 
-/// While the image in the file `path` is being loaded: its thumbnail in the place that it will have within `room`,
-/// where there is one, so that nothing moves when it comes.
+/// Shown while the image in the file `path` is being loaded: its thumbnail, if there is one, in the rectangle of the
+/// image within `room`, so that nothing moves when the image is loaded.
 pub fn loading_picture(ui: &mut Ui, room: Rect, session: &Session, path: &Path) {
     let thumb = session.pictures.known(&PictureKey::Thumb(path.to_owned()));
     if let Some(texture) = thumb {
@@ -62,7 +62,7 @@ pub fn loading_picture(ui: &mut Ui, room: Rect, session: &Session, path: &Path) 
     spinner(&mut ui.new_child(UiBuilder::new().max_rect(place)), 28.0);
 }
 
-/// Why an image cannot be shown, in its place.
+/// Why an image cannot be shown, instead of the image.
 pub fn failed_picture(ui: &Ui, room: Rect, why: String) {
     let t = tokens(ui);
     let font = FontId::new(theme::TYPE_BODY, FontFamily::Proportional);
@@ -71,17 +71,17 @@ pub fn failed_picture(ui: &Ui, room: Rect, why: String) {
     ui.painter().galley(place.min, galley, t.danger);
 }
 
-/// The place of a thumbnail of `size` that stands for its image within `room`, as [`super::Zoom`] fits that in.
+/// The rectangle of a thumbnail of `size` that replaces its image within `room`, fitted as by [`super::Zoom`].
 fn stand_in(size: Vec2, room: Rect) -> Rect {
     let fitted = within(size, room);
-    // One that is smaller than thumbnails are is the image itself.
+    // An image that is smaller than thumbnails is its own thumbnail.
     if size.max_elem() < THUMB_PX as f32 && fitted.width() > MOST_TO_FIT * size.x {
         return Rect::from_center_size(room.center(), MOST_TO_FIT * size);
     }
     fitted
 }
 
-/// Paints an empty place for an image, with an icon in it.
+/// Paints an empty rectangle with an icon in it.
 pub fn placeholder(ui: &Ui, rect: Rect, radius: u8, glyph: Option<char>) {
     let t = tokens(ui);
     ui.painter()
@@ -118,7 +118,7 @@ mod tests {
         let thumb = stand_in(vec2(288.0, 162.0), room);
         assert!((thumb.size() - place.size()).length() < 0.5, "{thumb}");
         assert_eq!(thumb.center(), place.center());
-        // A small image is enlarged as it will be itself.
+        // A small image is enlarged by the same factor as later the image itself.
         let small = stand_in(vec2(96.0, 54.0), room);
         assert_eq!(small.size(), vec2(288.0, 162.0));
     }

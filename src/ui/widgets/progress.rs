@@ -1,10 +1,10 @@
-//! How far something is.
+//! Progress bars and spinners.
 
 use egui::{CornerRadius, Rect, Response, Sense, Ui, pos2, vec2};
 
 use crate::ui::theme::tokens;
 
-/// A slim bar, `width` points; without a fraction a part of it moves to and fro.
+/// A slim bar, `width` points wide; without a fraction a part of it moves to and fro.
 pub fn progress_bar(ui: &mut Ui, fraction: Option<f32>, width: f32) -> Response {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(width, 6.0), Sense::hover());
@@ -37,7 +37,7 @@ pub fn progress_bar(ui: &mut Ui, fraction: Option<f32>, width: f32) -> Response 
     response
 }
 
-/// Something is being done, and it is not known how long it takes.
+/// A spinner for work of unknown duration.
 pub fn spinner(ui: &mut Ui, size: f32) -> Response {
     let t = tokens(ui);
     ui.add(egui::Spinner::new().size(size).color(t.accent_text))

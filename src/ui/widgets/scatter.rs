@@ -11,39 +11,39 @@ use crate::ui::theme::{self, tokens};
 
 /// A point.
 pub struct Mark {
-    /// What it is.
+    /// Its name.
     pub name: String,
     /// Its cost, in the unit of the plot.
     pub x: f64,
-    /// Percent.
+    /// Per cent.
     pub y: f64,
-    /// Its interval, percent, as a bar.
+    /// Its interval, per cent, as a bar.
     pub range: Option<[f64; 2]>,
     /// Its colour.
     pub color: Color32,
-    /// Points on the screen.
+    /// Radius, in points of the screen.
     pub radius: f32,
-    /// A dot, or a ring.
+    /// A filled dot instead of a ring.
     pub filled: bool,
-    /// Whether its name stands beside it.
+    /// Whether its name is beside it.
     pub named: bool,
 }
 
 /// Points over a cost.
 pub struct Scatter<'a> {
-    /// What tells it from other plots, and from itself with other axes.
+    /// The identity of the plot, different for other axes.
     pub id: Id,
-    /// Points on the screen.
+    /// Points of the screen.
     pub height: f32,
-    /// Of the cost.
+    /// The unit of the cost.
     pub unit: &'a str,
-    /// Those that are painted later lie above.
+    /// Later marks are painted over earlier ones.
     pub marks: &'a [Mark],
     /// A line below the points: the Pareto set.
     pub line: &'a [[f64; 2]],
 }
 
-/// Paints it; returns where its points are on the screen.
+/// Paints it; returns the transform from its points to the screen.
 pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
     let t = tokens(ui);
     let marks = scatter.marks;
@@ -68,7 +68,7 @@ pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
         .tick_label_font(small.clone());
     let y_axis = AxisHints::new_y()
         .formatter(|mark, _| match mark.value {
-            // There is no such part of anything.
+            // There are no percentages above 100.
             over if over > 100.000_1 => String::new(),
             percent => format!("{percent:.1} %"),
         })
@@ -112,7 +112,7 @@ pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
     shown.transform
 }
 
-/// Per cent from one line to the next: of 1, 2 or 5 times a power of ten the first with at most six lines.
+/// The distance of two grid lines, per cent: 1, 2 or 5 times a power of ten, the smallest with at most six lines.
 fn round_step(range: f64) -> f64 {
     let steps = (-2..=2).flat_map(|power| [1.0, 2.0, 5.0].map(|of| of * 10_f64.powi(power)));
     let mut enough = steps.filter(|step| range / step <= 6.0);
@@ -139,7 +139,7 @@ fn names_ui(ui: &Ui, transform: &PlotTransform, marks: &[Mark]) {
         .collect();
     let places = labels::places(&names, &dots, *transform.frame());
     for ((place, (_, dot)), text) in places.iter().zip(&names).zip(texts) {
-        // What had to go further away is led back.
+        // A line connects a distant name with its point.
         let near = place.clamp(dot.center);
         let away = near - dot.center;
         if away.length() > 3.0 * dot.radius {

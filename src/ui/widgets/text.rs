@@ -16,7 +16,7 @@ pub fn title(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(theme::TYPE_BODY, theme::semibold()))
 }
 
-/// The name of a thing, slightly heavier than text.
+/// The name of a thing, slightly bolder than text.
 #[must_use]
 pub fn name(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(theme::TYPE_BODY, theme::medium()))
@@ -28,7 +28,7 @@ pub fn muted(t: &Tokens, text: impl Into<String>) -> RichText {
     RichText::new(text).color(t.muted)
 }
 
-/// Small text that can be overlooked.
+/// Small text of little importance.
 #[must_use]
 pub fn faint(t: &Tokens, text: impl Into<String>) -> RichText {
     RichText::new(text).size(theme::TYPE_SMALL).color(t.faint)
@@ -40,7 +40,7 @@ pub fn small(t: &Tokens, text: impl Into<String>) -> RichText {
     RichText::new(text).size(theme::TYPE_SMALL).color(t.muted)
 }
 
-/// A figure that is the message.
+/// A number that is the message.
 #[must_use]
 pub fn figure(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(theme::TYPE_FIGURE, theme::semibold()))

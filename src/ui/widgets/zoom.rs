@@ -1,4 +1,4 @@
-//! An image that can be enlarged: wheel, pinch, + and −; dragged about when it is larger than its place.
+//! An image that can be zoomed: wheel, pinch, + and −; it can be dragged if it is larger than its rectangle.
 
 use egui::{
     Color32, Key, Modifiers, Rect, Response, Sense, TextureHandle, TextureId, Ui, Vec2, pos2, vec2,
@@ -7,27 +7,27 @@ use egui::{
 use super::{picture, quiet_button, text};
 use crate::ui::theme::{self, tokens};
 
-/// A small image is enlarged so many times at most to fill its place.
+/// The most that a small image is enlarged to fill its rectangle.
 pub(super) const MOST_TO_FIT: f32 = 3.0;
 /// Largest size of one pixel of the image, points.
 const LARGEST_PIXEL: f32 = 16.0;
 /// The factor of one press of + or −.
 const STEP: f32 = 1.25;
 
-/// How large an image is shown, and which part of it.
+/// The size of an image, and the visible part of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zoom {
     /// The image that is zoomed; another one starts unzoomed.
     of: String,
-    /// Width of the whole image, points; `None` fits it into its place.
+    /// Width of the whole image, points; `None` fits it into its rectangle.
     width: Option<f32>,
-    /// The point of the image in the middle of its place, as parts of its width and height.
+    /// The point of the image in the middle of its rectangle, as fractions of its width and height.
     center: Vec2,
     /// The zoom to apply when the image is painted next, or once it is loaded in full size.
     wish: Option<Wish>,
-    /// Its size as it was painted last, as a part of its actual size.
+    /// Its size when it was last painted, as a fraction of its actual size.
     shown: Option<f32>,
-    /// The texture to lay over it when it is painted next.
+    /// The texture to paint over it next time.
     over: Option<TextureId>,
 }
 
@@ -44,7 +44,7 @@ impl Default for Zoom {
     }
 }
 
-/// What a person asked for by key or button.
+/// A request of the user by key or button.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Wish {
     By(f32),
@@ -64,19 +64,19 @@ impl Zoom {
         }
     }
 
-    /// Lays a texture over the image when it is painted next: one that covers the whole of it.
+    /// Sets a texture that is painted over the whole image next time.
     pub fn lay_over(&mut self, over: Option<TextureId>) {
         self.over = over;
     }
 
-    /// Whether more pixels are wanted than fit on the screen: the image in its own size should be loaded.
+    /// Whether more pixels are needed than in the loaded version: then the image should be loaded in full size.
     #[must_use]
     pub fn wants_all_pixels(&self) -> bool {
         self.width.is_some() || self.wish == Some(Wish::Native)
     }
 
-    /// Paints the part of the image that is seen in `rect`; `size_px` is the image's own size where the texture has
-    /// all of its pixels. `keys` are read unless something else has the keyboard.
+    /// Paints the part of the image that is visible in `rect`; `size_px` is the full size of the image if the texture
+    /// has all of its pixels. `keys` are handled unless another widget has the focus.
     pub fn picture_ui(
         &mut self,
         ui: &mut Ui,
@@ -123,7 +123,7 @@ impl Zoom {
         if response.dragged() {
             self.center -= response.drag_delta() / shown;
         }
-        // What is smaller than its place stands in the middle; what is larger leaves no gap.
+        // An image smaller than its rectangle is in the middle; a larger one leaves no gap.
         let room = rect.size() / shown / 2.0;
         let within = |at: f32, half: f32| {
             if half >= 0.5 {
@@ -156,7 +156,7 @@ impl Zoom {
         response
     }
 
-    /// Buttons: smaller, larger, the whole, pixel by pixel. From right to left in a layout that goes so.
+    /// Buttons: smaller, larger, fit, actual pixels. From right to left in a right-to-left layout.
     pub fn buttons_ui(&mut self, ui: &mut Ui) {
         let t = tokens(ui);
         ui.spacing_mut().item_spacing.x = 4.0;
@@ -191,7 +191,7 @@ impl Zoom {
         }
     }
 
-    /// Enlarges by `factor` around the point at `from`, points from the middle of its place.
+    /// Zooms by `factor` around the point at `from`, in points from the middle of its rectangle.
     fn by(&mut self, factor: f32, from: Vec2, size_px: Vec2, place: Vec2) {
         let fit = fit_width(size_px, place);
         let before = self.width.unwrap_or(fit);
@@ -207,7 +207,7 @@ impl Zoom {
     }
 }
 
-/// The width at which an image fits its place.
+/// The width at which an image fits its rectangle.
 fn fit_width(size_px: Vec2, place: Vec2) -> f32 {
     let scale = (place.x / size_px.x).min(place.y / size_px.y);
     size_px.x * scale.min(MOST_TO_FIT)

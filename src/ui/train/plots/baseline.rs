@@ -1,4 +1,4 @@
-//! What the head alone reached, as a line across the plots of a training that went deeper.
+//! The result of the head alone, as a line across the plots of a fine-tuning.
 
 use egui::Ui;
 use egui_plot::{HLine, LineStyle, PlotUi};
@@ -8,16 +8,16 @@ use crate::app::{Metric, Session, words};
 use crate::ui::theme::Tokens;
 use crate::ui::widgets;
 
-/// Where the line is, and what the legend says of it.
+/// The position of the line, and its text in the legend.
 pub(super) struct Baseline {
     pub label: String,
-    /// Per cent for parts.
+    /// Per cent for fractions.
     pub value: f64,
     /// The same on the vertical axis.
     y: f64,
 }
 
-/// The line of a plot; `None` where nothing deeper was trained, and for quantities of which it is not known.
+/// The line of a plot; `None` if nothing was fine-tuned, or if the quantity is unknown for the head alone.
 pub(super) fn baseline(session: &Session, metric: &Metric) -> Option<Baseline> {
     let best = session.train.baseline()?;
     let (figure, value) = if *metric == Metric::ACCURACY {
@@ -48,7 +48,7 @@ impl Baseline {
         );
     }
 
-    /// Its place in the legend.
+    /// Its entry in the legend.
     pub fn legend_ui(&self, ui: &mut Ui, t: &Tokens) {
         sample_ui(ui, t.muted, true);
         ui.label(widgets::small(t, &self.label)).on_hover_text(

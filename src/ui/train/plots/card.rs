@@ -1,4 +1,4 @@
-//! The card of a plot: its title, how its curves are drawn, and the plot.
+//! The card of a plot: its title, the options for its curves, and the plot.
 
 use egui::{Align, Layout, Popup, Ui, Vec2b};
 use egui_plot::PlotMemory;
@@ -23,9 +23,9 @@ pub(super) struct Card<'a> {
     pub plot: &'a Plotted,
     /// Points.
     pub height: f32,
-    /// Where the pointer is, in this or another plot.
+    /// The position of the pointer, in this or another plot.
     pub hover: Option<&'a (f64, Metric)>,
-    /// The other groups of plots that this run has.
+    /// The other groups of plots of this run.
     pub more: &'a [PlotGroup],
 }
 
@@ -63,7 +63,7 @@ impl Card<'_> {
         }
     }
 
-    /// The title, and how the curves are drawn.
+    /// The title, and the options for the curves.
     fn bar_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>, view: &mut View) {
         let t = tokens(ui);
         let now = &self.session.train.view;
@@ -71,7 +71,7 @@ impl Card<'_> {
         ui.horizontal(|ui| {
             ui.set_min_height(theme::CHIP_HEIGHT);
             ui.label(widgets::title(self.plot.metric.title()));
-            // The smoothing needs its room, and the baseline more than the two lines; what does not fit is left out.
+            // The smoothing needs its width, and the baseline more than the two lines; what does not fit is left out.
             let room = ui.available_width();
             let first = self.plot.metric == Metric::ACCURACY;
             let [least, least_baseline] = if first {
@@ -131,7 +131,7 @@ impl Card<'_> {
         }
     }
 
-    /// The button for the plots that are folded away.
+    /// The button for the collapsed plots.
     fn more_ui(&self, ui: &mut Ui, view: &mut View) {
         if self.more.is_empty() {
             return;
@@ -149,7 +149,7 @@ impl Card<'_> {
         });
     }
 
-    /// What can be done with this plot.
+    /// The commands for this plot.
     fn menu_ui(&self, ui: &mut Ui, cx: &mut Cx<'_>, next: &mut CurveView) {
         let title = self.plot.metric.title();
         let more = icon_button(
@@ -198,13 +198,13 @@ impl Card<'_> {
         });
     }
 
-    /// Whether a section of the plot is shown.
+    /// Whether the plot is zoomed in.
     fn is_zoomed(&self, ui: &Ui) -> bool {
         let memory = PlotMemory::load(ui.ctx(), plot_id(self.session, &self.plot.metric));
         memory.is_some_and(|memory| memory.auto_bounds != Vec2b::TRUE)
     }
 
-    /// Undoes a zoom into a section.
+    /// Undoes zooming in.
     fn fit_ui(&self, ui: &mut Ui) {
         let reset = chip(ui, true, "Reset zoom");
         if reset

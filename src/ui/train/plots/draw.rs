@@ -1,4 +1,4 @@
-//! Draws lines into a plot: as many points as there are pixels, however many were measured.
+//! Draws lines into a plot: with as many points as there are pixels, however many were measured.
 
 use egui::{Painter, Pos2, Rect, Shape, Stroke, pos2};
 use egui_plot::{PlotPoint, PlotTransform};
@@ -6,14 +6,14 @@ use egui_plot::{PlotPoint, PlotTransform};
 use super::lines::{Of, Shown};
 use crate::app::Metric;
 
-/// A block of values takes this many points of the width at most, so that nothing is lost between two pixels.
+/// The most width of a block of values, in points, so that nothing is lost between two pixels.
 const BLOCK: f32 = 2.0;
-/// Dots are drawn where they have so much room each, points.
+/// Dots are drawn if each has this much width, points.
 const DOT_ROOM: f32 = 6.0;
-/// How far beyond the frame a line goes at most, points.
+/// The most distance that a line is drawn beyond the frame, points.
 const FAR: f32 = 1e4;
 
-/// A plot that is drawn into.
+/// A plot to draw into.
 pub(super) struct Canvas<'a> {
     pub painter: Painter,
     pub transform: &'a PlotTransform,
@@ -22,11 +22,11 @@ pub(super) struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Draws the lines, and returns how many points and blocks of points were visited for that.
+    /// Draws the lines, and returns the number of points and blocks that were visited for that.
     pub fn lines(&self, lines: &[Shown<'_>]) -> usize {
         let mut visited = 0;
         for line in lines {
-            // One or two points make no line that could be seen.
+            // One or two points would be invisible as a line.
             if line.line.is_sparse() || line.line.len() < 3 {
                 visited += self.dots(line);
             }
@@ -72,7 +72,7 @@ impl Canvas<'_> {
         [*range.start(), *range.end()]
     }
 
-    /// Calls `found` with the points that show a line, on the screen.
+    /// Calls `found` with the points of a line on the screen.
     fn places(&self, line: &Shown<'_>, smooth: bool, mut found: impl FnMut(Pos2)) -> usize {
         let frame = *self.transform.frame();
         let stretch = line.stretch(self.section());

@@ -1,4 +1,5 @@
-//! What there is to be plotted: accuracy and cross-entropy, and in groups that are opened one by one what else was measured.
+//! The quantities that can be plotted: accuracy and cross-entropy, and in collapsible groups everything else that was
+//! measured.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +8,16 @@ use crate::train::{MetricKind, Series};
 
 /// A plot of curves.
 pub(super) struct Plotted {
-    /// What its title, unit and scale are of.
+    /// The metric of its title, unit and scale.
     pub metric: Metric,
     pub of: PlotOf,
 }
 
-/// Where the curves of a plot are.
+/// The source of the curves of a plot.
 pub(super) enum PlotOf {
-    /// Among the evaluations of each run.
+    /// The evaluations of each run.
     Evaluations,
-    /// Series of their own, all of one quantity.
+    /// Series of one quantity.
     Series(Vec<Series>),
     /// The accuracy of each class of one run.
     Classes(Vec<Class>),
@@ -38,7 +39,7 @@ impl Plotted {
         }
     }
 
-    /// The side that runs are compared by: validation where there is one.
+    /// The side that runs are compared by: validation if there is one.
     pub fn compared_side(&self) -> CurveSide {
         match &self.of {
             PlotOf::Evaluations | PlotOf::Classes(_) => CurveSide::Validation,
@@ -61,7 +62,7 @@ pub(super) enum PlotGroup {
     Scalar(String),
     /// The accuracy of each class, in one plot.
     Classes,
-    /// Histograms of tensors whose tags begin alike: `weights`, `activations`.
+    /// Histograms of tensors whose tags begin with the same part: `weights`, `activations`.
     Histograms(String),
 }
 
@@ -76,7 +77,7 @@ impl PlotGroup {
         }
     }
 
-    /// What stands over it.
+    /// The title above it.
     pub fn title(&self) -> String {
         match self {
             Self::Scalar(tag) => Metric::new(tag.clone()).title(),
@@ -85,7 +86,7 @@ impl PlotGroup {
         }
     }
 
-    /// Its plot of curves; `None` of histograms.
+    /// Its plot of curves; `None` for histograms.
     pub fn plot(&self, series: Vec<Series>) -> Option<Plotted> {
         match self {
             Self::Scalar(tag) => Some(Plotted {

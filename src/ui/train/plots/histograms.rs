@@ -11,16 +11,16 @@ use crate::train::metrics::Bucket;
 use crate::train::{At, Histogram};
 use crate::ui::theme::tokens;
 
-/// Ridges that are drawn at most: more would hide each other.
+/// The most ridges: more would hide each other.
 const RIDGES: usize = 32;
-/// Steps whose percentiles are drawn at most.
+/// The most steps whose percentiles are drawn.
 const BANDS: usize = 120;
-/// Room for the numbers of the axes, points.
+/// Space for the numbers of the axes, points.
 const AXIS: [f32; 2] = [46.0, 18.0];
-/// A ridge is as high as so many distances between two of them.
+/// The height of a ridge, in distances between two of them.
 const HEIGHT: f32 = 5.0;
-/// The percentiles between which bands lie, as in `TensorBoard`: at 0, 0.5, 1 and 1.5 standard deviations of a normal
-/// distribution at each side, and the ends.
+/// The percentiles at the edges of the bands, as in `TensorBoard`: at 0, 0.5, 1 and 1.5 standard deviations of a
+/// normal distribution on each side, and the ends.
 const SHARES: [f64; 9] = [
     0.0, 0.0668, 0.1587, 0.3085, 0.5, 0.6915, 0.8413, 0.9332, 1.0,
 ];
@@ -35,7 +35,7 @@ pub(super) enum Style {
     Bands,
 }
 
-/// Some of the histograms, evenly spread, the newest among them.
+/// At most `most` of the histograms, evenly spread, including the newest.
 fn chosen(all: &[At<Histogram>], most: usize) -> Vec<&At<Histogram>> {
     let apart = all.len().div_ceil(most.max(1)).max(1);
     let mut chosen: Vec<&At<Histogram>> = all.iter().rev().step_by(apart).collect();
@@ -43,7 +43,7 @@ fn chosen(all: &[At<Histogram>], most: usize) -> Vec<&At<Histogram>> {
     chosen
 }
 
-/// Paints the histograms of a tensor as large as there is room; returns how many histograms were visited.
+/// Paints the histograms of a tensor in the available space; returns how many histograms were visited.
 pub(super) fn histograms_ui(
     ui: &mut Ui,
     name: &str,
@@ -99,7 +99,7 @@ struct Drawing<'a> {
     ui: &'a Ui,
     painter: Painter,
     room: Rect,
-    /// What the values span.
+    /// The range of the values.
     range: [f64; 2],
     color: Color32,
 }
@@ -126,7 +126,7 @@ impl Drawing<'_> {
             let at = pos2(x, room.bottom() + 4.0);
             self.text(at, Align2::CENTER_TOP, plain(mark.value, mark.step));
         }
-        // As many numbers lie under a ridge whatever its width, so heights are densities.
+        // The area of each ridge is its number of values, so heights are densities.
         let density = |bucket: &Bucket| {
             let width = (bucket.right - bucket.left).max((self.range[1] - self.range[0]) / 200.0);
             f64::from(bucket.count) / width
@@ -178,7 +178,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// What a histogram says, in the upper right corner.
+    /// The text about a histogram, in the top right corner.
     fn said(&self, at: &At<Histogram>) {
         let text = format!(
             "step {}: mean {:.4}, deviation {:.4}, {:.4} to {:.4}",
@@ -250,13 +250,13 @@ impl Drawing<'_> {
     }
 }
 
-/// Fills what lies between a line and `base` below it.
+/// Fills the area between a line and `base` below it.
 fn under(painter: &Painter, points: &[Pos2], base: f32, color: Color32) {
     let below: Vec<Pos2> = points.iter().map(|at| pos2(at.x, base)).collect();
     between(painter, &below, points, color);
 }
 
-/// Fills what lies between two lines with as many points at the same places.
+/// Fills the area between two lines with points at the same places.
 fn between(painter: &Painter, below: &[Pos2], above: &[Pos2], color: Color32) {
     let mut mesh = Mesh::default();
     let mut add = |pos: Pos2| {

@@ -1,4 +1,4 @@
-//! What each line of the plots is.
+//! The legend of the lines of the plots.
 
 use egui::{Color32, Sense, Stroke, Ui, vec2};
 
@@ -33,7 +33,7 @@ pub(super) fn compared_ui(ui: &mut Ui, lines: &[Shown<'_>]) {
     });
 }
 
-/// The names of lines in a row, as many as there is room for.
+/// The names of lines in a row, as many as fit.
 fn named_ui(
     ui: &mut Ui,
     begin: Option<&str>,
@@ -53,7 +53,7 @@ fn named_ui(
             let font = egui::FontId::proportional(theme::TYPE_SMALL);
             let width = ui.painter().layout_no_wrap(name, font, t.text).size().x + 24.0;
             let rest = lines.len() - index;
-            // Room for what says how many there are more.
+            // Space for the number of the others.
             let more = if rest > 1 { 76.0 } else { 0.0 };
             if index > 0 && ui.available_width() < width + more {
                 ui.label(widgets::faint(t, format!("and {rest} more")));
@@ -66,13 +66,13 @@ fn named_ui(
     });
 }
 
-/// The classes that lines are of, as many as there is room for.
+/// The classes of lines, as many as fit.
 pub(super) fn classes_ui(ui: &mut Ui, lines: &[Shown<'_>]) {
     let classes: Vec<&Shown<'_>> = lines.iter().filter(|line| line.of == Of::Main).collect();
     named_ui(ui, None, &classes, |line| line.name.clone());
 }
 
-/// A piece of the line.
+/// A sample of the line.
 pub(super) fn sample_ui(ui: &mut Ui, color: Color32, dashed: bool) {
     let (rect, _) = ui.allocate_exact_size(vec2(14.0, 12.0), Sense::hover());
     let y = rect.center().y;

@@ -1,4 +1,4 @@
-//! Which lines a plot has, and where each is on its horizontal axis.
+//! The lines of a plot, and their positions on its horizontal axis.
 
 use egui::Color32;
 
@@ -9,7 +9,8 @@ use crate::train::{RunId, Series};
 use crate::ui::theme::{self, Tokens};
 use crate::ui::widgets::color_of;
 
-/// Which points: of a run or, for `None`, of the training in progress; of the head alone or of the last part.
+/// The points of a line: those of a run or, for `None`, of the training in progress; of the head alone or of the last
+/// part.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct LineKey {
     pub run: Option<RunId>,
@@ -18,18 +19,18 @@ pub(super) struct LineKey {
     side: CurveSide,
 }
 
-/// What a line is of.
+/// What a line shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Of {
     /// The run that is drawn in full.
     Main,
-    /// The head alone, before the run went deeper.
+    /// The head alone, before the fine-tuning.
     Head,
     /// A run to compare with.
     Compared,
 }
 
-/// How a line lies on the horizontal axis of the plot: `x = origin + (own − end)·scale`.
+/// The position of a line on the horizontal axis of the plot: `x = origin + (own − end)·scale`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Place {
     pub origin: f64,
@@ -38,7 +39,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Of a line that begins at `start` of the axis.
+    /// A line that begins at `start` of the axis.
     fn from(start: f64) -> Self {
         Self {
             origin: start,
@@ -47,7 +48,7 @@ impl Place {
         }
     }
 
-    /// Of a line that is squeezed into the `length` before `start`, where it ends.
+    /// A line that is scaled to the `length` before `start`, where it ends.
     fn before(start: f64, end: f64, length: f64) -> Self {
         Self {
             origin: start,
@@ -76,7 +77,7 @@ struct Wanted<'a> {
     start: f64,
 }
 
-/// A line with what the legend says of it.
+/// A line with its text in the legend.
 pub(super) struct Shown<'a> {
     pub name: String,
     pub color: Color32,
@@ -92,7 +93,7 @@ impl Shown<'_> {
         if self.of == Of::Main { 2.0 } else { 1.5 }
     }
 
-    /// Where a place of the line is on the horizontal axis of the plot.
+    /// The position of a point on the horizontal axis of the plot, by its own place on the line.
     pub fn x(&self, place: usize) -> Option<f64> {
         Some(self.place.to_plot(self.line.x(place, self.axis)?))
     }
@@ -102,19 +103,19 @@ impl Shown<'_> {
         Some([self.x(0)?, self.x(self.line.len().checked_sub(1)?)?])
     }
 
-    /// The place that is under `x` of the plot.
+    /// Its own place at `x` of the plot.
     pub fn at(&self, x: f64) -> Option<usize> {
         self.line.at(self.place.to_own(x), self.axis)
     }
 
-    /// The part of it that is seen between two places of the horizontal axis.
+    /// The part of it between two positions of the horizontal axis.
     pub fn stretch(&self, [from, to]: [f64; 2]) -> Stretch {
         let ends = [self.place.to_own(from), self.place.to_own(to)];
         self.line.stretch(ends, self.axis)
     }
 }
 
-/// How far the horizontal axis goes at least: in steps as long as the training will be, so that nothing jumps.
+/// The least end of the horizontal axis: during a training its planned number of steps, so that nothing jumps.
 pub(super) fn length(session: &Session) -> f64 {
     let state = &session.train;
     let last = state.main_points().last();
@@ -139,7 +140,7 @@ pub(super) fn origin(session: &Session) -> f64 {
     main.or(compared).map_or(0.0, RunEntry::begun)
 }
 
-/// The lines of a plot, those in front last; what is new of their points is taken in.
+/// The lines of a plot, those in front last; their new points are added.
 pub(super) fn lines<'v>(
     t: &Tokens,
     session: &Session,
@@ -149,7 +150,7 @@ pub(super) fn lines<'v>(
 ) -> Vec<Shown<'v>> {
     let state = &session.train;
     let wanted = wanted(t, session, plot);
-    // The run that is drawn in full is taken in first.
+    // The points of the run that is drawn in full are added first.
     for line in wanted.iter().rev() {
         let entry = view.lines.entry(line.key.clone()).or_default();
         entry.follow(line.points, state.view.smoothing, budget);
@@ -177,7 +178,7 @@ pub(super) fn lines<'v>(
         .collect()
 }
 
-/// What the lines of a run in full are of: its side, what it is called, its colour.
+/// The lines of a run in full: side, name, colour.
 fn sides(t: &Tokens) -> [(CurveSide, &'static str, Color32); 2] {
     [
         (CurveSide::Train, "train", t.accent),
@@ -185,7 +186,7 @@ fn sides(t: &Tokens) -> [(CurveSide, &'static str, Color32); 2] {
     ]
 }
 
-/// Makes the lines of one plot.
+/// Creates the lines of one plot.
 struct Lines<'a> {
     t: &'a Tokens,
     session: &'a Session,

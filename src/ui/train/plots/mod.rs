@@ -1,5 +1,5 @@
-//! The plots of the train workspace: a card for each quantity, with raw lines thin and faint, smoothed lines strong, compared
-//! runs, the head's own curves before those of the fine-tuning, and the values under the pointer.
+//! The plots of the train workspace: a card for each quantity, with raw lines thin and faint, smoothed lines strong,
+//! compared runs, the head's own curves before those of the fine-tuning, and the values under the pointer.
 
 mod baseline;
 mod card;
@@ -26,36 +26,36 @@ use groups::{PlotGroup, Plotted, groups};
 use histograms::{Style, histograms_ui};
 use lines::LineKey;
 
-/// Least height of a plot with its title, points: both fit below a long sentence in the smallest window.
+/// Least height of a plot with its title, points: two of them fit below a long sentence in the smallest window.
 const LEAST: f32 = 96.0;
-/// The head's own curves take this part of the length of what follows them.
+/// The length of the head's own curves, as a fraction of that of the fine-tuning.
 const HEAD_PART: f64 = 0.22;
-/// Points of curves that may be taken in per frame: well below a millisecond's work.
+/// The most points of curves that are added in a frame: much less than a millisecond.
 const TAKEN_IN: usize = 15_000;
 
-/// State of the painting alone.
+/// State of the painting.
 #[derive(Default)]
 pub struct View {
-    /// Where the pointer is on the horizontal axis, and in which plot.
+    /// The position of the pointer on the horizontal axis, and its plot.
     hover: Option<(f64, Metric)>,
-    /// Lines as they are drawn; they follow their points.
+    /// The lines as they are drawn; updated with their points.
     lines: HashMap<LineKey, Line>,
-    /// What is drawn in full, and its axis: something else is not looked at through the same section.
+    /// What is drawn in full, and its axis: for something else the zoom is undone.
     shown: Option<(Option<RunId>, bool, Axis)>,
-    /// What has been drawn since.
+    /// The plots that were drawn since.
     seen: HashSet<Metric>,
-    /// The groups that are open.
+    /// The expanded groups.
     open: BTreeSet<PlotGroup>,
-    /// A group that is to be seen.
+    /// A group to scroll to.
     scroll_to: Option<PlotGroup>,
     /// How histograms are drawn.
     style: Style,
 }
 
-/// The colour in which a run is compared, by its number (`TrainState::color_of`), and whether its line is dashed: there are
+/// The colour of a compared run, by its number (`TrainState::color_of`), and whether its line is dashed: there are
 /// fewer colours than runs.
 pub fn overlay_color(t: &Tokens, number: usize) -> (Color32, bool) {
-    // Sky blue is validation's and orange is too close to the accent.
+    // Sky blue is validation, and orange is too close to the accent.
     let color = match number % 6 {
         0 => t.muted,
         1 => theme::class_color(2),
@@ -67,7 +67,7 @@ pub fn overlay_color(t: &Tokens, number: usize) -> (Color32, bool) {
     (color, number % 12 >= 6)
 }
 
-/// Paints the plots, accuracy and cross-entropy sharing the height there is, the others below them.
+/// Paints the plots: accuracy and cross-entropy share the available height, the others are below them.
 pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View) {
     let gap = ui.spacing().item_spacing.y + 4.0;
     let height = ((ui.available_height() - gap) / 2.0).floor().max(LEAST);
@@ -93,14 +93,14 @@ pub fn plots_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
         }
     });
     session.train.visit(budget.spent());
-    // Runs that are gone need no lines any more.
+    // Lines of deleted runs are dropped.
     view.lines.retain(|key, _| {
         key.run
             .as_ref()
             .is_none_or(|id| session.train.run(id).is_some())
     });
     if view.hover != hover || budget.is_used_up() {
-        // The other plots show the same place; long curves are read over several frames.
+        // The other plots show the same position; long curves are read over several frames.
         ui.ctx().request_repaint();
     }
 }
@@ -130,7 +130,7 @@ impl Column<'_> {
         card.show(ui, cx, self.view, self.budget);
     }
 
-    /// A line that opens and closes a group, and its plots below it.
+    /// A heading that expands and collapses a group, and its plots below it.
     fn group_ui(&mut self, ui: &mut Ui, cx: &mut Cx<'_>, group: &PlotGroup, series: Vec<Series>) {
         let open = self.view.open.contains(group);
         let glyph = if open {
@@ -196,7 +196,7 @@ impl Column<'_> {
 }
 
 impl View {
-    /// Opens a group, or closes it.
+    /// Expands or collapses a group.
     fn turn(&mut self, group: &PlotGroup) {
         if !self.open.remove(group) {
             self.open.insert(group.clone());
@@ -204,7 +204,7 @@ impl View {
         }
     }
 
-    /// Leaves the section that was zoomed into when something else is drawn.
+    /// Undoes zooming in if something else is drawn.
     fn follow(&mut self, ui: &Ui, session: &Session) {
         let state = &session.train;
         let is_fine_tuned = !state.head_points().is_empty();

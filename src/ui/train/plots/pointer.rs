@@ -1,4 +1,4 @@
-//! What the plots say of the place under the pointer: a table with a row for each run.
+//! The values of the plots under the pointer: a table with a row for each run.
 
 use std::sync::Arc;
 
@@ -13,27 +13,27 @@ use crate::ui::theme::{self, tokens};
 
 /// Height of a row, points.
 const ROW: f32 = 18.0;
-/// Room at the sides of the table, and between its columns.
+/// Space at the sides of the table, and between its columns.
 const EDGE: f32 = 12.0;
 const GAP: f32 = 14.0;
 
-/// What a line is at the place under the pointer.
+/// The value of a line under the pointer.
 pub(super) struct Value {
     name: String,
     pub color: Color32,
-    /// On the horizontal axis.
+    /// Position on the horizontal axis.
     pub x: f64,
-    /// As measured and smoothed; per cent for parts.
+    /// As measured and smoothed; per cent for fractions.
     measured: f64,
     pub smooth: f64,
     step: u32,
     secs: f64,
-    /// When it was measured, seconds since 1970; on the axis that shows the clock.
+    /// The time when it was measured, seconds since 1970; on the axis with times of day.
     clock: Option<f64>,
     ended: bool,
 }
 
-/// The values of all lines at `x`, the highest first: as they lie over each other.
+/// The values of all lines at `x`, in descending order, like the lines.
 pub(super) fn values_at(lines: &[Shown<'_>], x: f64, session: &Session) -> Vec<Value> {
     let origin = super::lines::origin(session);
     let has_head = lines.iter().any(|line| line.of == Of::Head);
@@ -47,7 +47,7 @@ pub(super) fn values_at(lines: &[Shown<'_>], x: f64, session: &Session) -> Vec<V
         .filter_map(|line| {
             let last = line.line.len().checked_sub(1);
             let compared = line.of == Of::Compared;
-            // A compared run that was shorter says where it ended.
+            // For a shorter compared run, its end is shown.
             let beyond = last.filter(|last| compared && line.x(*last).is_some_and(|end| end < x));
             let place = line.at(x).or(beyond)?;
             let look = line.line.look(place)?;
@@ -79,7 +79,7 @@ pub(super) struct Pointed<'a> {
     /// The pointer's x on the screen.
     pub at: f32,
     pub metric: &'a Metric,
-    /// Whether everything is said; else the smoothed values alone.
+    /// Whether everything is shown; otherwise only the smoothed values.
     pub whole: bool,
 }
 
@@ -96,7 +96,7 @@ pub(super) fn values_ui(ui: &Ui, pointed: &Pointed<'_>, values: &[Value]) {
     let t = tokens(ui);
     let screen = ui.ctx().content_rect().shrink(4.0);
     let font = FontId::new(11.5, FontFamily::Proportional);
-    // It may be larger than the plot, and lies over everything else.
+    // It may be larger than the plot, and is above everything else.
     let id = ui.scope_id().with(("values", pointed.metric));
     let layer = LayerId::new(Order::Tooltip, id);
     let painter = ui.ctx().layer_painter(layer);
@@ -107,7 +107,7 @@ pub(super) fn values_ui(ui: &Ui, pointed: &Pointed<'_>, values: &[Value]) {
         let widths = columns.iter().map(|column| column_width(column) + GAP);
         widths.sum::<f32>() - GAP + 2.0 * EDGE + 14.0
     };
-    // What there is no room for is left out, the least important first.
+    // Columns that do not fit are left out, the least important first.
     while columns.len() > 2 && width(&columns) > screen.width() {
         columns.pop();
     }
@@ -115,7 +115,7 @@ pub(super) fn values_ui(ui: &Ui, pointed: &Pointed<'_>, values: &[Value]) {
     let rest = values.len() - shown;
     let lines = shown + 1 + usize::from(rest > 0);
     let size = vec2(width(&columns), lines as f32 * ROW + 12.0);
-    // Right of the pointer, or left of it where there is no room.
+    // Right of the pointer, or left of it if there is no room.
     let left = if pointed.at + 12.0 + size.x <= screen.right() {
         pointed.at + 12.0
     } else {
@@ -164,7 +164,7 @@ fn column_width(column: &[Cell]) -> f32 {
     widths.fold(0.0, f32::max)
 }
 
-/// What a column says of a value.
+/// The text of a column for a value.
 type Text<'a> = Box<dyn Fn(&Value) -> String + 'a>;
 
 /// The columns of the table, with their headings, the most important first.

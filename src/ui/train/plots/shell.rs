@@ -1,4 +1,4 @@
-//! A plot: axes and grid, sections that are shown, its lines, and the values under the pointer.
+//! A plot: axes and grid, zooming, its lines, and the values under the pointer.
 
 use egui::{FontFamily, FontId, Id, PointerButton, Rangef, Stroke, Ui, Vec2, Vec2b, pos2, vec2};
 use egui_plot::{AxisHints, GridInput, GridMark, Plot, PlotTransform};
@@ -14,7 +14,7 @@ use crate::app::axes::{
 use crate::app::{Axis, Metric, Session, words};
 use crate::ui::theme::{Tokens, tokens};
 
-/// What is beyond the span at each side, in parts of it: lines at its ends are seen in full.
+/// The margin at each end of the axes, as a fraction of them, so that lines at the ends are fully visible.
 const MARGIN: [f32; 2] = [0.015, 0.05];
 
 /// A plot of one quantity.
@@ -22,11 +22,11 @@ pub(super) struct Shell<'a> {
     pub session: &'a Session,
     pub metric: &'a Metric,
     pub lines: &'a [Shown<'a>],
-    /// Where the pointer is, in this or another plot.
+    /// The position of the pointer, in this or another plot.
     pub hover: Option<&'a (f64, Metric)>,
 }
 
-/// Where the state of a plot is kept: each way to draw has axes of its own.
+/// The key for the state of a plot: each way to draw has axes of its own.
 pub(super) fn plot_id(session: &Session, metric: &Metric) -> Id {
     let view = &session.train.view;
     Id::unique((
@@ -39,7 +39,7 @@ pub(super) fn plot_id(session: &Session, metric: &Metric) -> Id {
 }
 
 impl Shell<'_> {
-    /// Paints it as large as there is room; returns where the pointer is on its horizontal axis.
+    /// Paints it in the available space; returns the position of the pointer on its horizontal axis.
     pub fn show(&self, ui: &mut Ui) -> Option<f64> {
         let t = tokens(ui);
         let view = &self.session.train.view;
@@ -71,7 +71,7 @@ impl Shell<'_> {
             metric: self.metric,
             log,
         };
-        // What is scrolled out of sight needs no lines.
+        // No lines are drawn if the plot is scrolled out of view.
         if ui.is_rect_visible(*transform.frame()) {
             let visited = canvas.lines(self.lines);
             self.session.train.visit(visited);
@@ -90,13 +90,13 @@ impl Shell<'_> {
         here
     }
 
-    /// The marks of the place under the pointer, and the values there.
+    /// The marks at the pointer, and the values there.
     fn pointed_ui(&self, ui: &Ui, transform: &PlotTransform, x: f64, here: bool) {
         let t = tokens(ui);
         let log = self.session.train.view.is_log(self.metric);
         let frame = *transform.frame();
         let at = transform.position_from_point_x(x);
-        // What it says would stand alone where the plot is scrolled out of sight.
+        // If the plot is scrolled out of view, the values would be without their plot.
         let seen = here || ui.clip_rect().contains(frame.center());
         if !frame.x_range().contains(at) || !seen {
             return;
@@ -116,7 +116,7 @@ impl Shell<'_> {
             frame,
             at,
             metric: self.metric,
-            // The other plots say their values in short.
+            // The other plots show their values in short.
             whole: here,
         };
         values_ui(ui, &pointed, &values);
@@ -134,20 +134,20 @@ impl Shell<'_> {
         painter.vline(at, frame.y_range(), Stroke::new(1.0, t.line));
         let font = FontId::new(11.0, FontFamily::Proportional);
         let words = painter.layout_no_wrap("head alone".to_owned(), font, t.faint);
-        // Where these curves do not end: accuracy rises, cross-entropy falls.
+        // The side where these curves do not end: accuracy rises, cross-entropy falls.
         let y = if self.metric.is_percent() {
             frame.bottom() - 4.0 - words.size().y
         } else {
             frame.top() + 4.0
         };
         let place = pos2(at - 6.0 - words.size().x, y);
-        // In a narrow plot it would lie over the numbers of the axis.
+        // In a narrow plot it would cover the numbers of the axis.
         if place.x > frame.left() {
             painter.galley(place, words, t.faint);
         }
     }
 
-    /// What the vertical axis has to show.
+    /// The range of the vertical axis.
     fn range(&self, baseline: Option<&Baseline>) -> Option<[f64; 2]> {
         let line = baseline.map(|baseline| [baseline.value; 2]);
         let lines = if self.session.train.view.ignore_outliers {
@@ -165,7 +165,8 @@ impl Shell<'_> {
         lines.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])])
     }
 
-    /// The empty plot: axes that span all lines, and the grid. It has `size` points, numbers of the axes included.
+    /// The empty plot: axes that span all lines, and the grid. Its `size`, in points, includes the numbers of the
+    /// axes.
     fn plot<'p>(
         &self,
         t: &Tokens,
@@ -179,7 +180,7 @@ impl Shell<'_> {
         let ends = self.lines.iter().filter_map(Shown::ends);
         let x = span_x(ends, origin, length(self.session));
         let y = span_y(self.range(baseline), self.metric, log, view.ignore_outliers);
-        // So many numbers have room beside each other.
+        // The number of marks that fit along each axis.
         let [across, up] = [size.x / 96.0, size.y / 40.0];
         let [across, up] = [
             f64::from(across.clamp(2.0, 8.0)),
@@ -246,7 +247,7 @@ impl Shell<'_> {
             })
             .show_x(false)
             .show_y(false)
-            // A drag chooses a section; with Shift, or the middle button, it moves the one that is seen.
+            // A drag zooms into a section; with Shift, or the middle button, it moves the visible section.
             .allow_drag(true)
             .pan_pointer_button(if shift {
                 PointerButton::Primary
