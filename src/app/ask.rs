@@ -1,4 +1,4 @@
-//! The system's own file dialogs, with a typed path where there are none.
+//! The system's own file dialogs, with a typed path if there are none.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -19,35 +19,35 @@ use crate::jobs::Cancelled;
 use crate::kind::Kind;
 use crate::project::SourceId;
 
-/// An answer of “nothing” that comes faster than a person is no answer: no dialog could be shown.
+/// If a dialog is cancelled faster than a user can, it could not be shown.
 const TOO_FAST: Duration = Duration::from_millis(400);
 
-/// What the system is asked for.
+/// The purpose of a file dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
-    /// Videos and photos to bring in.
+    /// Videos and photos to import.
     Files,
-    /// A folder to bring in.
+    /// A folder to import.
     Folder,
     /// Folders of parts to merge.
     Parts,
     /// The folder of a project to open.
     Project,
-    /// The folder in which a new project is made.
+    /// The folder for a new project's folder.
     ProjectsFolder,
-    /// Where a source's file is now.
+    /// The current place of a source's file.
     Locate(SourceId),
     /// Videos and photos to predict on.
     Predict,
-    /// Where the probabilities of files are written.
+    /// The file for the probabilities of files.
     SaveTimelines,
     /// The folder to export into.
     ExportFolder,
     /// The folder to make a model of.
     MakeModel,
-    /// A network to be added.
+    /// A network to add.
     Architecture,
-    /// The file that a plot is written to.
+    /// The file for a plot.
     Figure(Metric, FigureFormat),
 }
 
@@ -58,14 +58,14 @@ enum Answer {
 }
 
 impl App {
-    /// Shows one of the system's file dialogs and continues when it is answered.
+    /// Shows one of the system's file dialogs and continues once it is answered.
     pub(super) fn ask(&mut self, what: Ask) {
         if !self.options.system_dialogs {
             self.ask_for_path(&what, None);
             return;
         }
         let dialog = AsyncFileDialog::new();
-        // On macOS a dialog must be made on the UI thread; waiting for it can happen elsewhere.
+        // On macOS a dialog must be created on the UI thread; another thread can wait for it.
         match what {
             Ask::Files => {
                 let dialog = media_only(dialog).set_title("Add videos and photos");
@@ -178,7 +178,7 @@ impl App {
             Ask::Predict => self.apply_evaluate(EvaluateAction::Predict(paths)),
             Ask::SaveTimelines => self.apply_evaluate(EvaluateAction::SaveTimelines(first)),
             Ask::ExportFolder => self.apply_export(ExportAction::Dir(Some(first))),
-            // The system has asked whether a file that is there is replaced.
+            // The system has already asked whether to replace an existing file.
             Ask::Figure(metric, format) => {
                 self.apply_train(TrainAction::SaveFigure(metric, format, first, true));
             }
@@ -198,7 +198,7 @@ impl App {
             Ask::MakeModel => PathPurpose::MakeModel,
             Ask::Architecture => PathPurpose::AddArchitecture,
             Ask::Figure(metric, format) => PathPurpose::SaveFigure(metric.clone(), *format),
-            // Its dialog has a field to type in already.
+            // Its dialog already has a text field.
             Ask::ProjectsFolder => return,
         };
         self.dialog = Some(Dialog::Path {
@@ -209,11 +209,11 @@ impl App {
     }
 }
 
-/// Offers images and films first. The names are a hint only, so that all files can be chosen too.
+/// Offers image and video files first. The extensions are only a hint: all files can be chosen too.
 fn media_only(dialog: AsyncFileDialog) -> AsyncFileDialog {
     let mut extensions: Vec<String> = Vec::new();
     for extension in Kind::media_extensions() {
-        // Where names have a case, patterns have one too, and cameras write in capitals.
+        // If file names are case-sensitive, patterns are too, and cameras use upper case.
         extensions.push(extension.to_owned());
         extensions.push(extension.to_ascii_uppercase());
     }

@@ -1,5 +1,5 @@
-//! Every command of the window, with its text, tooltip and shortcut: the one place that the menu, the
-//! palette, the keys and the buttons draw from.
+//! Every command of the window, with its text, tooltip and shortcut, for the menu, the palette, the keys and the
+//! buttons.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use super::{App, Lane, Workspace};
 
 macro_rules! commands {
     ($($command:ident,)+) => {
-        /// A command a person can give.
+        /// A command of the user.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[allow(
             missing_docs,
@@ -83,13 +83,13 @@ const CTRL: Modifiers = Modifiers::COMMAND;
 const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
-    /// Its name on buttons, in menus and in the palette, where images are called so.
+    /// Its name on buttons, in menus and in the palette, with this noun for images.
     #[must_use]
     pub fn text(self, noun: Noun) -> Cow<'static, str> {
         noun.fill(self.template())
     }
 
-    /// What it does, in one sentence, where images are called so.
+    /// Its effect in one sentence, with this noun for images.
     #[must_use]
     pub fn tooltip(self, noun: Noun) -> Cow<'static, str> {
         noun.fill(self.tooltip_template())
@@ -148,7 +148,7 @@ impl Command {
         }
     }
 
-    /// What it does, for [`Noun::fill`].
+    /// Its effect, for [`Noun::fill`].
     fn tooltip_template(self) -> &'static str {
         match self {
             Self::NewProject => "Make a new, empty project in a folder of yours",
@@ -278,7 +278,7 @@ impl Command {
         Some(KeyboardShortcut::new(modifiers, key))
     }
 
-    /// A second shortcut that people's fingers know.
+    /// A second, commonly known shortcut.
     #[must_use]
     pub fn other_shortcut(self) -> Option<KeyboardShortcut> {
         match self {
@@ -290,14 +290,14 @@ impl Command {
         }
     }
 
-    /// Whether the shortcut is a plain key, which belongs to a focused widget first.
+    /// Whether the shortcut is a plain key, which a focused widget handles first.
     #[must_use]
     pub fn is_plain_key(self) -> bool {
         self.shortcut()
             .is_some_and(|shortcut| shortcut.modifiers.is_none())
     }
 
-    /// Whether it can be given now.
+    /// Whether it is possible now.
     #[must_use]
     pub fn is_enabled(self, app: &App) -> bool {
         let session = app.session.as_ref();
@@ -377,7 +377,7 @@ impl Command {
             }
             Self::Preview => session.is_some_and(|session| match app.workspace {
                 Workspace::Label => session.label.cursor.is_some(),
-                // A film that is tried plays.
+                // The film in *Try it* plays.
                 Workspace::Evaluate if session.evaluate.shows_files => {
                     session.evaluate.player.is_some()
                 }

@@ -1,4 +1,4 @@
-//! Carrying out commands: what each of them means in the workspace that is shown.
+//! Executing commands: their effect in the current workspace.
 
 use super::import::Bulk;
 use super::{
@@ -7,7 +7,7 @@ use super::{
 };
 
 impl App {
-    /// Carries out a command, if it is enabled.
+    /// Executes a command if it is enabled.
     pub(super) fn command(&mut self, command: Command) {
         if !command.is_enabled(self) {
             return;
@@ -167,7 +167,7 @@ impl App {
         }
     }
 
-    /// Goes to the label workspace and lets a search be typed.
+    /// Opens the label workspace with the search field.
     fn find(&mut self) {
         if let Some(session) = &mut self.session {
             self.workspace = Workspace::Label;

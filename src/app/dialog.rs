@@ -1,4 +1,4 @@
-//! The questions the window asks, with the text being typed into them.
+//! The dialogs of the window, with the text being typed into them.
 
 use std::path::PathBuf;
 
@@ -18,115 +18,115 @@ pub enum Dialog {
         name: String,
         /// The folder in which the project's folder is made.
         folder: String,
-        /// What is added to it then.
+        /// The files to add to it.
         files: Vec<PathBuf>,
     },
-    /// What a model is made of in one go, and where.
+    /// The files of a model that is made in one go, and its folder.
     Make {
-        /// What it is made of.
+        /// The files.
         paths: Vec<PathBuf>,
-        /// The folder for it and its project.
+        /// The folder for the model and its project.
         out: String,
     },
     /// A path, typed because the system shows no dialog.
     Path {
-        /// What it is for.
+        /// Its purpose.
         purpose: PathPurpose,
-        /// What has been typed.
+        /// The typed text.
         text: String,
-        /// Why it is asked like this, if the user did not choose to type.
+        /// Why the system's dialog is not used, unless the user chose to type.
         why: Option<&'static str>,
     },
     /// The name of a new class.
     NewClass {
-        /// What has been typed.
+        /// The typed text.
         name: String,
-        /// What happens with it.
+        /// What happens with the class.
         then: NewClassThen,
     },
-    /// Another name for a class.
+    /// A new name for a class.
     RenameClass {
-        /// Its name now.
+        /// The current name.
         from: ClassName,
-        /// What has been typed.
+        /// The typed text.
         name: String,
     },
-    /// Whether a class is deleted.
+    /// Whether to delete a class.
     RemoveClass {
         /// Its name.
         name: ClassName,
-        /// How many frames become unsorted.
+        /// The number of frames that become unsorted.
         frames: usize,
     },
-    /// Whether sources are removed.
+    /// Whether to remove sources.
     RemoveSource {
         /// The sources.
         ids: Vec<SourceId>,
-        /// The name of one, or how many they are.
+        /// The name of one source, or their number.
         name: String,
-        /// How many frames they gave.
+        /// The number of their frames.
         frames: usize,
-        /// Whether they go to the trash too.
+        /// Whether the frames are moved to the trash.
         trash: bool,
     },
-    /// Whether the trash is emptied; what lies in it.
+    /// Whether to empty the trash, with its content.
     EmptyTrash(Trash),
-    /// Whether frames (paths) in the trash are deleted for good.
+    /// Whether to delete frames (paths) in the trash permanently.
     DeleteForGood(Vec<String>),
-    /// Which class frames are given, chosen by typing a part of its name.
+    /// The class for frames, chosen by typing a part of its name.
     LabelAs {
-        /// What has been typed.
+        /// The typed text.
         text: String,
-        /// Which of the classes that have it in their names is chosen.
+        /// The index of the chosen class among those whose names contain the text.
         chosen: usize,
-        /// How many frames it is for.
+        /// The number of frames.
         frames: usize,
     },
-    /// What an import would do, and what it must ask.
+    /// A planned import, and its questions.
     ImportPlan {
         /// The plan.
         plan: Box<ImportPlan>,
-        /// The class of files given by themselves.
+        /// The class of individual files.
         answer: PlanAnswer,
-        /// Whether a split that the files are given with is kept.
+        /// Whether a split in the files' folders is kept.
         keep_split: bool,
     },
-    /// Whether an import is undone although frames have been extracted since, which go with it.
+    /// Whether to undo an import whose videos have been extracted since; the frames are moved to the trash.
     UndoImport {
-        /// How many frames go.
+        /// The number of these frames.
         frames: usize,
     },
-    /// What the last import made of each file.
+    /// The result of the last import for each file.
     ImportReport {
-        /// Only those; `None` is all.
+        /// Only files with these results; `None` is all.
         filter: Option<FateFilter>,
-        /// What has been typed to search for.
+        /// The text to search for.
         text: String,
     },
-    /// Whether videos are extracted again, and what becomes of the frames that are there.
+    /// Whether to extract videos again, and what happens to the existing frames.
     ExtractAgain {
         /// The videos.
         ids: Vec<SourceId>,
-        /// How.
+        /// What happens to the existing frames.
         how: Again,
     },
-    /// Whether very many frames are written.
+    /// Whether to extract very many frames.
     ExtractMuch {
         /// The videos.
         ids: Vec<SourceId>,
-        /// What becomes of frames that are there.
+        /// What happens to existing frames.
         again: Option<Again>,
-        /// What they give.
+        /// The number and size of the frames.
         amount: Amount,
     },
-    /// How many more steps a run is trained for.
+    /// The number of steps by which a run is extended.
     Extend {
         /// The run.
         run: RunId,
-        /// Steps that are added.
+        /// The number of additional steps.
         more: u32,
     },
-    /// What a run is called, and what is noted of it.
+    /// The name and the note of a run.
     RunNote {
         /// The run.
         run: RunId,
@@ -135,32 +135,32 @@ pub enum Dialog {
         /// The note being typed.
         note: String,
     },
-    /// What is to be swept over.
+    /// The plan of a sweep.
     Sweep(Box<SweepDraft>),
-    /// What was found in a network that is to be added.
+    /// The findings about a network that is to be added.
     AddArchitecture,
-    /// The page of a model for a phone, which is open as long as this is.
+    /// A model's page for a phone, which is served while this dialog is open.
     Phone,
-    /// Whether to quit although a job runs.
+    /// Whether to quit while a job runs.
     Quit,
     /// All keyboard shortcuts.
     Shortcuts,
 }
 
-/// What a typed path is for.
+/// The purpose of a typed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathPurpose {
     /// Opens a project.
     OpenProject,
     /// Makes a model of a folder in one go.
     MakeModel,
-    /// Brings files and folders in; one path a line.
+    /// Imports files and folders; one path per line.
     AddFiles,
-    /// Merges folders of parts; one path a line.
+    /// Merges folders of parts; one path per line.
     MergeParts,
-    /// Finds a source's file again.
+    /// Sets the new place of a source's file.
     Locate(SourceId),
-    /// Predicts on files; one path a line.
+    /// Predicts on files; one path per line.
     Predict,
     /// Writes the probabilities of files.
     SaveTimelines,
@@ -175,9 +175,9 @@ pub enum PathPurpose {
 /// What happens with a new class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NewClassThen {
-    /// Nothing more.
+    /// Nothing else.
     Nothing,
-    /// The selected frames go there.
+    /// The selected frames are labelled with it.
     AssignSelected,
     /// Sources get it.
     Sources(Vec<SourceId>),

@@ -1,7 +1,7 @@
 //! Changes of the project that can be undone ([`crate::project::History`]).
 //!
-//! They are made one after the other on a thread; the screen shows their effect before
-//! ([`super::foresee`]) and is set right by a scan when they are through, unless they went exactly like that.
+//! They are made one after the other on a thread; the screen shows their effect before ([`super::foresee`]), and a
+//! scan corrects it afterwards unless the effect was exactly the same.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use super::{App, Dialog, Lane, Session, notes::Tone, words};
 use crate::jobs::{JobError, Work};
 use crate::project::{Change, ChangeText, History, Project, ProjectError, SourceKind, UndoStep};
 
-/// Which way an edit goes.
+/// The direction of an edit.
 #[derive(Debug, Clone)]
 enum Way {
     Forward(Change),
@@ -18,16 +18,16 @@ enum Way {
     Redo(String),
 }
 
-/// What an edit brings from its thread.
+/// The result of an edit from its thread.
 struct Edited {
     renames: Renames,
-    /// Whether frames went exactly as the window shows it already.
+    /// Whether the frames were moved exactly as the window already shows.
     as_foreseen: bool,
     undo_text: Option<UndoStep>,
     redo_text: Option<ChangeText>,
 }
 
-/// The history, and what can be undone and redone as of the last edit that went through.
+/// The history, and what can be undone and redone after the last finished edit.
 #[derive(Default)]
 pub(super) struct Edits {
     history: Arc<Mutex<History>>,
@@ -41,7 +41,7 @@ impl Edits {
         Arc::clone(&self.history)
     }
 
-    /// What can be undone and redone now.
+    /// Sets what can be undone and redone.
     pub(super) fn set_texts(&mut self, undo: Option<UndoStep>, redo: Option<ChangeText>) {
         self.undo_text = undo;
         self.redo_text = redo;
@@ -55,8 +55,8 @@ impl Session {
         self.edits.undo_text.is_some()
     }
 
-    /// The name of what would be undone. Of an import it says the frames that have been extracted since, which go
-    /// with it: `import 15 files and their 168 frames`.
+    /// The name of what would be undone. For an import it includes the frames that have been extracted since, which
+    /// are removed as well: `import 15 files and their 168 frames`.
     #[must_use]
     pub fn undo_text(&self) -> Option<String> {
         let step = self.edits.undo_text.as_ref()?;
@@ -74,7 +74,7 @@ impl Session {
         })
     }
 
-    /// How many frames of the videos of an import would go with it if it were undone now.
+    /// The number of frames that undoing an import would remove as well.
     #[must_use]
     pub fn undo_frames(&self) -> usize {
         let Some(step) = self.edits.undo_text.as_ref() else {
@@ -105,7 +105,7 @@ impl App {
         self.edit_as(&shown, change);
     }
 
-    /// Makes a change whose effect on the frames is that of `shown`, which the screen shows at once.
+    /// Makes a change whose effect on the frames is that of `shown`; the screen shows it at once.
     pub(super) fn edit_as(&mut self, shown: &Change, change: Change) {
         if self.may_change() {
             self.foresee(shown);
@@ -113,7 +113,7 @@ impl App {
         }
     }
 
-    /// Undoes the last change. An import with frames that were extracted since is asked about first.
+    /// Undoes the last change. Asks first if it is an import whose videos have been extracted since.
     pub(super) fn undo(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| session.can_undo()) else {
             return;
@@ -182,8 +182,8 @@ impl App {
                         app.fail(error.to_string());
                     }
                 }
-                // Listing all frames for each that is labelled would cost more the larger the project is. A list that
-                // is being made now may be from before the edit, though.
+                // Listing all frames after each labelling would cost more the larger the project is. But a scan in
+                // progress may have begun before the edit.
                 if !as_foreseen || app.refreshing {
                     app.refresh();
                 }
@@ -198,7 +198,7 @@ fn run(
     history: &Mutex<History>,
     work: &Work,
 ) -> Result<Edited, ProjectError> {
-    // Only edits lock it, and they come one after the other.
+    // Only edits lock it, and they run one after the other.
     let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
     let (expected, is_shown) = match &way {
         Way::Forward(change) => (foresee::renames(change), shows_whole_effect(change)),
@@ -215,7 +215,7 @@ fn run(
             && !expected.is_empty()
             && outcome.moved.len() == expected.len()
             && outcome.moved.iter().all(as_it_was),
-        // What went as it was foreseen is shown like that already.
+        // The predicted effect is already shown.
         renames: outcome
             .moved
             .into_iter()
@@ -226,8 +226,8 @@ fn run(
     })
 }
 
-/// Whether the screen shows all that a change does before it is made. What goes into the trash or comes out of it
-/// is listed by a scan.
+/// Whether the screen shows the whole effect of a change before it is made. Changes of the trash's content are listed
+/// by a scan.
 fn shows_whole_effect(change: &Change) -> bool {
     match change {
         Change::Relabel { frames, .. } => frames.iter().all(|path| !path.starts_with("trash/")),

@@ -1,7 +1,7 @@
-//! What a change of the project will have done, shown before the files are moved.
+//! Predicts the effect of a change of the project, to show it before the files are moved.
 //!
-//! Of a few frames that is found out at once. Of many it takes longer than a frame of the window may, so a thread does
-//! it; what would touch the frames or the selection meanwhile waits for it.
+//! For few frames this is computed at once. For many it takes too long for a frame of the window, so a thread does it;
+//! actions on the frames or the selection wait for it in the meantime.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use super::{Action, App, Command, Lane, Session, Show, Snapshot};
 use crate::jobs::JobError;
 use crate::project::{Change, ProjectError};
 
-/// Changes of more frames are foreseen on a thread.
+/// Changes of more frames are predicted on a thread.
 const MANY: usize = 1_000;
 
 /// Old and new paths of frames.
 pub(super) type Renames = HashMap<String, String>;
 
-/// What is to be shown once a change has been foreseen.
+/// The frames and selection to show after a prediction.
 pub(super) struct Foreseen {
     snapshot: Snapshot,
     selection: Arc<HashSet<String>>,
     renames: Renames,
 }
 
-/// A change that is being foreseen, and what waits for it.
+/// A change that is being predicted, and what waits for it.
 #[derive(Default)]
 pub(super) struct Ahead {
     waiting: Option<Waiting>,
@@ -33,11 +33,11 @@ pub(super) struct Ahead {
 #[derive(Default)]
 struct Waiting {
     actions: Vec<Action>,
-    /// The frame that is picked when it is through.
+    /// The frame that is selected afterwards.
     heir: Option<String>,
 }
 
-/// What becomes of the paths of frames, as long as nothing is in the way.
+/// The new paths of the frames, if no other file is in the way.
 pub(super) fn renames(change: &Change) -> Renames {
     let renamed = |frames: &[String], to: &dyn Fn(&str) -> Option<String>| {
         let pairs = frames.iter().map(|path| Some((path.clone(), to(path)?)));
@@ -66,7 +66,7 @@ pub(super) fn renames(change: &Change) -> Renames {
     }
 }
 
-/// Takes a change into a snapshot and a selection.
+/// Applies a change to a snapshot and a selection.
 fn foreseen(
     mut snapshot: Snapshot,
     mut selection: Arc<HashSet<String>>,
@@ -100,7 +100,7 @@ fn foreseen(
     }
 }
 
-/// Puts new paths in the place of old ones.
+/// Replaces old paths with new ones.
 fn rename_in(selection: &mut Arc<HashSet<String>>, renames: &Renames) {
     if renames.is_empty() || !selection.iter().any(|path| renames.contains_key(path)) {
         return;
@@ -113,7 +113,7 @@ fn rename_in(selection: &mut Arc<HashSet<String>>, renames: &Renames) {
 }
 
 impl Session {
-    /// Shows what was foreseen. Returns what it took the place of.
+    /// Shows the prediction. Returns what was shown before.
     fn take_foreseen(&mut self, found: Foreseen) -> Foreseen {
         let only_labels = !found.renames.is_empty();
         self.rename_places(&found.renames);
@@ -122,7 +122,7 @@ impl Session {
             selection: std::mem::replace(&mut self.label.selection, found.selection),
             renames: found.renames,
         };
-        // The order does not depend on labels; with all of them shown, the same frames are.
+        // The order does not depend on labels; if all labels are shown, the shown frames are the same.
         if !only_labels {
             self.rebuild_shown();
         } else if self.label.show != Show::All {
@@ -131,7 +131,7 @@ impl Session {
         before
     }
 
-    /// Frames go out of the trash; of many the scan shows it.
+    /// Frames are restored from the trash; if there are many, the scan shows it.
     fn leave_trash(&mut self, frames: &[String]) {
         if frames.len() > MANY {
             return;
@@ -144,7 +144,7 @@ impl Session {
         }
     }
 
-    /// Frames have other paths now: their images and their places in the selection move along.
+    /// Frames have new paths: updates their images and the selection.
     pub(super) fn moved(&mut self, renames: &Renames) {
         self.rename_places(renames);
         rename_in(&mut self.label.selection, renames);
@@ -160,7 +160,7 @@ impl Session {
         }
     }
 
-    /// Picks a frame once what is being foreseen is shown; `false` when nothing is.
+    /// Selects a frame once the prediction in progress is shown; `false` if there is none.
     pub(super) fn pick_afterwards(&mut self, heir: &str) -> bool {
         let waiting = self.edits.ahead.waiting.as_mut();
         waiting
@@ -184,7 +184,7 @@ impl App {
                 return;
             }
             Change::Relabel { frames, .. } | Change::Trash { frames } => frames.len(),
-            // Their effect is a matter of milliseconds; the scan shows it. For a source's class see `edit_as`.
+            // Their effect takes milliseconds; the scan shows it. For a source's class see `edit_as`.
             Change::Restore { .. }
             | Change::LikeNeighbours { .. }
             | Change::CreateClass { .. }
@@ -199,7 +199,7 @@ impl App {
             session.mend(&renames(change));
         }
         if count <= MANY {
-            // Taken out, so that they are changed in place and not copied.
+            // Taken out, so that they are changed in place instead of copied.
             let snapshot = std::mem::take(&mut session.snapshot);
             let selection = std::mem::take(&mut session.label.selection);
             let found = foreseen(snapshot, selection, change);
@@ -220,7 +220,7 @@ impl App {
                     return;
                 };
                 let waiting = session.edits.ahead.waiting.take().unwrap_or_default();
-                // A scan that came first knows better.
+                // If a scan ended first, its result is newer.
                 let current = Arc::ptr_eq(&of, &session.snapshot.frames);
                 if let (Ok(found), true) = (result, current) {
                     let before = session.take_foreseen(found);
@@ -236,7 +236,7 @@ impl App {
         );
     }
 
-    /// Keeps an action for later that would touch what is being foreseen. Returns it when it need not wait.
+    /// Postpones an action that conflicts with the prediction in progress. Returns it if it need not wait.
     pub(super) fn or_later(&mut self, action: Action) -> Option<Action> {
         let touches = match &action {
             Action::Label(_)
@@ -264,7 +264,7 @@ impl App {
         }
     }
 
-    /// Gives memory back on a thread: tens of thousands of paths take milliseconds.
+    /// Frees memory on a thread: tens of thousands of paths take milliseconds.
     pub(super) fn tidy(&mut self, old: impl Send + 'static) {
         self.tasks.start_for_window(
             Lane::Free,

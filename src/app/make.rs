@@ -1,4 +1,4 @@
-//! Making a model of a folder in one go, from the start screen: what is made, how far it is, and what came of it.
+//! Making a model of a folder in one go, from the start screen: the files, the progress, and the result.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use crate::jobs::{JobError, Work};
 use crate::make::{LiveMake, Made, MakeError, MakeOrder, MakePhase, make};
 use crate::media::{Amount, MediaError};
 
-/// A model that is being made, or was made a moment ago.
+/// A model that is being made, or was just made.
 pub struct Making {
-    /// What it is made of.
+    /// Its files.
     pub paths: Vec<PathBuf>,
     /// The folder for everything.
     pub out: PathBuf,
-    /// Whether it was agreed to any number of frames.
+    /// Whether the user has agreed to any number of frames.
     pub all: bool,
-    /// Which phase is under way.
+    /// The current phase.
     pub live: LiveMake,
     /// The task, while it runs.
     pub task: Option<TaskId>,
@@ -25,39 +25,39 @@ pub struct Making {
 
 /// How the making of a model ended.
 pub enum MakeEnd {
-    /// It is there.
+    /// It is made.
     Made(Box<Made>),
-    /// It waits for the consent to so many frames.
+    /// It needs the user's consent to this many frames.
     Much(Amount),
-    /// It was cancelled; what is finished is kept.
+    /// It was cancelled; finished parts are kept.
     Cancelled,
-    /// It failed, for the reason that the sentence says.
+    /// It failed, with a sentence that says why.
     Failed(String),
 }
 
-/// What a person does where a model is made.
+/// An action of the user on making a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MakeAction {
-    /// Shows what would be made of these, to be confirmed.
+    /// Shows what would be made of these files, to be confirmed.
     Offer(Vec<PathBuf>),
-    /// Makes a model of these in this folder.
+    /// Makes a model of these files in this folder.
     Start(Vec<PathBuf>, PathBuf),
-    /// Ends it; what is finished is kept.
+    /// Cancels it; finished parts are kept.
     Cancel,
     /// Resumes after a failure or a cancellation.
     Again,
-    /// Makes it of all frames, however many they are.
+    /// Continues with all frames, however many.
     All,
     /// Goes back to the start screen.
     Close,
-    /// Opens the project that it made.
+    /// Opens the project of the model.
     OpenProject,
     /// Shows the model's folder in the file manager.
     Reveal,
 }
 
 impl Making {
-    /// The phase that is under way, or broke off; `None` before the first, and once all are done.
+    /// The current phase, or the one that failed; `None` before the first, and once all are done.
     #[must_use]
     pub fn phase(&self) -> Option<MakePhase> {
         match self.end {
@@ -125,7 +125,7 @@ impl App {
         }
     }
 
-    /// How far the making is, while it runs.
+    /// The progress, while it runs.
     #[must_use]
     pub fn making_work(&self) -> Option<&Work> {
         let id = self.making.as_ref()?.task?;

@@ -1,7 +1,7 @@
 //! The state of the window and the actions on it; paints nothing.
 //!
-//! `ui/` reads [`App`] and emits [`Action`]s; here they are applied, background work is started, and its
-//! results are taken in. Whatever can take over 4 ms is a task ([`Tasks`]) or a request to a pool.
+//! `ui/` reads [`App`] and emits [`Action`]s; here they are applied, background work is started, and its results are
+//! received. Whatever can take more than 4 ms is a task ([`Tasks`]) or a request to a pool.
 
 mod ask;
 mod command;
@@ -71,55 +71,55 @@ pub use train::{
     TrainAction, TrainState, axes,
 };
 
-/// The five steps of the journey.
+/// The five steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Workspace {
-    /// Bring videos and photos in.
+    /// Import videos and photos.
     #[default]
     Import,
     /// Sort frames into classes.
     Label,
     /// Train.
     Train,
-    /// See how good it is.
+    /// Evaluate.
     Evaluate,
-    /// Make files for elsewhere.
+    /// Export for other programs.
     Export,
 }
 
 /// How the window is opened.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Where the settings of the app itself are kept; `None` keeps none.
+    /// The folder for the settings of the app itself; `None` stores none.
     pub config_dir: Option<PathBuf>,
-    /// What is opened at once: a project's folder, or files to bring in.
+    /// What is opened at once: a project's folder, or files to import.
     pub open: Vec<PathBuf>,
     /// Whether the system's file dialogs may be used; otherwise paths are typed.
     pub system_dialogs: bool,
 }
 
-/// Something a person did; applied at the end of the frame.
+/// An action of the user; applied at the end of the frame.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Gives a command.
     Command(Command),
-    /// Deletes what lies in the trash; so much is expected there.
+    /// Deletes the content of the trash, which is expected to be this.
     EmptyTrash(Trash),
-    /// Goes to a step.
+    /// Opens a step.
     Go(Workspace),
     /// Opens the project in a folder.
     OpenProject(PathBuf),
-    /// Opens the project in a folder for looking only: another process has it.
+    /// Opens the project in a folder read-only, because another process has it open.
     LookAtProject(PathBuf),
-    /// Open the videos of the project to show them, now and in future.
+    /// Allows the videos of the project to be opened, now and in future.
     OpenVideos,
-    /// Open a project and read its class folders that are links, now and in future.
+    /// Opens a project and follows its class folders that are links, now and in future.
     FollowLinks(PathBuf),
     /// Opens the project in a folder and adds files to it.
     OpenAndAdd(PathBuf, Vec<PathBuf>),
-    /// Finds out what there is in a folder where a project is to be made.
+    /// Checks a folder in which a project is to be created.
     LookAt(PathBuf),
-    /// Makes a project in a folder, under a name, and adds files.
+    /// Creates a project in a folder, and adds files.
     CreateProject {
         /// The project's folder.
         root: PathBuf,
@@ -128,11 +128,11 @@ pub enum Action {
         /// What is added to it.
         files: Vec<PathBuf>,
     },
-    /// Takes a folder off the list of recent projects.
+    /// Removes a folder from the list of recent projects.
     ForgetRecent(PathBuf),
     /// Files were dropped on the window.
     Dropped(Vec<PathBuf>),
-    /// Files were dropped on the row of a label, which they get.
+    /// Files were dropped on the row of a label; they get this label.
     DroppedOn(Vec<PathBuf>, Label),
     /// Shows one of the system's file dialogs.
     Ask(Ask),
@@ -152,11 +152,11 @@ pub enum Action {
     QuitNow,
     /// Undoes the last change without asking.
     UndoNow,
-    /// Gives what is chosen in the workspace that is shown a label.
+    /// Labels what is selected in the current workspace.
     Assign(Label),
-    /// Where a model is made in one go.
+    /// About a model that is made in one go.
     Make(MakeAction),
-    /// Where an architecture is added.
+    /// About an architecture that is added.
     Architecture(ArchitectureAction),
     /// In the import workspace.
     Import(ImportAction),
@@ -164,21 +164,21 @@ pub enum Action {
     Label(LabelAction),
     /// In the train workspace.
     Train(TrainAction),
-    /// Of sweeps.
+    /// About sweeps.
     Sweep(SweepAction),
     /// In the evaluate workspace.
     Evaluate(EvaluateAction),
     /// In the export workspace.
     Export(ExportAction),
-    /// Of the model that is tried on a phone.
+    /// About a model that is tried on a phone.
     Phone(PhoneAction),
 }
 
-/// Whether and how the window is about to close.
+/// Whether the window is about to close.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quitting {
     No,
-    /// Cancelled everything; waits for it to end.
+    /// Everything is cancelled; waits for it to end.
     Waiting,
     /// The window may close now.
     Now,
@@ -196,20 +196,20 @@ pub struct App {
     pub options: Options,
     /// The settings of the app itself.
     pub prefs: Prefs,
-    /// The recent projects that are still there.
+    /// The recent projects that still exist.
     pub recent_present: HashSet<PathBuf>,
     recent_check: Option<TaskId>,
-    /// The step that is shown.
+    /// The current step.
     pub workspace: Workspace,
     /// The open project.
     pub session: Option<Session>,
     /// Whether a project is being opened.
     pub opening: bool,
-    /// The model that is being made in one go, or was a moment ago.
+    /// The model that is being made in one go, or was just made.
     pub making: Option<Making>,
     /// The architecture that is being added.
     pub adding: Option<Adding>,
-    /// What there is where a new project is to be made.
+    /// The check of the folder for a new project.
     pub place: Place,
     /// Background work.
     pub tasks: Tasks,
@@ -223,9 +223,9 @@ pub struct App {
     refreshing: bool,
     refresh_again: bool,
     scans: u64,
-    /// No scan is caused from outside before this moment.
+    /// Changes from outside cause no scan before this time.
     rest_until: Instant,
-    /// The step to be shown when the project that came back is open.
+    /// The step to show when a project that came back is open.
     return_to: Option<Workspace>,
     quitting: Quitting,
 }
@@ -243,7 +243,7 @@ impl App {
         let mut app = Self {
             ctx: ctx.clone(),
             prefs,
-            // Until they have been checked, they count as present: nothing flashes.
+            // Until they are checked, they count as present, so that nothing flashes.
             recent_present: present,
             recent_check: None,
             workspace: Workspace::Import,
@@ -274,7 +274,7 @@ impl App {
         app
     }
 
-    /// Takes in what happened in the background. To be called once per frame, before painting.
+    /// Receives the results of background work. To be called once per frame, before painting.
     pub fn logic(&mut self) {
         self.drain_tasks();
         if let Some(next) = self.notes.expire() {
@@ -301,7 +301,7 @@ impl App {
         }
     }
 
-    /// The window got the focus back: files may have been moved by hand meanwhile.
+    /// The window got the focus: files may have been moved by hand in the meantime.
     pub fn focused(&mut self) {
         if let Some(session) = &mut self.session {
             session.pictures.retry_failed();
@@ -311,7 +311,7 @@ impl App {
         self.load_runs();
     }
 
-    /// Applies what a person did.
+    /// Applies an action of the user.
     pub fn apply(&mut self, action: Action) {
         let Some(action) = self.or_later(action) else {
             return;
@@ -379,7 +379,7 @@ impl App {
             }
             Action::EmptyTrash(found) => self.empty_trash(found),
             Action::Assign(label) => match self.workspace {
-                // Predictions on files are added to the project with the class; there is nothing to unlabel.
+                // Predictions on files are added to the project with the class; they have no label to remove.
                 Workspace::Evaluate if self.shows_files() => {
                     if let Label::Class(class) = label {
                         self.apply_evaluate(EvaluateAction::Adopt(Some(class)));
@@ -400,7 +400,7 @@ impl App {
         }
     }
 
-    /// What the images of the open project are called.
+    /// The noun for the images of the open project.
     #[must_use]
     pub fn noun(&self) -> Noun {
         self.session.as_ref().map_or(Noun::Image, Session::noun)
@@ -412,8 +412,8 @@ impl App {
         session.is_some_and(|session| session.evaluate.shows_files)
     }
 
-    /// How many frames of the project, or predictions on files, are chosen in the workspace that is shown: what a class
-    /// key acts on.
+    /// The number of frames of the project, or predictions on files, that are selected in the current workspace: a
+    /// class key labels these.
     #[must_use]
     pub fn chosen_frames(&self) -> usize {
         self.session
@@ -433,7 +433,7 @@ impl App {
         self.notes.add(Tone::Error, text)
     }
 
-    /// Cancels a task, and with one extraction those that wait for it.
+    /// Cancels a task; for an extraction, also those that wait for it.
     fn cancel_task(&mut self, id: TaskId) {
         self.tasks.cancel(id);
         if let Some(session) = &mut self.session
@@ -466,7 +466,7 @@ impl App {
         });
     }
 
-    /// Where new projects are made.
+    /// The folder for new projects.
     fn projects_dir(&self) -> PathBuf {
         self.prefs
             .projects_dir

@@ -1,18 +1,18 @@
-//! Notifications: short ones go by themselves, errors stay until they are dismissed.
+//! Notifications: short ones disappear by themselves, errors stay until they are dismissed.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Action;
 
-/// How a notification is meant.
+/// The importance of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Something was done.
     Done,
-    /// Something to know; stays a little longer.
+    /// Information; stays a little longer.
     Info,
-    /// Something was odd; stays until dismissed.
+    /// A warning; stays until dismissed.
     Warning,
     /// Something failed; stays until dismissed.
     Error,
@@ -22,22 +22,22 @@ pub enum Tone {
 pub struct Note {
     /// Its identity.
     pub id: u64,
-    /// How it is meant.
+    /// Its importance.
     pub tone: Tone,
     /// What happened, in one sentence.
     pub text: String,
     /// More lines, shown on request: the files of a list.
     pub details: Vec<String>,
-    /// The remedy: a button's text and what it does.
+    /// The remedy: a button's text and its action.
     pub remedy: Option<(String, Action)>,
-    /// When it goes by itself.
+    /// When it disappears by itself.
     pub until: Option<Instant>,
 }
 
-/// So many sentences of one tone stand alone; more become a list.
+/// Up to this many sentences of one tone are separate; more become a list.
 const LINES: usize = 2;
 
-/// How long a notification stays by itself; `None` until it is dismissed.
+/// How long a notification stays; `None` until it is dismissed.
 fn note_lasts(tone: Tone) -> Option<Duration> {
     match tone {
         Tone::Done => Some(Duration::from_secs(4)),
@@ -46,7 +46,7 @@ fn note_lasts(tone: Tone) -> Option<Duration> {
     }
 }
 
-/// What many sentences of one tone are about: `8 photos could not be read`, else how many there are.
+/// The common subject of many sentences of one tone: `8 photos could not be read`, otherwise their number.
 fn heading(tone: Tone, sentences: &[String]) -> String {
     const PHOTOS: [&str; 9] = [
         "jpg", "jpeg", "png", "webp", "heic", "avif", "tif", "tiff", "bmp",
@@ -63,7 +63,7 @@ fn heading(tone: Tone, sentences: &[String]) -> String {
         UNREAD.iter().any(|words| text.contains(words))
     };
     if sentences.iter().all(unread) {
-        // The file stands between quotation marks. For a word its ending will do.
+        // The file name is in quotation marks; its extension determines the noun.
         let photo = |text: &String| {
             let name = text.split(['“', '”']).nth(1).unwrap_or_default();
             let ending = Path::new(name).extension().unwrap_or_default();
@@ -95,7 +95,7 @@ impl Notes {
     /// Adds a notification and returns it, to add details or a remedy.
     pub fn add(&mut self, tone: Tone, text: impl Into<String>) -> &mut Note {
         let text = super::words::sentence(&text.into());
-        // The same sentence twice is one sentence.
+        // The same sentence is shown only once.
         self.list
             .retain(|note| note.text != text || !note.details.is_empty());
         let lasts = note_lasts(tone);
@@ -114,7 +114,7 @@ impl Notes {
         &mut self.list[last]
     }
 
-    /// Makes one list of many sentences of one tone, so that they do not fill the screen.
+    /// Combines many sentences of one tone into one list, so that they do not fill the screen.
     fn fold(&mut self, tone: Tone) {
         let folds = |note: &Note| note.tone == tone && note.remedy.is_none();
         let count: usize = self
@@ -170,7 +170,7 @@ impl Notes {
         self.list.retain(|note| note.text != text);
     }
 
-    /// Removes those whose time has come; tells when the next one will.
+    /// Removes expired notifications; returns when the next one expires.
     pub(super) fn expire(&mut self) -> Option<Duration> {
         let now = Instant::now();
         self.list

@@ -1,7 +1,7 @@
 //! Images of frames as textures: decoded in the background, kept while they are shown.
 //!
-//! Thumbnails are also kept as small JPEG files in the project's cache, keyed by the content of the
-//! frame, so that opening a large project again does not decode it again.
+//! Thumbnails are also stored as small JPEG files in the project's cache, keyed by the content of the frame, so that
+//! opening a large project again does not decode the frames again.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -20,16 +20,16 @@ use crate::project::{self, Project, ProjectError};
 pub const THUMB_PX: u32 = 288;
 /// Longest side of a large image, pixels.
 const LARGE_PX: u32 = 1920;
-/// Longest side of an image that is shown pixel by pixel, pixels: more fits few graphics cards.
+/// Longest side of an image that is shown pixel by pixel, pixels: few graphics cards support more.
 const FULL_PX: u32 = 6144;
-/// Texture memory that may be held, bytes.
+/// The most memory for textures, bytes.
 const BUDGET: usize = 192 << 20;
-/// Textures handed to the graphics card per frame at most.
+/// The most textures that are uploaded to the graphics card per frame.
 const UPLOADS: usize = 12;
-/// What has not been shown for so many frames is not handed to it any more.
+/// An image that was not shown for this many frames is not uploaded.
 const STALE: u64 = 3;
 
-/// Which image of a frame.
+/// A version of a frame's image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PictureKey {
     /// Small, for the grid.
@@ -50,13 +50,13 @@ impl PictureKey {
     }
 }
 
-/// What there is of an image.
+/// The state of an image.
 pub enum Picture {
-    /// Not there yet.
+    /// Not yet loaded.
     Loading,
     /// Ready to be painted.
     Ready(TextureHandle),
-    /// Cannot be read, with a sentence that says why.
+    /// Failed, with a sentence that says why.
     Failed(String),
 }
 
@@ -73,11 +73,11 @@ struct Store {
     entries: HashMap<PictureKey, Entry>,
     bytes: usize,
     frame: u64,
-    /// How many missing images were asked for in this frame.
+    /// The number of missing images that were requested in this frame.
     asked: usize,
-    /// When each missing image was asked for last: the frame, and the place within it.
+    /// When each missing image was last requested: the frame, and the order within it.
     wanted: HashMap<PictureKey, (u64, usize)>,
-    /// Loaded, and not yet handed to the graphics card.
+    /// Loaded, but not yet uploaded to the graphics card.
     loaded: HashMap<PictureKey, Loaded>,
 }
 
@@ -107,8 +107,8 @@ impl Pictures {
         }
     }
 
-    /// Begins a frame: takes finished images in, those first that are shown now. What was scrolled past is
-    /// dropped; its thumbnail is in the cache on disk by then.
+    /// Begins a frame: uploads loaded images, the ones that are shown now first. Images that were scrolled past are
+    /// dropped; their thumbnails are in the cache on disk by then.
     pub(super) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
@@ -138,12 +138,12 @@ impl Pictures {
         }
         store.shrink();
         if !store.loaded.is_empty() {
-            // Nothing else may call for another frame.
+            // Perhaps nothing else causes another frame.
             self.ctx.request_repaint();
         }
     }
 
-    /// The image if it is there already; never asks for it.
+    /// The image if it is loaded; does not request it.
     #[must_use]
     pub fn known(&self, key: &PictureKey) -> Option<TextureHandle> {
         let mut store = self.store.borrow_mut();
@@ -153,7 +153,7 @@ impl Pictures {
         entry.picture.as_ref().ok().cloned()
     }
 
-    /// The image, if it is there; else it is wanted from now on.
+    /// The image, if it is loaded; otherwise it is requested.
     pub fn get(&self, key: &PictureKey) -> Picture {
         let mut store = self.store.borrow_mut();
         let frame = store.frame;
@@ -175,8 +175,8 @@ impl Pictures {
         Picture::Loading
     }
 
-    /// An image as large as the screen needs, or with `all_pixels` as soon as they are there. Also tells whether it has
-    /// them all.
+    /// An image as large as the screen needs, or with `all_pixels` in full size as soon as it is loaded. Also returns
+    /// whether it has full size.
     pub fn large(&self, path: &Path, all_pixels: bool) -> (Picture, bool) {
         let large = self.get(&PictureKey::Large(path.to_owned()));
         let whole = match &large {
@@ -192,7 +192,7 @@ impl Pictures {
         }
     }
 
-    /// Frames of the project in `root` were moved (old and new relative path): their images move along.
+    /// Frames of the project in `root` were moved (old and new relative path): updates the keys of their images.
     pub(super) fn renamed(&self, root: &Path, paths: &HashMap<String, String>) {
         if paths.is_empty() {
             return;
@@ -234,13 +234,13 @@ impl Pictures {
         });
     }
 
-    /// Forgets what could not be read, so that it is tried again.
+    /// Drops failures, so that those images are tried again.
     pub(super) fn retry_failed(&self) {
         let mut store = self.store.borrow_mut();
         store.entries.retain(|_, entry| entry.picture.is_ok());
     }
 
-    /// Whether every wanted image is there.
+    /// Whether all requested images are loaded.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pool.is_idle() && self.store.borrow().loaded.is_empty()
@@ -248,13 +248,13 @@ impl Pictures {
 }
 
 impl Store {
-    /// What is handed to the graphics card in this frame: of what is still shown, the latest wanted first.
+    /// The images to upload in this frame: of those that are still shown, the most recently requested first.
     fn next_uploads(&mut self) -> Vec<(PictureKey, Loaded)> {
         let frame = self.frame;
         self.wanted
             .retain(|_, (wanted, _)| *wanted + STALE >= frame);
         let wanted = &self.wanted;
-        // What cannot be read is kept: it takes no room, and would be read again for nothing.
+        // Failures are kept: they take no memory, and retrying is useless.
         self.loaded
             .retain(|key, loaded| loaded.is_err() || wanted.contains_key(key));
         let mut order: Vec<_> = self
@@ -276,7 +276,7 @@ impl Store {
             .collect()
     }
 
-    /// Drops the longest unused textures until the budget holds; never those of this frame.
+    /// Drops the least recently used textures until the budget is met; never those of this frame.
     fn shrink(&mut self) {
         if self.bytes <= BUDGET {
             return;
@@ -348,19 +348,19 @@ impl Cache {
         }
     }
 
-    /// Reads one; `None` when it is not there or not whole.
+    /// Reads an image; `None` if it does not exist or is incomplete.
     pub(super) fn read(&self, name: &str) -> Option<RgbImage> {
         let path = self.dir.join(name);
         let bytes = files::read(&path).ok()?;
         media::load_image_from_bytes(&bytes, &path).ok()
     }
 
-    /// What is in a file of the cache, if it is there.
+    /// The content of a file of the cache, if it exists.
     pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         files::read(self.dir.join(name)).ok()
     }
 
-    /// Writes one. A cache that cannot be written is no error.
+    /// Writes an image. Failing to write the cache is no error.
     pub(super) fn write(&self, name: &str, image: &RgbImage) {
         let mut jpeg = Vec::new();
         let encoded = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
@@ -371,7 +371,7 @@ impl Cache {
         }
     }
 
-    /// Writes a file. A cache that cannot be written is no error.
+    /// Writes a file. Failing to write the cache is no error.
     pub(super) fn keep(&self, name: &str, bytes: &[u8]) {
         let path = self.dir.join(name);
         let write = || -> Result<(), ProjectError> {
@@ -423,7 +423,7 @@ fn resize(
         .ok_or_else(|| "the resized picture has a wrong size".into())
 }
 
-/// As egui wants it.
+/// Converted for egui.
 pub(super) fn color_image(image: &RgbImage) -> ColorImage {
     ColorImage::from_rgb(
         [image.width() as usize, image.height() as usize],
@@ -456,7 +456,7 @@ mod tests {
             frame: 10,
             ..Store::default()
         };
-        // Scrolled past long ago, a moment ago, and in sight now; loaded in this order.
+        // Scrolled past long ago, scrolled past just now, and visible now; loaded in this order.
         for name in 0..30 {
             loaded(&mut store, name, Some(2));
         }
@@ -499,7 +499,7 @@ mod tests {
         };
         assert_eq!(ready(&keys), 0);
         while !pictures.pool.is_idle() {
-            // Takes answers in without a frame having passed, so that all of them wait.
+            // Receives answers without a frame in between, so that all of them wait.
             if let Some((key, loaded)) = pictures.pool.next_answer() {
                 pictures.store.borrow_mut().loaded.insert(key, loaded);
             }
@@ -537,7 +537,7 @@ mod tests {
         std::fs::rename(&root, dir.path().join("away")).unwrap();
         cache.write("ab/ce.jpg", &image);
         assert!(!root.exists());
-        // An unplugged drive may leave the folder that it was seen in.
+        // Unplugging a drive may leave its mount folder.
         std::fs::create_dir(&root).unwrap();
         cache.write("ab/ce.jpg", &image);
         assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);

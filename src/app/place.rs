@@ -1,4 +1,4 @@
-//! What there is where a new project is to be made, found out in the background while its name is being typed.
+//! Checks the folder for a new project in the background while its name is being typed.
 
 use std::path::{Path, PathBuf};
 
@@ -6,18 +6,18 @@ use super::{Action, App, Lane};
 use crate::jobs::Cancelled;
 use crate::project::{Project, ProjectError};
 
-/// Whether a project can be made in a folder.
+/// Whether a project can be created in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Site {
     /// It can.
     Free,
-    /// There is a project already.
+    /// It already has a project.
     Project,
-    /// It cannot, for the reason that the sentence says.
+    /// It cannot, with a sentence that says why.
     Refused(String),
 }
 
-/// The folder that was asked about last, and what was found there.
+/// The last folder, and the result of its check.
 #[derive(Debug, Default)]
 pub struct Place {
     asked: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// What there is at `root`; `None` while that is not known.
+    /// The result for `root`; `None` while it is unknown.
     #[must_use]
     pub fn site(&self, root: &Path) -> Option<&Site> {
         (self.asked.as_deref() == Some(root))
@@ -33,20 +33,20 @@ impl Place {
             .flatten()
     }
 
-    /// The action that asks about `root`; `None` when it has been asked about already.
+    /// The action that checks `root`; `None` if that was already requested.
     #[must_use]
     pub fn ask(&self, root: &Path) -> Option<Action> {
         (self.asked.as_deref() != Some(root)).then(|| Action::LookAt(root.to_owned()))
     }
 
-    /// Forgets what was found: it may have changed since.
+    /// Drops the result: it may be outdated.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
     }
 }
 
 impl App {
-    /// Finds out what there is at `root`.
+    /// Checks `root`.
     pub(super) fn look_at(&mut self, root: PathBuf) {
         self.place = Place {
             asked: Some(root.clone()),

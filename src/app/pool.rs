@@ -1,8 +1,8 @@
-//! A small pool of threads that answer requests in the order in which they matter now.
+//! A small pool of threads that answers requests in the order of their current importance.
 //!
-//! A request has a key. The window repeats its requests every frame while it wants the answer; among
-//! the waiting ones the latest wanted is served first, and what has not been wanted for a while is
-//! dropped. So scrolling through 20,000 images loads those that are shown.
+//! A request has a key. The window repeats its requests every frame while it needs the answer; among the waiting
+//! requests the most recently repeated is answered first, and those that were not repeated for a while are dropped. So
+//! scrolling through 20,000 images loads those that are shown.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -13,16 +13,16 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::jobs::{Work, abandon};
 
-/// Answers wait here until the window takes them; a full channel lets the workers wait.
+/// The capacity of the channel of answers; if it is full, the workers wait for the window.
 const ANSWERS: usize = 64;
-/// A request that was not repeated for so many frames is dropped.
+/// A request that was not repeated for this many frames is dropped.
 const STALE: u64 = 3;
 
 struct Queue<K> {
-    /// When each waiting request was last wanted: frame, and place within the frame.
+    /// When each waiting request was last repeated: frame, and order within the frame.
     waiting: HashMap<K, (u64, u32)>,
     running: HashMap<K, Work>,
-    /// Requests whose answering panicked once: not tried again.
+    /// Requests that caused a panic: not tried again.
     broken: HashSet<K>,
     frame: u64,
     order: u32,
@@ -36,19 +36,19 @@ struct Shared<K> {
 
 impl<K> Shared<K> {
     fn lock(&self) -> MutexGuard<'_, Queue<K>> {
-        // Plain values: sound even after a panic elsewhere.
+        // Plain values: valid even after a panic elsewhere.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The pool; dropping it cancels what runs.
+/// The pool; dropping it cancels running work.
 pub struct Pool<K, R> {
     shared: Arc<Shared<K>>,
     answers: Receiver<(K, Option<R>)>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Where a worker puts its answers; a request may have several.
+/// Takes the answers of a worker; a request may have several.
 pub struct Answers<'a, K, R> {
     key: &'a K,
     sender: &'a Sender<(K, Option<R>)>,
@@ -56,7 +56,7 @@ pub struct Answers<'a, K, R> {
 }
 
 impl<K: Clone, R> Answers<'_, K, R> {
-    /// Hands over an answer; `false` when nobody wants it any more.
+    /// Sends an answer; `false` if the pool was dropped.
     pub fn send(&self, answer: R) -> bool {
         let sent = self.sender.send((self.key.clone(), Some(answer))).is_ok();
         (self.wake)();
@@ -69,8 +69,7 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     R: Send + 'static,
 {
-    /// A pool of `threads` threads called `name`, which run `answer` for each request and call `wake`
-    /// after each answer.
+    /// A pool of `threads` threads called `name`, which call `answer` for each request and `wake` after each answer.
     pub fn new(
         name: &str,
         threads: usize,
@@ -117,8 +116,8 @@ where
         queue.order = 0;
     }
 
-    /// Wants the answer to `key` now; to be repeated every frame until it comes. Within a frame,
-    /// earlier requests matter more.
+    /// Requests the answer to `key`; to be repeated every frame until it arrives. Within a frame, earlier requests are
+    /// more important.
     pub fn want(&self, key: &K) {
         let mut queue = self.shared.lock();
         if queue.running.contains_key(key) || queue.broken.contains(key) {
@@ -132,7 +131,7 @@ where
         }
     }
 
-    /// Gives up the requests for which `unwanted` holds, running ones too.
+    /// Drops the requests for which `unwanted` holds, including running ones.
     pub fn give_up(&self, unwanted: impl Fn(&K) -> bool) {
         let mut queue = self.shared.lock();
         queue.waiting.retain(|key, _| !unwanted(key));
@@ -149,7 +148,7 @@ where
         loop {
             match self.answers.try_recv().ok()? {
                 (key, Some(answer)) => return Some((key, answer)),
-                // Only now is the request answered as far as the window knows.
+                // Only now is the request answered from the window's view.
                 (key, None) => {
                     self.shared.lock().running.remove(&key);
                 }
@@ -157,7 +156,7 @@ where
         }
     }
 
-    /// Whether nothing waits and nothing runs.
+    /// Whether no request is waiting or running.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let queue = self.shared.lock();
@@ -205,7 +204,7 @@ fn serve<K: Clone + Eq + Hash, R>(
     }
 }
 
-/// Waits for the request that matters most.
+/// Waits for the most important request.
 fn take<K: Clone + Eq + Hash>(shared: &Shared<K>) -> Option<(K, Work)> {
     let mut queue = shared.lock();
     loop {

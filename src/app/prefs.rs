@@ -1,5 +1,5 @@
-//! Settings of the app itself: theme, recent projects, sizes. A JSON file in the user's config folder;
-//! when it cannot be read, the defaults hold.
+//! Settings of the app itself: theme, recent projects, sizes. A JSON file in the user's config folder; if it cannot be
+//! read, the defaults are used.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::media::Pace;
 
 use super::{App, Lane};
 
-/// Which theme is shown.
+/// The theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ThemeChoice {
-    /// As the system says; dark when it says nothing.
+    /// The system's theme; dark if there is none.
     #[default]
     System,
     /// Always dark.
@@ -31,24 +31,25 @@ pub enum ThemeChoice {
 pub struct Prefs {
     /// The theme.
     pub theme: ThemeChoice,
-    /// Project folders, the last used first.
+    /// Project folders, the most recently used first.
     pub recent: Vec<PathBuf>,
     /// Width of a thumbnail in the grid, points.
     pub thumb_width: f32,
-    /// The folder in which new projects are made.
+    /// The folder for new projects.
     pub projects_dir: Option<PathBuf>,
-    /// Size and place of the window when it was closed.
+    /// Size and position of the window when it was closed.
     pub window: Option<WindowPlace>,
-    /// Projects, or folders of projects, whose videos are opened to be shown: made in the window or agreed to. `None` in
-    /// settings of earlier versions, which opened those of all projects.
+    /// Projects, or folders of projects, whose videos may be opened: created in the window or allowed by the user.
+    /// `None` in settings of earlier versions, which opened the videos of all projects.
     pub known: Option<Vec<PathBuf>>,
-    /// Links in projects that are followed for reading. Kept here, where no project from elsewhere can put any.
+    /// Links in projects that are followed for reading. Stored here, because a project from elsewhere must not be able
+    /// to add any.
     pub followed: Vec<Followed>,
-    /// How fast this machine has sampled films.
+    /// The measured speed of sampling films on this computer.
     pub pace: Pace,
 }
 
-/// The links of one project that the user agreed to have followed for reading.
+/// The links of one project that the user allowed to follow for reading.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Followed {
     /// The project's folder.
@@ -57,27 +58,27 @@ pub struct Followed {
     pub links: Vec<FollowedLink>,
 }
 
-/// Size and place of the window; lengths in points.
+/// Size and position of the window; lengths in points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct WindowPlace {
-    /// Upper left corner of the window with its frame; `None` where the system does not tell (Wayland).
+    /// Top left corner of the window with its frame; `None` if the system does not report it (Wayland).
     pub at: Option<[f32; 2]>,
     /// Width and height without the frame.
     pub size: [f32; 2],
-    /// Whether it fills the screen; the rest is then what it goes back to.
+    /// Whether it is maximized; the other values are then those of the normal window.
     pub maximized: bool,
 }
 
 impl WindowPlace {
-    /// The place with its title bar on one of the screens (left, top, right, bottom), no larger than that screen; as it is
-    /// when the screens are not known.
+    /// The position at which its title bar is on one of the screens (left, top, right, bottom), with a size no larger
+    /// than that screen; unchanged if the screens are unknown.
     #[must_use]
     pub fn on_screen(self, screens: &[[f32; 4]]) -> Self {
         let (Some([x, y]), Some(first)) = (self.at, screens.first()) else {
             return self;
         };
         let [width, height] = self.size;
-        // What is seen of a window's upper edge, by which it is moved.
+        // The visible part of a window's top edge, by which it is moved.
         let seen = |screen: &[f32; 4]| {
             let [left, top, right, bottom] = *screen;
             let across = (x + width).min(right) - x.max(left);
@@ -94,7 +95,7 @@ impl WindowPlace {
         if seen(best) >= GRIP.min(width) {
             return self;
         }
-        // Nearly nothing is seen: onto the first screen, which is the main one.
+        // Almost nothing is visible: moved to the first screen, which is the main one.
         let [left, top, right, bottom] = *first;
         let size = [width.min(right - left), height.min(bottom - top)];
         let within = |at: f32, from: f32, to: f32, length: f32| at.min(to - length).max(from);
@@ -109,12 +110,12 @@ impl WindowPlace {
     }
 }
 
-/// So much of a window's upper edge must be seen, points.
+/// The least visible length of a window's top edge, points.
 const GRIP: f32 = 160.0;
-/// Height of a title bar, about, points.
+/// Approximate height of a title bar, points.
 const TITLE_BAR: f32 = 40.0;
 
-/// How many recent projects are remembered.
+/// The number of recent projects that are remembered.
 const RECENT: usize = 12;
 
 impl Default for Prefs {
@@ -148,21 +149,21 @@ impl Prefs {
         files::write(&dir.join(FILE), &text, Durability::Renamed).map_err(|failed| failed.error)
     }
 
-    /// Puts a project at the top of the recent ones.
+    /// Moves a project to the top of the recent ones.
     pub fn remember(&mut self, root: &Path) {
         self.recent.retain(|known| known != root);
         self.recent.insert(0, root.to_owned());
         self.recent.truncate(RECENT);
     }
 
-    /// Whether the videos of a project are opened to be shown.
+    /// Whether the videos of a project may be opened.
     #[must_use]
     pub fn knows(&self, project: &Path) -> bool {
         let known = self.known.as_ref().unwrap_or(&self.recent);
         known.iter().any(|folder| project.starts_with(folder))
     }
 
-    /// Remembers that the videos of a project are opened to be shown.
+    /// Allows the videos of a project to be opened.
     pub fn learn(&mut self, project: &Path) {
         if !self.knows(project) {
             let known = self.known.get_or_insert_with(|| self.recent.clone());
@@ -170,7 +171,7 @@ impl Prefs {
         }
     }
 
-    /// Remembers that these links of a project are followed, in the place of those before.
+    /// Sets the links of a project that are followed.
     pub fn follow(&mut self, project: &Path, links: Vec<FollowedLink>) {
         self.followed.retain(|known| known.project != project);
         self.followed.push(Followed {
@@ -196,7 +197,7 @@ pub fn config_dir() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "Salamander").map(|dirs| dirs.config_dir().to_owned())
 }
 
-/// Where new projects are proposed: `Documents/Salamander`.
+/// The proposed folder for new projects: `Documents/Salamander`.
 #[must_use]
 pub fn default_projects_dir() -> PathBuf {
     directories::UserDirs::new()
@@ -209,13 +210,13 @@ pub fn default_projects_dir() -> PathBuf {
 }
 
 impl App {
-    /// Writes the settings when they have been left alone for a moment.
+    /// Saves the settings after a pause.
     pub(super) fn save_prefs_soon(&mut self) {
         self.unsaved_prefs = Some(Instant::now());
         self.ctx.request_repaint_after(SETTLE);
     }
 
-    /// Remembers size and place of the window.
+    /// Remembers size and position of the window.
     pub fn set_window_place(&mut self, place: WindowPlace) {
         if self.prefs.window != Some(place) {
             self.prefs.window = Some(place);
@@ -223,7 +224,7 @@ impl App {
         }
     }
 
-    /// Writes settings that have settled; with `at_once` all.
+    /// Saves settings that have not changed for a moment; with `at_once` all.
     pub(super) fn save_settled_prefs(&mut self, at_once: bool) {
         let Some(since) = self.unsaved_prefs else {
             return;
@@ -236,7 +237,7 @@ impl App {
         }
     }
 
-    /// Writes the settings in the background.
+    /// Saves the settings in the background.
     pub(super) fn save_prefs(&mut self) {
         let Some(dir) = self.options.config_dir.clone() else {
             return;
@@ -272,12 +273,12 @@ mod tests {
         for fine in [
             place(100.0, 80.0, 1440.0, 900.0),
             place(2000.0, 0.0, 1000.0, 800.0),
-            // Half beyond an edge, as people place windows.
+            // Half beyond an edge, as users place windows.
             place(-700.0, 300.0, 1440.0, 900.0),
         ] {
             assert_eq!(fine.on_screen(&screens), fine);
         }
-        // The second screen was taken away.
+        // The second screen was unplugged.
         let gone = place(2000.0, 100.0, 1440.0, 900.0).on_screen(&screens[..1]);
         assert_eq!(gone, place(480.0, 100.0, 1440.0, 900.0));
         let large = place(5000.0, -4000.0, 3000.0, 2000.0).on_screen(&screens);

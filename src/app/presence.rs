@@ -1,4 +1,4 @@
-//! Whether the open project can be changed (it may be open for reading only, or be gone), and what happens when its
+//! Whether the open project can be changed (it may be read-only, or its folder missing), and what happens when its
 //! folders change from outside.
 
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use super::{App, Lane, Session, words};
 use crate::jobs::JobError;
 use crate::project::{Access, ProjectError};
 
-/// A scan that was caused from outside is followed by a pause of so many times its length: files that keep coming
-/// into a large project do not keep it busy.
+/// After a scan that was caused from outside there is a pause of this many times its duration: so files that are
+/// continually added to a large project do not keep it busy.
 const REST: u32 = 2;
 
 impl Session {
@@ -35,7 +35,7 @@ impl Session {
 }
 
 impl App {
-    /// Whether the open project can be changed; says so if not.
+    /// Whether the open project can be changed; reports the reason if not.
     pub(super) fn may_change(&mut self) -> bool {
         let why = self.session.as_ref().and_then(Session::why_not_changed);
         if let Some(why) = &why {
@@ -50,7 +50,7 @@ impl App {
         self.scans
     }
 
-    /// Handles changes that the watcher of the project's folders reports.
+    /// Handles changes reported by the watcher of the project's folders.
     pub(super) fn follow_watch(&mut self) {
         let Some(session) = &mut self.session else {
             return;
@@ -76,7 +76,7 @@ impl App {
         if !self.session.as_ref().is_some_and(due) {
             return;
         }
-        // A scan is of no use while changes are under way; when they are through there is one anyway.
+        // A scan is useless while changes are being made; there is one afterwards anyway.
         if self.refreshing || self.tasks.is_busy(Lane::Edit) {
             return;
         }
@@ -88,7 +88,7 @@ impl App {
         }
     }
 
-    /// A scan has ended that took so long.
+    /// A scan that took this long has ended.
     pub(super) fn rest_after(&mut self, took: Duration) {
         self.rest_until = Instant::now() + took * REST;
     }
@@ -101,7 +101,7 @@ impl App {
         }
     }
 
-    /// The folder is there again: continues if it is the same project, otherwise reopens it.
+    /// The folder is back: continues if it is the same project, otherwise reopens it.
     fn project_back(&mut self) {
         let Some(session) = &self.session else {
             return;

@@ -9,7 +9,7 @@ use crate::files::{self, Durability, FileError};
 use crate::jobs::JobError;
 use crate::project::ProjectError;
 
-/// The folder of the sample videos: beside the program, where packages put it, or in the source tree.
+/// The folder of the sample videos: next to the program in packages, or in the source tree.
 fn sample_dir() -> Option<PathBuf> {
     let program = std::env::current_exe().ok();
     let beside = program.as_deref().and_then(Path::parent);
@@ -24,7 +24,7 @@ fn sample_dir() -> Option<PathBuf> {
 }
 
 impl App {
-    /// Opens the sample project, making it first when it is not there.
+    /// Opens the sample project, creating it first if it does not exist.
     pub(super) fn try_sample(&mut self) {
         let projects = self.projects_dir();
         let root = projects.join("Sample");
@@ -62,7 +62,7 @@ impl App {
     }
 }
 
-/// Copies the videos in `from` and its folders.
+/// Copies the videos in `from` and its subfolders.
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
     files::create_dir_all(to)?;
     for entry in files::read_dir(from)? {
@@ -71,7 +71,7 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_tree(&path, &target)?;
         } else if crate::media::Kind::of_name(&path).is_some_and(crate::media::Kind::is_film) {
-            // What is there may be somebody's own by now.
+            // An existing file may be the user's own.
             if !target.exists() {
                 let copied = files::copy(&path, &target, Durability::Renamed);
                 copied.map_err(|failed| failed.error)?;

@@ -1,4 +1,4 @@
-//! The open project as the window sees it.
+//! The open project as shown by the window.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct Session {
     pub previews: Previews,
     /// Heat maps of its images.
     pub heat: HeatMaps,
-    /// The training images nearest to evaluated ones.
+    /// The training images that are most similar to evaluated ones.
     pub nearest: NearestImages,
     /// The import workspace.
     pub import: ImportState,
@@ -68,15 +68,15 @@ pub struct Session {
     pub architectures: Vec<&'static Backbone>,
     /// The model that is being tried on a phone.
     pub phone: Option<PhoneTrial>,
-    /// Whether the project's folder is gone; it comes back by itself.
+    /// Whether the project's folder is missing; the project comes back with it.
     pub gone: bool,
     pub(super) edits: Edits,
     pub(super) watch: Watch,
-    /// Something has changed in its folders since they were read.
+    /// Its folders have changed since they were read.
     pub(super) rescan_due: bool,
 }
 
-/// What opening a project brings from its thread.
+/// The result of opening a project, from its thread.
 struct Opened {
     project: Project,
     snapshot: Snapshot,
@@ -134,7 +134,7 @@ impl Session {
         self.sources.iter().find(|source| source.id == *id)
     }
 
-    /// What the project's images are called: those in use, or those in the trash, or those that its sources will give.
+    /// The noun for the project's images: those in use, or those in the trash, or those that its sources will give.
     #[must_use]
     pub fn noun(&self) -> Noun {
         let photos = |source: &&Source| source.kind == SourceKind::Photos;
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// Takes in the classes. An evaluation that speaks of one which is gone (renamed, merged, deleted) is made again.
+    /// Updates the classes. An evaluation with a class that no longer exists (renamed, merged, deleted) is repeated.
     fn take_classes(&mut self, classes: Vec<Class>) {
         let has = |list: &[Class], name: &str| list.iter().any(|c| c.name.as_str() == name);
         let gone = self.evaluate.evaluation.as_ref().is_some_and(|evaluation| {
@@ -165,7 +165,7 @@ impl Session {
         }
     }
 
-    /// Takes in what lies in the trash. Returns what was known of it.
+    /// Updates the content of the trash. Returns the previous one.
     fn replace_trash(&mut self, trash: Snapshot) -> Snapshot {
         let old = std::mem::replace(&mut self.trash, trash);
         if self.label.show == Show::Trash {
@@ -174,7 +174,7 @@ impl Session {
         old
     }
 
-    /// Where the journey stands: the step that has work to do.
+    /// The step with work to do.
     #[must_use]
     pub fn next_step(&self) -> Workspace {
         if self.snapshot.counts.total() == 0 {
@@ -185,12 +185,12 @@ impl Session {
     }
 }
 
-/// Whether two paths lead to the same folder.
+/// Whether two paths are the same folder.
 fn is_same(a: &Path, b: &Path) -> bool {
     a == b || std::fs::canonicalize(a).is_ok_and(|a| std::fs::canonicalize(b).is_ok_and(|b| a == b))
 }
 
-/// The sources, whose names come from files, to be shown in one line each.
+/// The sources, with their names (which come from files) made visible in one line.
 fn sources_of(project: &Project) -> Vec<Source> {
     let mut sources = project.sources();
     for source in &mut sources {
@@ -214,7 +214,7 @@ fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectErr
     })
 }
 
-/// Opens the project; when this window has just closed it, a cancelled job may still hold it for a moment.
+/// Opens the project; if this window has just closed it, a cancelled job may still hold it for a moment.
 fn open_when_free(root: &Path, work: &crate::jobs::Work) -> Result<Project, ProjectError> {
     const TRIES: u32 = 20;
     for _ in 0..TRIES {
@@ -232,14 +232,14 @@ fn open_when_free(root: &Path, work: &crate::jobs::Work) -> Result<Project, Proj
 impl App {
     /// Opens a project, then adds `files` to it.
     pub(super) fn open_project(&mut self, root: PathBuf, files: Vec<PathBuf>) {
-        // One that is gone, or only read, may be opened once more.
+        // A project that is missing or read-only may be opened once more.
         let shown = self
             .session
             .as_ref()
             .filter(|session| !session.gone && session.project.access() == Access::Full)
             .map(|session| session.root.clone());
         self.start_opening(root.clone(), files, move |work| {
-            // Its own lock would refuse it a second time.
+            // Its own lock would prevent opening it a second time.
             if shown.is_some_and(|shown| is_same(&shown, &root)) {
                 return Ok(None);
             }
@@ -247,21 +247,21 @@ impl App {
         });
     }
 
-    /// Opens a project that another process has.
+    /// Opens a project that is open in another process.
     pub(super) fn look_at_project(&mut self, root: PathBuf) {
         self.start_opening(root.clone(), Vec::new(), move |work| {
             read(Project::open_for_reading(&root)?, work).map(Some)
         });
     }
 
-    /// Opens a project and reads its class folders that are links, now and in future.
+    /// Opens a project and follows its class folders that are links, now and in future.
     pub(super) fn follow_links(&mut self, root: PathBuf) {
         self.prefs.follow(&root, linked_classes(&root));
         self.save_prefs();
         self.open_project(root, Vec::new());
     }
 
-    /// Opens the videos of the project to show them, now and in future.
+    /// Allows the videos of the project to be opened, now and in future.
     pub(super) fn open_videos(&mut self) {
         if let Some(session) = &self.session {
             session.previews.allow();
@@ -270,12 +270,12 @@ impl App {
         }
     }
 
-    /// Makes a project and opens it, then adds `files` to it.
+    /// Creates a project and opens it, then adds `files` to it.
     pub(super) fn create_project(&mut self, root: PathBuf, name: String, files: Vec<PathBuf>) {
         self.prefs.learn(&root);
         self.start_opening(root.clone(), files, move |work| {
             let project = Project::create(&root, &name)?;
-            // Class folders that lay there already are taken over with their frames.
+            // Existing class folders are adopted with their frames.
             let frames = project.scan(work)?;
             let snapshot = Snapshot::of(frames, &project.sources());
             Ok(Some(Opened {
@@ -287,8 +287,8 @@ impl App {
         });
     }
 
-    /// Runs `f` and shows the project that it opens. The project that is shown stays open until then, so that one
-    /// that cannot be opened closes nothing; `None` says that it is the one that is shown.
+    /// Runs `f` and shows the project that it opens. The current project stays open until then, so that one that
+    /// cannot be opened closes nothing; `None` means the project is the current one.
     fn start_opening(
         &mut self,
         root: PathBuf,
@@ -354,7 +354,7 @@ impl App {
         }
         let step = session.next_step();
         self.workspace = self.return_to.take().unwrap_or(step);
-        // Before it is among the recent ones. What comes into a project without sources is the user's own.
+        // Before it is added to the recent ones. What is added to a project without sources is the user's own.
         if session.sources.is_empty() {
             self.prefs.learn(&session.root);
         }
@@ -373,7 +373,7 @@ impl App {
         }
     }
 
-    /// Closes the project; what runs on it is cancelled.
+    /// Closes the project and cancels its tasks.
     pub(super) fn close_project(&mut self) {
         if self.session.take().is_some() {
             self.tasks.project_closed();
@@ -428,7 +428,7 @@ impl App {
                 let mut again = std::mem::take(&mut app.refresh_again);
                 match result {
                     Ok((classes, sources, found, trash)) => {
-                        // While changes are under way, the scan may be from before them.
+                        // While changes are being made, the scan may be from before them.
                         let stale = again || app.tasks.is_busy(Lane::Edit);
                         if let Some(session) = &mut app.session {
                             let names = |of: &[Class]| -> Vec<_> {
@@ -437,7 +437,7 @@ impl App {
                                     .collect()
                             };
                             if names(&session.classes) != names(&classes) {
-                                // Runs follow their classes: what was measured names the old ones.
+                                // Runs follow their classes: the measurements have the old names.
                                 session.evaluate.reset();
                             }
                             session.take_classes(classes);
@@ -447,7 +447,7 @@ impl App {
                             match found {
                                 _ if stale => {}
                                 Err(known) if known.is(&session.snapshot) => {}
-                                // It was as known then; what is shown now may be something else.
+                                // The check was made for an earlier state.
                                 Err(_) => again = true,
                                 Ok(snapshot) => {
                                     let old = std::mem::replace(&mut session.snapshot, snapshot);
@@ -470,7 +470,7 @@ impl App {
         );
     }
 
-    /// Finds out which recent projects are still there, in the background.
+    /// Checks which recent projects still exist, in the background.
     pub(super) fn check_recent(&mut self) {
         let recent = self.prefs.recent.clone();
         let task = self.tasks.start_as(

@@ -1,4 +1,4 @@
-//! What is known of a project's frames at one moment: the frames, their order on screen, their counts.
+//! The frames of a project at one moment: the frames, their screen order, their counts.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,15 +11,15 @@ use crate::project::{Frame, FrameName, Frames, Label, Source, SourceId};
 /// Counts of frames.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Frames with each label.
+    /// The number of frames with each label.
     pub by_label: HashMap<Label, usize>,
-    /// Frames of each source.
+    /// The number of frames of each source.
     pub by_source: HashMap<SourceId, usize>,
-    /// Frames that have a class.
+    /// The number of frames with a class.
     pub labelled: usize,
-    /// Frames that have none.
+    /// The number of frames without a class.
     pub unsorted: usize,
-    /// Frames that were taken from a video; the others are photos.
+    /// The number of frames of videos; the others are photos.
     pub of_videos: usize,
 }
 
@@ -46,7 +46,7 @@ impl Counts {
     }
 
     fn add(&mut self, frame: &Frame) {
-        // Names are copied once each, not for every frame.
+        // Each name is copied once, not for every frame.
         match self.by_label.get_mut(&frame.label) {
             Some(count) => *count += 1,
             None => drop(self.by_label.insert(frame.label.clone(), 1)),
@@ -82,7 +82,7 @@ impl Counts {
         self.labelled + self.unsorted
     }
 
-    /// What they are called: frames, photos, or images where there are both.
+    /// Their noun: frames, photos, or images if there are both.
     #[must_use]
     pub fn noun(&self) -> Noun {
         match self.of_videos {
@@ -93,7 +93,7 @@ impl Counts {
     }
 }
 
-/// What is not there is not listed.
+/// Counts of zero are removed.
 fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
     if let Some(count) = counts.get_mut(key) {
         *count = count.saturating_sub(1);
@@ -108,17 +108,17 @@ fn one_less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 pub struct Snapshot {
     /// The frames.
     pub frames: Arc<Frames>,
-    /// Indices into the frames in the order of the screen: by source (oldest first), then by time.
-    /// It does not depend on labels, so that nothing jumps when a frame is labelled.
+    /// Indices into the frames in screen order: by source (oldest first), then by time. It does not depend on labels,
+    /// so that nothing jumps when a frame is labelled.
     pub order: Arc<Vec<u32>>,
     /// Their counts.
     pub counts: Counts,
-    /// The place of each frame in `order`.
+    /// The index of each frame in `order`.
     ranks: Arc<Vec<u32>>,
     by_path: Arc<ByPath>,
 }
 
-/// Finds a frame by its path without looking at the others. It holds hashes, so that no path is in memory twice.
+/// Finds a frame by its path without visiting the others. It holds hashes, so that no path is in memory twice.
 #[derive(Debug, Clone, Default)]
 struct ByPath(HashMap<u64, Found>);
 
@@ -126,7 +126,7 @@ struct ByPath(HashMap<u64, Found>);
 enum Found {
     /// Index of the only frame whose path has this hash.
     One(u32),
-    /// The paths of several frames have it; that practically never happens.
+    /// Several frames have this hash; that practically never happens.
     Several,
 }
 
@@ -174,7 +174,7 @@ impl ByPath {
 }
 
 impl Snapshot {
-    /// Orders and counts `frames`.
+    /// Sorts and counts `frames`.
     #[must_use]
     pub fn of(frames: Frames, sources: &[Source]) -> Self {
         let place: HashMap<&SourceId, usize> = sources
@@ -234,13 +234,13 @@ impl Snapshot {
         self.by_path.find(path, &self.frames.list)
     }
 
-    /// The place in `order` of the frame with this index.
+    /// The index in `order` of the frame with this index.
     #[must_use]
     pub fn rank(&self, index: u32) -> Option<u32> {
         self.ranks.get(index as usize).copied()
     }
 
-    /// Gives frames other paths and a label. Visits no other frames.
+    /// Gives frames new paths and a label. Visits no other frames.
     pub fn relabel(&mut self, renames: &HashMap<String, String>, to: &Label) {
         let found: Vec<(u32, &String)> = renames
             .iter()
@@ -261,7 +261,7 @@ impl Snapshot {
         }
     }
 
-    /// Takes the frames for which `gone` holds out, keeping the order of the others.
+    /// Removes the frames for which `gone` holds, keeping the order of the others.
     pub fn remove(&mut self, gone: impl Fn(&Frame) -> bool) {
         let mut frames = std::mem::take(&mut self.frames);
         let list = &mut Arc::make_mut(&mut frames).list;
@@ -286,7 +286,7 @@ impl Snapshot {
     }
 }
 
-/// A snapshot that is read from a thread. It does not hold the frames, so that they can still be changed in place.
+/// A snapshot for a thread. It does not hold the frames, so that they can still be changed in place.
 pub(super) struct Known {
     frames: Weak<Frames>,
     order: Arc<Vec<u32>>,
@@ -300,12 +300,12 @@ impl Known {
         }
     }
 
-    /// Whether it is this one, unchanged.
+    /// Whether it is the same one, unchanged.
     pub(super) fn is(&self, snapshot: &Snapshot) -> bool {
         std::ptr::eq(self.frames.as_ptr(), Arc::as_ptr(&snapshot.frames))
     }
 
-    /// Whether it has the same frames in the same order of the screen.
+    /// Whether it has the same frames in the same screen order.
     pub(super) fn looks_like(&self, other: &Snapshot) -> bool {
         let Some(frames) = self.frames.upgrade() else {
             return false;
@@ -328,8 +328,9 @@ pub fn file_name(frame: &Frame) -> &str {
     frame.path.rsplit('/').next().unwrap_or(&frame.path)
 }
 
-/// What people call the image in a file of the project: the stem of its name, which is the name it was imported with.
-/// `cat.365-7e7e…_photo_fc53….jpg` is `cat.365`; a file that was put in by hand keeps its name.
+/// The name of an image in a file of the project, for users: the stem of its file name, which is its name before the
+/// import. `cat.365-7e7e…_photo_fc53….jpg` is `cat.365`; a file that was copied into the project by hand keeps its
+/// name.
 #[must_use]
 pub fn image_name(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
@@ -353,7 +354,7 @@ mod tests {
         }
     }
 
-    /// The frame with a path that another frame had, and the counts, are those of a snapshot made again.
+    /// The index and counts after relabelling are those of a new snapshot.
     #[test]
     fn relabelled_frames_are_found_and_counted() {
         let list = (0..9).map(|i| frame(&format!("unsorted/{i}.jpg"), f64::from(i)));

@@ -1,9 +1,9 @@
-//! Background work of the window: lanes of jobs, their results, and what the foot of the window shows.
+//! Background work of the window: lanes of jobs, their results, and the tasks that the bar at the bottom shows.
 //!
-//! A task is a closure for a thread and a closure for its result, which is called with the [`App`] on
-//! the UI thread. Tasks of one serial lane run one after the other, in the order they were started.
-//! A task belongs to the project that was open when it was started, or to the window. When that project is closed, also when
-//! it is opened again, nothing waits for the result any more: it is dropped here, and only a failure is reported.
+//! A task is a closure for a thread and a closure for its result, which is called with the [`App`] on the UI thread.
+//! Tasks of one serial lane run one after the other, in the order in which they were started. A task belongs to the
+//! project that was open when it was started, or to the window. If that project is closed, even if it is opened again,
+//! the result is dropped here, and only a failure is reported.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use super::App;
 use crate::jobs::{Job, JobError, Work, spawn};
 
-/// Which tasks wait for each other.
+/// Determines which tasks wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// Changes of the project: one after the other, each short.
     Edit,
-    /// Writing frames: two at a time, long.
+    /// Extracting frames: two at a time, long.
     Extract,
     /// Bottlenecks, training, evaluating, exporting: one after the other, long.
     Learn,
@@ -41,31 +41,31 @@ impl Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TaskId(u64);
 
-/// Whose a task is.
+/// The owner of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Window,
-    /// The project that was the so many-th to be opened.
+    /// The project with this number, counted by opening.
     Project(u64),
 }
 
-/// Work that takes less is not shown at all: nothing flashes.
+/// Shorter work is not shown, so that nothing flashes.
 const SHOWN_AFTER: Duration = Duration::from_millis(350);
-/// How often a reporting job may repaint the window.
+/// The least time between repaints for a job's progress.
 const REPAINT: Duration = Duration::from_millis(60);
-/// How long results are taken in at most, per frame.
+/// The most time for receiving results, per frame.
 const DRAIN: Duration = Duration::from_millis(3);
 
 type Then = Box<dyn FnOnce(&mut App)>;
 
-/// What is left of a job that has ended.
+/// The result of a job that has ended.
 struct Ended {
-    /// Why it brought no result.
+    /// Why it has no result.
     error: Option<JobError>,
     then: Then,
 }
 
-/// A job whose result type has been forgotten.
+/// A job with its result type erased.
 trait Ending {
     fn poll(&mut self) -> Option<Ended>;
 }
@@ -95,13 +95,13 @@ struct Waiting {
     start: Start,
 }
 
-/// A task as the foot of the window shows it.
+/// A task as shown by the bar at the bottom.
 pub struct Task {
     /// Its identity.
     pub id: TaskId,
-    /// What it does, as a heading: “Extracting frames”.
+    /// Its title: “Extracting frames”.
     pub title: String,
-    /// Where it reports, and where it is paused and cancelled.
+    /// Its progress, pausing and cancelling.
     pub work: Work,
     lane: Lane,
     owner: Owner,
@@ -124,9 +124,9 @@ pub struct Tasks {
     running: Vec<Task>,
     waiting: VecDeque<Waiting>,
     next: u64,
-    /// Whose tasks are started now.
+    /// The owner of tasks that are started now.
     owner: Owner,
-    /// Projects that were opened.
+    /// The number of projects that were opened.
     opened: u64,
 }
 
@@ -137,7 +137,7 @@ struct Finished {
 }
 
 impl Finished {
-    /// The message for the user when the owner of a task is gone: a failure of what was asked for or written.
+    /// The message for the user if the owner of a task is gone: a failure of something that was requested or written.
     fn failure(&self) -> Option<String> {
         let error = self.ended.error.as_ref()?;
         let matters = !self.task.quiet || self.task.lane == Lane::Edit;
@@ -157,20 +157,20 @@ impl Tasks {
         }
     }
 
-    /// From now on tasks belong to a project that has been opened.
+    /// From now on tasks belong to a newly opened project.
     pub(super) fn project_opened(&mut self) {
         self.opened += 1;
         self.owner = Owner::Project(self.opened);
     }
 
-    /// The project is closed: its tasks are cancelled, but for edits, and results that come nevertheless are dropped.
+    /// The project is closed: its tasks are cancelled, except edits, and their results are dropped.
     pub(super) fn project_closed(&mut self) {
         let owner = std::mem::replace(&mut self.owner, Owner::Window);
         self.cancel_those(|task| task.owner == owner);
     }
 
-    /// Runs `f` on a thread called `title` and then, while the project is open that is open now, `done` on the UI thread. A
-    /// `quiet` task is never shown in the foot and does not hold up quitting.
+    /// Runs `f` on a thread called `title` and then, if the same project is still open, `done` on the UI thread. A
+    /// `quiet` task is never shown in the bar at the bottom and does not delay quitting.
     pub fn start<T, E>(
         &mut self,
         lane: Lane,
@@ -186,7 +186,7 @@ impl Tasks {
         self.start_of(self.owner, lane, title, quiet, f, done)
     }
 
-    /// [`Tasks::start`] of what has nothing to do with the project that is open: its result is wanted in any case.
+    /// [`Tasks::start`] for work that does not belong to the open project: its result is received in any case.
     pub fn start_for_window<T, E>(
         &mut self,
         lane: Lane,
@@ -242,8 +242,8 @@ impl Tasks {
         id
     }
 
-    /// [`Tasks::start`] whose `done` also gets the task's id, to know whether it is still the one that counts: a task
-    /// that was cancelled for another ends after that has begun.
+    /// [`Tasks::start`] whose `done` also gets the task's id, to check whether it is still the current one: a task
+    /// that was cancelled in favour of another may end after that was started.
     pub fn start_as<T, E>(
         &mut self,
         lane: Lane,
@@ -286,27 +286,27 @@ impl Tasks {
         &self.running
     }
 
-    /// Whether `id` runs or waits.
+    /// Whether `id` is running or waiting.
     #[must_use]
     pub fn is_alive(&self, id: TaskId) -> bool {
         self.running.iter().any(|task| task.id == id)
             || self.waiting.iter().any(|waiting| waiting.task.id == id)
     }
 
-    /// Whether anything runs or waits in `lane`.
+    /// Whether anything is running or waiting in `lane`.
     #[must_use]
     pub fn is_busy(&self, lane: Lane) -> bool {
         self.running.iter().any(|task| task.lane == lane)
             || self.waiting.iter().any(|waiting| waiting.task.lane == lane)
     }
 
-    /// Whether there is work that quitting would cut short.
+    /// Whether there is work that quitting would interrupt.
     #[must_use]
     pub fn holds_up_quitting(&self) -> bool {
         self.running.iter().any(|task| !task.quiet) || self.waiting.iter().any(|w| !w.task.quiet)
     }
 
-    /// Whether anything is left that must end before the program may.
+    /// Whether everything that must end before the program has ended.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.running.is_empty() && self.waiting.is_empty()
@@ -320,12 +320,12 @@ impl Tasks {
         }
     }
 
-    /// Cancels everything but edits.
+    /// Cancels everything except edits.
     pub fn cancel_all(&mut self) {
         self.cancel_those(|_| true);
     }
 
-    /// Cancels tasks, but for edits, which are short and must not be cut.
+    /// Cancels tasks, except edits, which are short and must not be interrupted.
     fn cancel_those(&mut self, which: impl Fn(&Task) -> bool) {
         let goes = |task: &Task| task.lane != Lane::Edit && which(task);
         self.waiting.retain(|waiting| !goes(&waiting.task));
@@ -358,8 +358,8 @@ impl Tasks {
 }
 
 impl App {
-    /// Takes in the results of finished tasks, for a few milliseconds at most. The one place where results are dropped
-    /// whose owner is gone.
+    /// Receives the results of finished tasks, for a few milliseconds at most. The only place where results are
+    /// dropped if their owner is gone.
     pub(super) fn drain_tasks(&mut self) {
         let start = Instant::now();
         while start.elapsed() < DRAIN {
@@ -387,7 +387,7 @@ mod tests {
     use super::*;
     use crate::jobs::Cancelled;
 
-    /// Waits until all tasks have ended, and takes in their results.
+    /// Waits until all tasks have ended, and receives their results.
     fn settle(app: &mut App) {
         while !app.tasks.is_idle() {
             std::thread::sleep(Duration::from_millis(1));
@@ -402,7 +402,7 @@ mod tests {
         let start = |app: &mut App, name: &'static str, for_window: bool| {
             let came = Rc::clone(&came);
             let f = |_: &Work| Ok::<_, Cancelled>(());
-            // An edit, because it is not cancelled when its project is closed.
+            // An edit, because edits are not cancelled when their project is closed.
             let done = move |_: &mut App, _: Result<(), JobError>| came.borrow_mut().push(name);
             if for_window {
                 app.tasks.start_for_window(Lane::Edit, name, true, f, done);

@@ -1,4 +1,4 @@
-//! Emptying the project's trash: how much lies in it, the question, the deletion.
+//! Emptying the project's trash: its content, the question, the deletion.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,13 +9,13 @@ use crate::jobs::{JobError, Work};
 use crate::project::{History, Project, ProjectError, Trash};
 
 impl App {
-    /// Counts what is in the trash, and asks whether to delete it.
+    /// Counts the content of the trash, and asks whether to delete it.
     pub(super) fn ask_empty_trash(&mut self) {
         let Some(session) = &self.session else {
             return;
         };
         let project = Arc::clone(&session.project);
-        // After the changes that were asked for before, so that they count.
+        // After the changes that were requested before, so that they are counted.
         self.tasks.start(
             Lane::Edit,
             "Looking into the trash",
@@ -26,7 +26,7 @@ impl App {
                     Ok(found) if found.files == 0 => {
                         app.notes.add(Tone::Info, "The trash is empty");
                     }
-                    // Another dialog that was opened meanwhile is not replaced.
+                    // Another dialog that was opened in the meantime is not replaced.
                     Ok(found) if app.dialog.is_none() => {
                         app.dialog = Some(Dialog::EmptyTrash(found));
                     }
@@ -39,7 +39,7 @@ impl App {
         );
     }
 
-    /// Deletes these frames in the trash.
+    /// Deletes these frames in the trash permanently.
     pub(super) fn delete_for_good(&mut self, frames: Vec<String>) {
         self.delete_in_trash(
             "Deleting from the trash",
@@ -58,14 +58,14 @@ impl App {
         );
     }
 
-    /// Deletes what lies in the trash.
+    /// Deletes the content of the trash.
     pub(super) fn empty_trash(&mut self, expected: Trash) {
         self.delete_in_trash(
             "Emptying the trash",
             expected.files,
             |project, history, work| {
                 let deleted = project.empty_trash(work)?;
-                // Their frames cannot come back any more.
+                // Their frames can no longer be restored.
                 locked(history).forget_removals();
                 Ok(deleted)
             },
@@ -77,8 +77,8 @@ impl App {
         );
     }
 
-    /// Runs `delete`, which returns how many files it deleted, on `files` of them in the background. Says what `done`
-    /// returns for that number, or `cancelled`.
+    /// Runs `delete`, which returns how many files it deleted, on `files` of them in the background. Reports the
+    /// sentence that `done` returns for that number, or `cancelled`.
     fn delete_in_trash(
         &mut self,
         title: &'static str,

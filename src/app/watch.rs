@@ -1,10 +1,10 @@
-//! Watching the open project's folders: files that somebody else moves show within a second, and a project that is
-//! gone is noticed and noticed to be back.
+//! Watching the open project's folders: files moved by other programs are shown within a second, and the window
+//! notices when the project disappears and comes back.
 //!
-//! A thread waits for what the system says of `classes/`, `unsorted/` and `runs/`, until it has been quiet for a moment,
-//! and checks once a second whether the project is still there. It touches nothing: the window asks
-//! [`Watch::take`] in each frame and starts what is called for. Where the system cannot watch (too many folders for its
-//! limit, a network drive) the window follows when it gets the focus, as it always does.
+//! A thread waits for events of the system in `classes/`, `unsorted/` and `runs/` until none has come for a moment,
+//! and checks once a second whether the project still exists. It changes nothing: the window calls [`Watch::take`] in
+//! each frame and starts what is necessary. If the system cannot watch (too many folders for its limit, a network
+//! drive), the window reads the folders when it gets the focus, as it always does.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,25 +18,25 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use crate::files;
 use crate::project;
 
-/// Changes are reported once none has followed for this long.
+/// Changes are reported after this time without another.
 const QUIET: Duration = Duration::from_millis(150);
 /// Changes are reported after this long at the latest, even while more follow.
 const LATEST: Duration = Duration::from_millis(500);
-/// How often the project's presence is checked.
+/// How often it is checked whether the project exists.
 const LOOK: Duration = Duration::from_secs(1);
-/// Changed files that are reported by name; of more than these, none is.
+/// The most changed files that are reported by name; if there are more, none is.
 const MOST_NAMES: usize = 4_096;
 
-/// What has happened since the last time.
+/// The changes since the last call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// Frames or class folders came, went or were renamed.
+    /// Frames or class folders were added, removed or renamed.
     pub frames: bool,
-    /// Runs came or went or were finished.
+    /// Runs were added, removed or finished.
     pub runs: bool,
-    /// Files whose contents were changed in their place.
+    /// Files whose contents were changed in place.
     pub contents: BTreeSet<PathBuf>,
-    /// Whether the project is there, if that is not as it was.
+    /// Whether the project exists, if that has changed.
     pub there: Option<bool>,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches the project in the folder `root`; `wake` is called when there is something to take.
+    /// Watches the project in the folder `root`; `wake` is called when there are changes.
     pub(super) fn new(root: &Path, wake: impl Fn() + Send + 'static) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let (end, ended) = bounded(0);
@@ -62,7 +62,7 @@ impl Watch {
         Self { seen, _end: end }
     }
 
-    /// What has happened since the last call.
+    /// The changes since the last call.
     pub(super) fn take(&self) -> Seen {
         std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -78,7 +78,7 @@ struct Folders<'a> {
 impl Folders<'_> {
     const ALL: [&'static str; 3] = ["classes", "unsorted", "runs"];
 
-    /// Watches those that are there and not watched yet.
+    /// Watches those that exist and are not watched yet.
     fn watch(&mut self) {
         let Some(watcher) = &mut self.watcher else {
             return;
@@ -102,14 +102,14 @@ impl Folders<'_> {
         }
     }
 
-    /// One of them was removed; its successor is to be watched.
+    /// One of them was removed; a new one of the same name must be watched again.
     fn forget(&mut self, folder: &Path) {
         self.watched.retain(|name| self.root.join(name) != folder);
     }
 }
 
 fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
-    // Not bounded: the system's own queue behind it is, and waiting here would fill that.
+    // Not bounded: the system's own queue is, and waiting here would fill it.
     let (sender, events) = unbounded();
     let heard = move |event: notify::Result<Event>| {
         let news = match event {
@@ -125,7 +125,7 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
             log::debug!("nobody listens to what is watched any more");
         }
     };
-    // A link in a project leads anywhere.
+    // A link in a project can point anywhere.
     let config = notify::Config::default().with_follow_symlinks(false);
     let watcher = RecommendedWatcher::new(heard, config)
         .inspect_err(|error| log::warn!("folders are not watched: {error}"))
@@ -164,7 +164,7 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
                     }
                     news.add(root, event);
                 }
-                // Without a watcher there is nothing to hear.
+                // Without a watcher there are no events.
                 Err(_) => if ended.recv_timeout(LOOK) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
                     return;
                 },
@@ -179,14 +179,14 @@ fn tell(told: &Mutex<Seen>, wake: &dyn Fn(), change: impl FnOnce(&mut Seen)) {
     wake();
 }
 
-/// What one event says, as far as it matters.
+/// The relevant content of one event.
 #[derive(Debug)]
 struct News {
     paths: Vec<PathBuf>,
     removed: Vec<PathBuf>,
     /// The contents of files changed, not their names.
     contents: bool,
-    /// The system has lost count.
+    /// The system has lost events.
     everything: bool,
 }
 
@@ -200,7 +200,7 @@ impl News {
             | EventKind::Remove(_)
             | EventKind::Modify(ModifyKind::Name(_))
             | EventKind::Any => false,
-            // Reading, rights and times.
+            // Reading, permissions and times.
             EventKind::Access(_) | EventKind::Modify(_) | EventKind::Other if !everything => {
                 return None;
             }
@@ -221,19 +221,19 @@ impl News {
     }
 }
 
-/// Files that are being written, and hidden ones, which scanning passes over too.
+/// Files that are being written, and hidden ones, which scanning skips too.
 fn is_passed_over(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with('.') || files::is_temporary(&name)
 }
 
-/// What has happened and has not been reported yet.
+/// Changes that have not been reported yet.
 #[derive(Default)]
 struct Gathered {
     frames: bool,
     runs: bool,
     contents: BTreeSet<PathBuf>,
-    /// When the first and the last of it happened.
+    /// When the first and the last of them happened.
     times: Option<(Instant, Instant)>,
 }
 
@@ -248,12 +248,12 @@ impl Gathered {
             };
             let parts = below.components().count();
             if below.starts_with("runs") {
-                // A run that comes, goes or ends; not its checkpoints.
+                // A run that is added, removed or ends; not its checkpoints.
                 let counts = parts == 2 || (parts == 3 && below.ends_with("run.json"));
                 self.runs |= counts;
                 matters |= counts;
             } else if news.contents {
-                // Its name tells the rest; only images that are shown are concerned.
+                // Other names are determined by it; only images that are shown matter.
                 matters |= self.contents.len() < MOST_NAMES && self.contents.insert(path);
             } else {
                 self.frames = true;
@@ -267,7 +267,7 @@ impl Gathered {
         }
     }
 
-    /// When it is to be reported.
+    /// When they must be reported.
     fn due(&self) -> Option<Instant> {
         let (first, last) = self.times?;
         Some((last + QUIET).min(first + LATEST))
@@ -320,13 +320,13 @@ mod tests {
     }
 
     impl Desk {
-        /// Waits for the next news.
+        /// Waits for the next changes.
         fn next(&self) -> Seen {
             self.woken.recv_timeout(Duration::from_secs(20)).unwrap();
             self.watch.take()
         }
 
-        /// What was done is not reported.
+        /// Checks that nothing is reported.
         fn silent(&self) {
             let told = self.woken.recv_timeout(Duration::from_millis(900));
             assert!(told.is_err(), "{:?}", self.watch.take());

@@ -1,4 +1,4 @@
-//! Numbers, lengths and names as people read them.
+//! Numbers, durations and names for users.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub use crate::text::{
 };
 use crate::train::Run;
 
-/// The text with its first letter in upper case, as a sentence begins.
+/// The text with its first letter in upper case, as at the beginning of a sentence.
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -24,13 +24,13 @@ pub fn sentence(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// `1 frame`, `1,260 frames`: of a video. Those of a project are counted by its [`Noun`].
+/// `1 frame`, `1,260 frames` of a video. Those of a project are counted with its [`Noun`].
 #[must_use]
 pub fn frames(value: usize) -> String {
     Noun::Frame.count(value)
 }
 
-/// A length of time in words: `8 s`, `4 min 12 s`, `2 h 5 min`.
+/// A duration in words: `8 s`, `4 min 12 s`, `2 h 5 min`.
 #[must_use]
 pub fn duration(secs: f64) -> String {
     let total = secs.max(0.0).round() as u64;
@@ -75,7 +75,7 @@ pub fn rate(fps: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// How frames are taken: `2 frames per second, 500 px wide`.
+/// A sampling in words: `2 frames per second, 500 px wide`.
 #[must_use]
 pub fn sampling(sampling: &Sampling) -> String {
     let frames = if (sampling.fps.0 - 1.0).abs() < 1e-9 {
@@ -102,7 +102,7 @@ pub fn architecture(architecture: &Architecture) -> String {
     short.unwrap_or_else(|| family_left_out(text))
 }
 
-/// The name of an architecture where there is room: `lite0@224`, `mobilenet-v2@224`.
+/// The longer name of an architecture: `lite0@224`, `mobilenet-v2@224`.
 #[must_use]
 pub fn architecture_name(architecture: &Architecture) -> String {
     if let Some(title) = own_title(architecture) {
@@ -111,7 +111,7 @@ pub fn architecture_name(architecture: &Architecture) -> String {
     family_left_out(architecture.to_string())
 }
 
-/// The name of an architecture that was added to a project, without the hash in it: `resnet18@224`.
+/// The name of an architecture that was added to a project, without its hash: `resnet18@224`.
 fn own_title(architecture: &Architecture) -> Option<String> {
     let own = architecture.entry().ok()?.own.as_ref()?;
     Some(format!("{}@{}", own.title, architecture.resolution_px))
@@ -124,7 +124,7 @@ fn family_left_out(text: String) -> String {
     }
 }
 
-/// An architecture in words for who does not know its name: `Small, 224 px, fast on phones`.
+/// An architecture in words for users who do not know its name: `Small, 224 px, fast on phones`.
 #[must_use]
 pub fn architecture_in_words(architecture: &Architecture) -> String {
     let macs = architecture.multiply_accumulates().unwrap_or_default();
@@ -151,7 +151,7 @@ pub fn architecture_in_words(architecture: &Architecture) -> String {
     format!("{size}, {} px, {pace}", architecture.resolution_px)
 }
 
-/// A run as people tell it from others: `lite0@224 · today 14:02`, `lite0@224 last-3 · today 14:02`.
+/// The title of a run: `lite0@224 · today 14:02`, `lite0@224 last-3 · today 14:02`.
 #[must_use]
 pub fn run_title(run: &Run) -> String {
     match run.settings.fine_tune.depth {
@@ -160,7 +160,7 @@ pub fn run_title(run: &Run) -> String {
     }
 }
 
-/// The same where the depth stands beside it: `lite0@224 · today 14:02`.
+/// The same if the depth is shown next to it: `lite0@224 · today 14:02`.
 #[must_use]
 pub fn run_title_without_depth(run: &Run) -> String {
     titled(run, "")
@@ -177,7 +177,7 @@ fn titled(run: &Run, depth: &str) -> String {
     }
 }
 
-/// The number of a run among those of its day and architecture, `#2`; `None` of the first: it tells runs apart that
+/// The number of a run among those of its day and architecture, `#2`; `None` for the first: it distinguishes runs that
 /// were begun in the same minute.
 fn run_number(run: &Run) -> Option<String> {
     let (_, number) = run.id.0.rsplit_once('_')?;
@@ -185,13 +185,13 @@ fn run_number(run: &Run) -> Option<String> {
     (number > 1).then(|| format!("#{number}"))
 }
 
-/// When a run was begun: `today 14:02`; empty where that cannot be read.
+/// When a run was begun: `today 14:02`; empty if that cannot be read.
 #[must_use]
 pub fn begun(run: &Run) -> String {
     moment(&run.created)
 }
 
-/// A moment in RFC 3339 as people say it: `today 14:02`; empty where that cannot be read.
+/// A time in RFC 3339 for users: `today 14:02`; empty if it cannot be read.
 #[must_use]
 pub fn moment(text: &str) -> String {
     text.parse::<jiff::Timestamp>()
@@ -202,7 +202,7 @@ pub fn moment(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What is trained at a depth, within a sentence: `the head`, `the last three blocks`.
+/// The trained part at a depth, within a sentence: `the head`, `the last three blocks`.
 #[must_use]
 pub fn depth_part(depth: Depth) -> &'static str {
     match depth {
@@ -253,7 +253,7 @@ pub fn weights(value: u64) -> String {
     }
 }
 
-/// A time that was estimated: `about 8 s`, `about 40 s`, `about 4 min`, `about 1 h 20 min`.
+/// An estimated duration: `about 8 s`, `about 40 s`, `about 4 min`, `about 1 h 20 min`.
 #[must_use]
 pub fn about(secs: f64) -> String {
     let rounded = match secs {
@@ -271,7 +271,7 @@ pub fn path(path: impl AsRef<Path>) -> String {
     visible(&path.as_ref().to_string_lossy()).into_owned()
 }
 
-/// One line of at most `most` characters, the middle left out; never cuts within a character.
+/// One line of at most `most` characters, with the middle left out; never cuts within a character.
 #[must_use]
 pub fn shorten(text: &str, most: usize) -> String {
     let text = visible(text);

@@ -1,4 +1,4 @@
-//! Heat maps over the images that are shown: made in the background, kept as textures.
+//! Heat maps over the shown images: computed in the background, kept as textures.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,60 +16,60 @@ use crate::media;
 use crate::project::Project;
 use crate::train::{Run, RunId};
 
-/// Longest side of the texture that lies over an image: the values between cells are interpolated, so no detail is lost.
+/// Longest side of the texture over an image: the values between cells are interpolated, so no detail is lost.
 const LAYER_PX: u32 = 384;
-/// How many maps are kept.
+/// The number of maps that are kept.
 const MOST: usize = 48;
 
-/// Which class a map is of.
+/// The class that a map explains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum HeatClass {
-    /// The one that the model takes for the most probable.
+    /// The predicted class.
     #[default]
     Predicted,
-    /// The one that the image was labelled with.
+    /// The label of the image.
     Labelled,
-    /// The one with this index.
+    /// The class with this index.
     Of(usize),
 }
 
-/// Which map.
+/// The key of a map.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     run: RunId,
-    /// Changes when the run's weights or classes may have.
+    /// Increased when the run's weights or classes may have changed.
     generation: u64,
     path: PathBuf,
-    /// The index of the class; the predicted one without.
+    /// The index of the class; `None` is the predicted one.
     class: Option<usize>,
 }
 
 /// A map that is ready to be painted over its image.
 #[derive(Clone)]
 pub struct HeatLayer {
-    /// It covers the whole image.
+    /// The texture, which covers the whole image.
     pub texture: TextureHandle,
     /// The index of its class.
     pub class: usize,
     /// The lowest and the highest value.
     pub range: (f32, f32),
-    /// What the strongest colour stands for.
+    /// The absolute value of the strongest colour.
     pub limit: f32,
-    /// Whether mean and bias are the logit.
+    /// Whether the mean of the map and the bias add up to the logit.
     pub exact: bool,
 }
 
-/// What there is of a map.
+/// The state of a map.
 pub enum Heat {
-    /// Not there yet.
+    /// Not yet computed.
     Loading,
     /// Ready.
     Ready(HeatLayer),
-    /// Cannot be made, with a sentence that says why.
+    /// Failed, with a sentence that says why.
     Failed(String),
 }
 
-/// A map as it comes from its thread.
+/// A map as computed by its thread.
 pub(in crate::app) struct Made {
     pub layer: ColorImage,
     pub class: usize,
@@ -79,7 +79,7 @@ pub(in crate::app) struct Made {
 }
 
 impl Made {
-    /// Of a map over an image of this size.
+    /// For a map over an image of this size.
     pub fn of(map: &HeatMap, (width, height): (u32, u32), exact: bool) -> Self {
         let scale = f64::from(LAYER_PX) / f64::from(width.max(height).max(1));
         let length = |px: u32| ((f64::from(px) * scale.min(1.0)).round() as u32).max(1);
@@ -92,7 +92,7 @@ impl Made {
         }
     }
 
-    /// Handed to the graphics card.
+    /// Loads it as a texture.
     pub fn texture(self, ctx: &Context) -> HeatLayer {
         HeatLayer {
             texture: ctx.load_texture("heat map", self.layer, TextureOptions::LINEAR),
@@ -109,7 +109,7 @@ fn rgba_image(image: &RgbaImage) -> ColorImage {
     ColorImage::from_rgba_unmultiplied(size, image.as_raw())
 }
 
-/// The run whose maps were asked for last, and the image that was shown last.
+/// The run whose maps were requested last, and the image that was shown last.
 struct Loaded {
     of: (RunId, u64),
     mapper: HeatMapper,
@@ -136,7 +136,7 @@ impl HeatMaps {
         let loaded: Mutex<Option<Loaded>> = Mutex::default();
         Self {
             ctx: ctx.clone(),
-            // One thread: a map takes all cores.
+            // One thread: a map uses all cores.
             pool: Pool::new(
                 "heat maps",
                 1,
@@ -154,7 +154,7 @@ impl HeatMaps {
         }
     }
 
-    /// Begins a frame: takes in what has come.
+    /// Begins a frame: receives finished maps.
     pub(in crate::app) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
@@ -176,8 +176,8 @@ impl HeatMaps {
         }
     }
 
-    /// The map of an image for the run that is shown, if it is there; else it is wanted from now on. `class` is the
-    /// index of its class; the predicted one without.
+    /// The map of an image for the chosen run, if it is ready; otherwise it is requested. `class` is the index of its
+    /// class; `None` is the predicted one.
     pub fn get(&self, state: &EvaluateState, path: &Path, class: Option<usize>) -> Heat {
         let Some(run) = state.run.clone() else {
             return Heat::Loading;

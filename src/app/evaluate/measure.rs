@@ -1,5 +1,5 @@
-//! What is measured of a run on request, each as a job of its own: calibration, leak meter, cross-validation, learning
-//! curve, held-out classes.
+//! Measurements of a run on request, each a job of its own: calibration, leak meter, cross-validation, learning curve,
+//! held-out classes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,29 +16,29 @@ use crate::jobs::{JobError, Work};
 use crate::project::{Project, Split};
 use crate::train::{Calibration, Run, RunId};
 
-/// Something that can be measured.
+/// A measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Measurement {
     /// How reliable the probabilities are.
     Reliability,
-    /// False accepts and rejects of images of no class.
+    /// False accepts and rejects for images of unknown classes.
     HeldOut,
-    /// Split by source beside a random one.
+    /// A split by source compared with a random one.
     Leak,
-    /// Every source tested once.
+    /// Cross-validation by source.
     Folds,
-    /// What more sources would bring.
+    /// The learning curve over the number of sources.
     Learning,
-    /// How many runs were tested on the same frames.
+    /// The number of runs that were tested on the same frames.
     Looks,
     /// Dark and blurred frames.
     Quality,
-    /// Another run on the same frames.
+    /// A comparison with another run on the same frames.
     Compare,
 }
 
 impl Measurement {
-    /// What the foot of the window calls it.
+    /// Its name in the bar at the bottom.
     fn title(self) -> &'static str {
         match self {
             Self::Reliability => "Reading the calibration",
@@ -90,20 +90,20 @@ impl Measurement {
     }
 }
 
-/// What was measured; `None` where the frames do not allow it.
+/// The result of a measurement; `None` if there are too few frames for it.
 #[derive(Debug, Clone)]
 pub enum Found {
-    /// Without the run's temperature and with it, and the calibration.
+    /// Without and with the run's temperature, and the calibration.
     Reliability(Option<[Reliability; 2]>, Option<Box<Calibration>>),
     /// The curves.
     HeldOut(Option<UnknownCurve>),
-    /// Both figures.
+    /// Both accuracies.
     Leak(Option<LeakMeter>),
     /// All folds.
     Folds(Option<CrossValidation>),
     /// The curve and its forecast.
     Learning(Option<LearningCurve>),
-    /// How many.
+    /// The number of runs.
     Looks(TestLooks),
     /// Quarters of the frames.
     Quality(QualityParts),
@@ -111,18 +111,18 @@ pub enum Found {
     Compared(Option<Box<Compared>>),
 }
 
-/// Another run, whose figures come first, and the one that is shown.
+/// A comparison with another run; its figures come first.
 #[derive(Debug, Clone)]
 pub struct Compared {
-    /// What the other run is called.
+    /// The title of the other run.
     pub other: String,
-    /// Both on the frames that both have.
+    /// Both on their common frames.
     pub comparison: Comparison,
     /// The other run's evaluation.
     pub first: Evaluation,
 }
 
-/// The measurements of the run that is shown.
+/// The measurements of the chosen run.
 #[derive(Default)]
 pub struct Measurements {
     found: BTreeMap<Measurement, Result<Arc<Found>, String>>,
@@ -130,7 +130,7 @@ pub struct Measurements {
 }
 
 impl Measurements {
-    /// What was found, or why nothing was, also while it is being measured again; `None` before.
+    /// The result, or the error, even while it is being measured again; `None` before the first measurement.
     #[must_use]
     pub fn found(&self, what: Measurement) -> Option<Result<&Found, &str>> {
         let found = self.found.get(&what)?;
@@ -143,13 +143,13 @@ impl Measurements {
         self.tasks.get(&what).copied()
     }
 
-    /// Whether nobody has asked for it yet.
+    /// Whether it was never requested.
     #[must_use]
     pub fn is_due(&self, what: Measurement) -> bool {
         !self.found.contains_key(&what) && !self.tasks.contains_key(&what)
     }
 
-    /// Lets go of what belongs to another side of the split.
+    /// Drops results for another side of the split.
     pub(in crate::app) fn forget_side(&mut self) {
         for what in [
             Measurement::Reliability,
@@ -165,7 +165,7 @@ impl Measurements {
         self.tasks.remove(&what);
     }
 
-    /// Lets go of everything; jobs that still run are of no use to anybody.
+    /// Drops everything; the results of running jobs will be ignored.
     pub(in crate::app) fn forget(&mut self) {
         self.found.clear();
         self.tasks.clear();
@@ -173,7 +173,7 @@ impl Measurements {
 }
 
 impl App {
-    /// Measures something of the run that is shown.
+    /// Starts a measurement of the chosen run.
     pub(in crate::app) fn measure(&mut self, what: Measurement) {
         let Some(session) = &mut self.session else {
             return;
@@ -189,7 +189,7 @@ impl App {
         let other = state.other.as_ref().and_then(|id| session.train.run(id));
         let other = other.cloned();
         let project = Arc::clone(&session.project);
-        // What takes no training is there at once.
+        // Measurements without training are fast.
         let quiet = matches!(what, Measurement::Reliability | Measurement::Looks);
         let lane = if quiet { Lane::Free } else { Lane::Learn };
         let task = self.tasks.start_as(
@@ -209,7 +209,7 @@ impl App {
             return;
         };
         let measured = &mut session.evaluate.measured;
-        // The run, or the side of its split, may be another one meanwhile.
+        // The run, or the side of its split, may have changed in the meantime.
         if measured.tasks.get(&what) != Some(&task) {
             return;
         }
@@ -225,7 +225,7 @@ impl App {
         }
     }
 
-    /// Compares the run that is shown with another one.
+    /// Compares the chosen run with another one.
     pub(in crate::app) fn compare(&mut self, other: RunId) {
         if let Some(session) = &mut self.session {
             session.evaluate.other = Some(other);
@@ -234,7 +234,7 @@ impl App {
         self.measure(Measurement::Compare);
     }
 
-    /// Ends a measurement.
+    /// Cancels a measurement.
     pub(in crate::app) fn cancel_measurement(&mut self, what: Measurement) {
         let session = self.session.as_ref();
         if let Some(task) = session.and_then(|session| session.evaluate.measured.task(what)) {
@@ -242,7 +242,7 @@ impl App {
         }
     }
 
-    /// Writes the report of the run that is shown into its folder, and opens it with the system's browser.
+    /// Writes the report of the chosen run into its folder, and opens it in the browser.
     pub(in crate::app) fn write_report(&mut self) {
         let Some(session) = &self.session else { return };
         let state = &session.evaluate;
@@ -285,7 +285,7 @@ impl App {
         }
     }
 
-    /// Says where the report is, and opens it.
+    /// Reports the place of the report, and opens it.
     fn reported(&mut self, out: PathBuf, opens: bool) {
         let words = format!("The report is written: “{}”", out.display());
         self.notes.add(Tone::Done, words);
@@ -304,8 +304,8 @@ impl App {
         }
     }
 
-    /// Keeps with the run the probability below which an image is unknown, that at which this part of the images of its
-    /// classes is called so; with `None` takes it away.
+    /// Stores with the run the probability below which an image counts as unknown, chosen so that this part of the
+    /// images of its classes is; `None` removes it.
     pub(in crate::app) fn keep_unknown(&mut self, rate: Option<f64>) {
         let Some(session) = &self.session else { return };
         let state = &session.evaluate;

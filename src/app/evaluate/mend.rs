@@ -1,4 +1,4 @@
-//! Mending labels where mistakes are seen: frames of an evaluation are picked, given another class, thrown away.
+//! Correcting labels among the mistakes: frames of an evaluation are selected, relabelled, moved to the trash.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,13 +8,13 @@ use crate::app::{App, EvaluateAction, EvaluateState, LabelAction, Pick, Session}
 use crate::evaluate::Evaluation;
 use crate::project::{Change, ClassName, Label};
 
-/// Where the frames of an evaluation are now that were moved since it was made, by their place in its predictions.
+/// The current paths of an evaluation's frames that were moved since, by their indices in its predictions.
 #[derive(Debug, Default)]
 pub struct Mended {
     now: HashMap<usize, String>,
 }
 
-/// What has become of a frame since it was evaluated.
+/// The change of a frame since it was evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrameNow {
     /// It has this label now.
@@ -28,7 +28,7 @@ impl Mended {
     fn follow(&mut self, evaluation: &Evaluation, renames: &Renames) {
         for (index, prediction) in evaluation.predictions.iter().enumerate() {
             let at = self.now.get(&index).unwrap_or(&prediction.path);
-            // Where it was foreseen to go may not be where it went.
+            // Its actual path may differ from the predicted one.
             let to = renames.get(at).or_else(|| renames.get(&prediction.path));
             let Some(to) = to.filter(|to| *to != at) else {
                 continue;
@@ -43,7 +43,7 @@ impl Mended {
 }
 
 impl EvaluateState {
-    /// Where a frame of the evaluation is now, by its place in the predictions.
+    /// The current path of a frame of the evaluation, by its index in the predictions.
     #[must_use]
     pub fn path(&self, index: usize) -> Option<&str> {
         let evaluated = || Some(&self.evaluation.as_ref()?.predictions.get(index)?.path);
@@ -51,7 +51,7 @@ impl EvaluateState {
         Some(path)
     }
 
-    /// What has become of a frame since it was evaluated; `None` when it is as it was.
+    /// The change of a frame since it was evaluated; `None` if there is none.
     #[must_use]
     pub fn fate(&self, index: usize) -> Option<FrameNow> {
         let path = self.mended.now.get(&index)?;
@@ -67,14 +67,14 @@ impl EvaluateState {
         ))
     }
 
-    /// How many frames of the evaluation got another label, or went to the trash, since it was made.
+    /// The number of frames of the evaluation that were relabelled or moved to the trash since.
     #[must_use]
     pub fn changed(&self) -> usize {
         self.mended.now.len()
     }
 
-    /// The frames that a key acts on, by their places in the predictions: the one that is shown large, else the
-    /// selected ones in the order of the list. None while predictions on files are shown instead.
+    /// The frames that a key acts on, as indices in the predictions: the one that is shown large, otherwise the
+    /// selected ones in the order of the list. Empty while predictions on files are shown instead.
     #[must_use]
     pub fn chosen(&self) -> Vec<usize> {
         if self.shows_files {
@@ -92,7 +92,7 @@ impl EvaluateState {
             .collect()
     }
 
-    /// Finds out again which frames are shown: the mistakes, or those of the chosen cell, the surest first.
+    /// Computes which frames are shown: the mistakes, or those of the chosen cell, the most confident first.
     pub(in crate::app) fn rebuild_shown(&mut self) {
         self.selection.clear();
         self.anchor = None;
@@ -126,7 +126,7 @@ impl EvaluateState {
     }
 }
 
-/// Places in the predictions: the mistakes, or those of a cell (truth, predicted), the surest first.
+/// Indices in the predictions: of the mistakes, or of a cell (truth, predicted), the most confident first.
 fn shown(evaluation: &Evaluation, cell: Option<(usize, usize)>) -> Vec<usize> {
     let predictions = &evaluation.predictions;
     let mut shown: Vec<usize> = (0..predictions.len())
@@ -149,7 +149,7 @@ fn shown(evaluation: &Evaluation, cell: Option<(usize, usize)>) -> Vec<usize> {
 }
 
 impl Session {
-    /// The evaluation's frames follow when frames are moved.
+    /// Updates the paths of the evaluation's frames.
     pub(in crate::app) fn mend(&mut self, renames: &Renames) {
         if let Some(evaluation) = &self.evaluate.evaluation
             && !renames.is_empty()
@@ -158,7 +158,7 @@ impl Session {
         }
     }
 
-    /// The paths of the chosen frames of the evaluation, where they are now.
+    /// The current paths of the chosen frames of the evaluation.
     fn chosen_paths(&self) -> Vec<String> {
         let chosen = self.evaluate.chosen();
         chosen
@@ -170,7 +170,7 @@ impl Session {
 }
 
 impl App {
-    /// What a person does with frames of the evaluation; `false` for an action of another kind.
+    /// Applies an action on frames of the evaluation; `false` for an action of another kind.
     pub(in crate::app) fn apply_mend(&mut self, action: &EvaluateAction) -> bool {
         let Some(session) = &mut self.session else {
             return false;
@@ -271,7 +271,7 @@ mod tests {
             (state.path(2), state.changed()),
             (Some("classes/a/3.jpg"), 1)
         );
-        // Foreseen as 3.jpg, but that name was taken.
+        // Predicted as 3.jpg, but that name was taken.
         follow(&mut state, &[("classes/b/3.jpg", "classes/a/3~2.jpg")]);
         assert_eq!(state.path(2), Some("classes/a/3~2.jpg"));
         follow(

@@ -1,4 +1,4 @@
-//! The evaluate workspace's state: the run that is shown, its predictions, and its mistakes.
+//! The evaluate workspace's state: the chosen run, its predictions, and its mistakes.
 
 mod heat;
 mod measure;
@@ -30,37 +30,37 @@ pub use try_it::{FilePrediction, FilePredictions};
 
 /// The state of the evaluate workspace.
 pub struct EvaluateState {
-    /// The run that is shown.
+    /// The chosen run.
     pub run: Option<RunId>,
-    /// Which side of its split.
+    /// The side of its split.
     pub split: Split,
     /// Its predictions.
     pub evaluation: Option<Arc<Evaluation>>,
-    /// Its figures, there whenever the predictions are.
+    /// Its figures, present whenever the predictions are.
     pub figures: Option<Arc<Figures>>,
     /// The run that it is compared with.
     pub other: Option<RunId>,
-    /// What was measured of the run on request.
+    /// The results of measurements of the run.
     pub measured: Measurements,
-    /// Why there are none.
+    /// Why there are no predictions.
     pub error: Option<String>,
     /// The evaluation in progress.
     pub task: Option<TaskId>,
-    /// Only mistakes of this cell (truth, predicted) are shown; on the diagonal, what was right.
+    /// Only the frames of this cell (truth, predicted) are shown; on the diagonal, the correct ones.
     pub cell: Option<(usize, usize)>,
-    /// The frame that is shown large: its place in the list that is shown.
+    /// The frame that is shown large: its index in the list that is shown.
     pub preview: Option<usize>,
-    /// Whether the heat map lies over the frame that is shown large.
+    /// Whether the heat map is painted over the frame that is shown large.
     pub heat: bool,
-    /// The class that it is of.
+    /// The class of the heat map.
     pub heat_class: HeatClass,
-    /// Changes when what is known of the run's weights or classes is let go of.
+    /// Increased when cached data about the run's weights or classes is dropped.
     pub(super) generation: u64,
-    /// The frames that are shown, by their places in the predictions.
+    /// The frames that are shown, as indices in the predictions.
     pub shown: Vec<usize>,
-    /// The selected frames, by their places in the predictions.
+    /// The selected frames, as indices in the predictions.
     pub selection: HashSet<usize>,
-    /// Where a range selection began: a place in the list that is shown.
+    /// The start of a range selection, as an index in the list that is shown.
     pub(super) anchor: Option<usize>,
     /// The frames that were moved since.
     pub(super) mended: Mended,
@@ -68,13 +68,13 @@ pub struct EvaluateState {
     pub shows_files: bool,
     /// Predictions on files.
     pub files: FilePredictions,
-    /// The selected ones of them, by their places in the list.
+    /// The selected predictions on files, as indices in the list.
     pub files_selected: HashSet<usize>,
-    /// Those that were added to the project, by their places in the list.
+    /// The predictions on files that were added to the project, as indices in the list.
     pub files_added: HashSet<usize>,
-    /// The prediction on a file that is shown, by its place in the list.
+    /// The shown prediction on a file, as an index in the list.
     pub file: usize,
-    /// The film that is shown.
+    /// The opened film.
     pub player: Option<Player>,
     /// The prediction in progress.
     pub predicting: Option<TaskId>,
@@ -114,22 +114,22 @@ impl Default for EvaluateState {
     }
 }
 
-/// What a person does in the evaluate workspace.
+/// An action of the user in the evaluate workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum EvaluateAction {
-    /// Goes to the workspace and shows a run.
+    /// Opens the workspace and chooses a run.
     Open(RunId),
-    /// Shows a run.
+    /// Chooses a run.
     Choose(RunId),
-    /// Shows another side of its split.
+    /// Chooses another side of its split.
     Split(Split),
-    /// Measures again.
+    /// Evaluates again.
     Again,
-    /// Measures something more of the run.
+    /// Starts a measurement of the run.
     Measure(Measurement),
-    /// Ends that.
+    /// Cancels a measurement.
     CancelMeasure(Measurement),
-    /// Keeps the threshold at which this part of images of the classes is called unknown, or none.
+    /// Stores the threshold at which this part of the images of the classes counts as unknown, or removes it.
     KeepUnknown(Option<f64>),
     /// Compares the run with another one.
     Compare(RunId),
@@ -139,44 +139,44 @@ pub enum EvaluateAction {
     Cell(Option<(usize, usize)>),
     /// Shows a frame large, or none.
     Preview(Option<usize>),
-    /// Shows the heat map over the frame, or no longer.
+    /// Shows or hides the heat map over the frame.
     Heat,
     /// Shows the heat map of this class.
     HeatClass(HeatClass),
-    /// Picks the frame at a place of the list that is shown.
+    /// Selects the frame at an index of the list that is shown.
     Pick(usize, Pick),
-    /// Shows the first selected frame large, or none again.
+    /// Shows the first selected frame large, or closes it.
     Enlarge,
-    /// Gives the frame that is shown large, or the selected ones, a label.
+    /// Labels the frame that is shown large, or the selected ones.
     Assign(Label),
     /// Moves them to the trash.
     Trash,
-    /// Goes to them in the label workspace.
+    /// Shows them in the label workspace.
     ShowInLabel,
     /// Shows predictions on files, or the evaluation.
     ShowFiles(bool),
-    /// Selects a prediction on files, or with `true` adds it to the selection or takes it out.
+    /// Selects a prediction on a file, or with `true` toggles it in the selection.
     PickFile(usize, bool),
     /// Selects all predictions on files, or none.
     PickFiles(bool),
-    /// Shows the file of a prediction; a film from the time of that frame.
+    /// Shows the file of a prediction; for a film, from the time of that frame.
     LookAt(usize),
-    /// Plays the film that is shown, or lets it stand still.
+    /// Plays or stops the film.
     Play(bool),
-    /// Goes to a moment of it, seconds from its start.
+    /// Goes to a time of the film, seconds from its start.
     Seek(f64),
-    /// Writes the probabilities of all files into a file of comma-separated values.
+    /// Writes the probabilities of all files into a CSV file.
     SaveTimelines(PathBuf),
     /// Adds the selected predictions on files to the project, with this class or with the predicted ones.
     Adopt(Option<ClassName>),
     /// Predicts on files.
     Predict(Vec<PathBuf>),
-    /// Ends that.
+    /// Cancels the prediction.
     CancelPredict,
 }
 
 impl EvaluateState {
-    /// The frames that are shown: the mistakes, or those of the chosen cell, the surest first.
+    /// The frames that are shown: the mistakes, or those of the chosen cell, the most confident first.
     #[must_use]
     pub fn shown(&self) -> Vec<&FramePrediction> {
         let Some(evaluation) = &self.evaluation else {
@@ -188,19 +188,19 @@ impl EvaluateState {
             .collect()
     }
 
-    /// Whether an image is shown that a heat map can lie over.
+    /// Whether an image is shown that can have a heat map.
     #[must_use]
     pub fn can_show_heat(&self) -> bool {
         self.preview.is_some() || self.shows_files
     }
 
-    /// Whether the chosen run has yet to be measured.
+    /// Whether the chosen run must still be evaluated.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.evaluation.is_none() && self.error.is_none() && self.task.is_none()
     }
 
-    /// Lets go of what was measured, so that it is measured again when it is shown.
+    /// Drops the results, so that the run is evaluated again when it is shown.
     pub(super) fn reset(&mut self) {
         self.evaluation = None;
         self.figures = None;
@@ -213,13 +213,13 @@ impl EvaluateState {
         self.rebuild_shown();
     }
 
-    /// The result of the run that is shown.
+    /// The result of the chosen run.
     pub(super) fn result(&self, train: &TrainState) -> Option<StageResult> {
         train.run(self.run.as_ref()?)?.run.result().cloned()
     }
 
-    /// Lets go of a run that is not there any more, and of what was measured of one that has another result than
-    /// `before`: it has been trained further.
+    /// Drops a run that no longer exists, and the results of one whose training result is no longer `before`, because
+    /// it was extended.
     pub(super) fn follow(&mut self, train: &TrainState, before: Option<&StageResult>) {
         let Some(id) = &self.run else { return };
         let Some(entry) = train.run(id) else {
@@ -236,7 +236,7 @@ impl EvaluateState {
 }
 
 impl App {
-    /// Whether files that are dropped now are predicted on rather than brought in.
+    /// Whether dropped files are predicted on instead of imported.
     #[must_use]
     pub fn predicts_drops(&self) -> bool {
         self.workspace == Workspace::Evaluate
@@ -392,7 +392,7 @@ impl App {
             return;
         };
         let state = &mut session.evaluate;
-        // Another evaluation may have been begun meanwhile.
+        // Another evaluation may have been started in the meantime.
         if state.task != Some(task) {
             return;
         }

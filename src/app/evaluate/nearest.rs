@@ -1,4 +1,5 @@
-//! The training images nearest to an evaluated one: found in the background, kept while the run is shown.
+//! The training images that are most similar to an evaluated one: found in the background, kept while the run is
+//! shown.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,57 +14,57 @@ use crate::jobs::Work;
 use crate::project::{Noun, Project};
 use crate::train::{Run, RunId};
 
-/// Training images that are found for each.
+/// The number of training images for each image.
 pub const NEAREST: usize = 6;
 
-/// What is known of the neighbourhood of an image.
+/// The state of the search for similar images.
 #[derive(Debug, Clone)]
 pub enum Nearest {
-    /// Not there yet.
+    /// Not yet found.
     Loading,
     /// Found.
     Ready(Arc<Near>),
-    /// Not to be found, with a sentence that says why.
+    /// Failed, with a sentence that says why.
     Failed(String),
 }
 
-/// The training images nearest to an image.
+/// The training images that are most similar to an image.
 #[derive(Debug)]
 pub struct Near {
-    /// The nearest first.
+    /// The most similar first.
     pub images: Vec<NearImage>,
-    /// The classes that theirs are indices into.
+    /// The classes of their indices.
     pub classes: Vec<String>,
 }
 
 impl Near {
-    /// What they say of the present label of the image, in a sentence.
+    /// What they indicate about the current label of the image, in a sentence.
     #[must_use]
     pub fn finding(&self, label: &str, noun: Noun) -> Option<String> {
         near_finding(label, &self.images, &self.classes, noun)
     }
 }
 
-/// Which neighbourhood.
+/// The key of a search.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Key {
     run: RunId,
-    /// Changes when the run's weights or classes may have.
+    /// Increased when the run's weights or classes may have changed.
     generation: u64,
     /// The image's path when it was evaluated, relative to the project's root.
     path: String,
 }
 
-/// A request: which neighbourhood, and the image's present path.
+/// A request: the key, and the image's current path.
 type Request = (Key, String);
 
-/// The run whose neighbourhoods were asked for last.
+/// The run whose similar images were requested last.
 struct Loaded {
     of: (RunId, u64),
     images: TrainingImages,
 }
 
-/// The neighbourhoods of a project's images.
+/// The similar images of a project's images.
 pub struct NearestImages {
     pool: Pool<Request, Result<Near, String>>,
     found: RefCell<HashMap<Key, Result<Arc<Near>, String>>>,
@@ -91,19 +92,19 @@ impl NearestImages {
         }
     }
 
-    /// Begins a frame: takes in what has come.
+    /// Begins a frame: receives finished results.
     pub(in crate::app) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut found = self.found.borrow_mut();
         while let Some(((key, _), near)) = self.pool.next_answer() {
-            // Of a run that is not looked at any more.
+            // Results of a run that is no longer shown are dropped.
             found.retain(|known, _| known.run == key.run && known.generation == key.generation);
             found.insert(key, near.map(Arc::new));
         }
     }
 
-    /// Those of an evaluated image (its path then and now) for the run that is shown, if they are there; else they are
-    /// wanted from now on.
+    /// Those of an evaluated image (its path then and now) for the chosen run, if they are found; otherwise they are
+    /// requested.
     pub fn get(&self, state: &EvaluateState, path: &str, now: &str) -> Nearest {
         let Some(run) = state.run.clone() else {
             return Nearest::Loading;
@@ -131,7 +132,7 @@ fn find(
     work: &Work,
 ) -> Result<Option<Near>, EvaluateError> {
     let of = (key.run.clone(), key.generation);
-    // What was read before a label was mended knows the image by its former path.
+    // Training images that were read before a label was corrected have the image's former path.
     let nearest = |images: &TrainingImages| {
         let near = images.nearest(&key.path, NEAREST);
         near.or_else(|| images.nearest(now, NEAREST))

@@ -1,4 +1,4 @@
-//! A film that plays: decoded and predicted on in the background at its own speed, the newest frame kept for the window.
+//! A film that plays: decoded and predicted in the background at its own speed; the window shows the newest frame.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -18,27 +18,27 @@ use crate::train::Run;
 
 /// Width of a frame that plays, pixels.
 const WIDTH_PX: u32 = 640;
-/// Frames per second at most: more are not seen, and each is predicted on.
+/// The most frames per second: more are not noticed, and each is predicted.
 const MOST_FPS: f64 = 30.0;
-/// A frame that is later is left out.
+/// A frame that is later than this is skipped.
 const LATE: Duration = Duration::from_millis(120);
-/// So often at least one is shown all the same.
+/// But at least one frame is shown in this time.
 const SHOWN_EVERY: Duration = Duration::from_millis(250);
-/// A wait ends so often to see whether the work is cancelled.
+/// While waiting, cancellation is checked at this interval.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
-/// Whether a heat map is wanted, and of which class.
+/// Whether a heat map is wanted, and for which class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::app) enum WantedHeat {
     #[default]
     No,
-    /// Of the class that the model takes for the most probable.
+    /// For the predicted class.
     Predicted,
-    /// Of the class with this index.
+    /// For the class with this index.
     Of(usize),
 }
 
-/// What a person wants of the film.
+/// What the user wants of the film.
 #[derive(Debug, Clone, Default)]
 struct Wish {
     playing: bool,
@@ -66,13 +66,13 @@ impl Control {
 /// The newest frame.
 #[derive(Default)]
 struct Screen {
-    /// Counts frames, so that the window knows a new one.
+    /// The number of frames so far, by which the window notices a new one.
     number: u64,
     time_secs: f64,
     image: Option<ColorImage>,
     heat: Option<Made>,
     prediction: Option<Prediction>,
-    /// Whether training images are being measured, which the first heat map waits for.
+    /// Whether training images are being measured; the first heat map waits for that.
     preparing: bool,
     error: Option<String>,
 }
@@ -81,16 +81,16 @@ fn locked(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
     screen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is painted of the newest frame.
+/// The newest frame, as it is painted.
 #[derive(Clone, Default)]
 pub struct Playing {
     /// Seconds from the start of the film.
     pub time_secs: f64,
     /// The frame; `None` before the first one.
     pub image: Option<TextureHandle>,
-    /// Its heat map, where one is wanted.
+    /// Its heat map, if one is wanted.
     pub heat: Option<HeatLayer>,
-    /// What the model says of it.
+    /// Its prediction.
     pub prediction: Option<Prediction>,
     /// Whether the heat map waits for training images.
     pub preparing: bool,
@@ -102,14 +102,14 @@ pub struct Playing {
 pub struct Player {
     /// The film.
     pub path: PathBuf,
-    /// Plays it. No task of the window: it never ends by itself, and nothing waits for it.
+    /// The job that plays it. Not a task of the window: it never ends by itself, and nothing waits for it.
     job: Job<()>,
     control: Arc<Control>,
     screen: Arc<Mutex<Screen>>,
     shown: RefCell<(u64, Playing)>,
 }
 
-/// The half of a player that plays.
+/// The part of a player on its thread.
 struct Film {
     project: Arc<Project>,
     run: Run,
@@ -120,7 +120,7 @@ struct Film {
 }
 
 impl Player {
-    /// Of a film that stands still at a moment.
+    /// A stopped film at a time.
     pub(in crate::app) fn new(
         ctx: &Context,
         (project, run): (&Arc<Project>, &Run),
@@ -147,7 +147,7 @@ impl Player {
         }
     }
 
-    /// Takes in that it has failed.
+    /// Checks whether the job has failed.
     pub(in crate::app) fn follow(&mut self) {
         if let Some(Err(error)) = self.job.try_finish() {
             locked(&self.screen).error = Some(error.to_string());
@@ -168,7 +168,7 @@ impl Player {
         self.control.change(|wish| wish.seek = Some(secs.max(0.0)));
     }
 
-    /// Says whether the heat map is wanted, and of which class.
+    /// Sets whether the heat map is wanted, and for which class.
     pub(in crate::app) fn want_heat(&self, heat: WantedHeat) {
         if self.control.wish().heat != heat {
             self.control.change(|wish| wish.heat = heat);
@@ -207,11 +207,11 @@ impl Drop for Player {
     }
 }
 
-/// What ends a stretch that is played from one moment on.
+/// Why a stretch of playing ended.
 enum End {
-    /// Another moment is wanted.
+    /// Another time is wanted.
     Seek(f64),
-    /// The film is over.
+    /// The end of the film.
     Over,
 }
 
@@ -222,11 +222,11 @@ enum Next {
     Seek(f64),
 }
 
-/// When which moment of the film is due.
+/// Computes when each frame is due.
 struct Clock {
-    /// A moment of the film and when it was shown; `None` while it stands still.
+    /// A time of the film and when it was shown; `None` while it is stopped.
     begun: Option<(Instant, f64)>,
-    /// When and which moment was shown last.
+    /// When the last frame was shown, and its time.
     shown: Option<(Instant, f64)>,
 }
 
@@ -234,7 +234,7 @@ impl Film {
     /// Plays until it is cancelled.
     fn play(&self, work: &Work) -> Result<(), EvaluateError> {
         let played = self.played(work);
-        // It has failed: that is to be shown.
+        // It has failed: the error must be shown.
         self.ctx.request_repaint();
         played
     }
@@ -249,7 +249,7 @@ impl Film {
         let rate = probe(&self.path)?.average_fps.unwrap_or(25.0);
         let fps = Fps(rate.clamp(1.0, MOST_FPS));
         loop {
-            // Waits for the first moment, and at the end of the film for another one.
+            // Waits for the first time, and at the end of the film for another one.
             let from_secs = self.wait_for_seek(&mut show, work)?;
             let mut from_secs = from_secs;
             while let End::Seek(to) = self.stretch(fps, from_secs, &mut show, work)? {
@@ -281,7 +281,7 @@ impl Film {
         }
     }
 
-    /// Shows the film from a moment on until another one is wanted.
+    /// Shows the film from a time on until another one is wanted.
     fn stretch(
         &self,
         fps: Fps,
@@ -315,7 +315,7 @@ impl Film {
         Ok(End::Over)
     }
 
-    /// Waits until a frame is due. The first of a stretch is due at once, also while the film stands still.
+    /// Waits until a frame is due. The first of a stretch is due at once, even if the film is stopped.
     fn when(
         &self,
         time_secs: f64,
@@ -355,20 +355,20 @@ impl Film {
             } else if last.elapsed() < SHOWN_EVERY {
                 return Ok(Next::LeaveOut);
             } else {
-                // This machine is slower than the film: few frames are better than none.
+                // This computer is slower than the film: few frames are better than none.
                 return Ok(Next::Show);
             }
         }
     }
 }
 
-/// What makes a frame into what is shown.
+/// Converts a frame to what is shown.
 struct Show {
     mapper: HeatMapper,
-    /// Whether maps are measured against the training images already.
+    /// Whether maps are already scaled by the training images.
     compared: bool,
     last: Option<(RgbImage, Seen)>,
-    /// What was wanted of heat maps when the last frame was shown.
+    /// The wanted heat map when the last frame was shown.
     heat: WantedHeat,
 }
 

@@ -1,4 +1,4 @@
-//! *Try it*: predictions on files that are not of the project, and the film that is played with them.
+//! *Try it*: predictions on files outside the project, and the film that is played with them.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,12 +14,12 @@ use crate::jobs::{JobError, Work};
 use crate::project::Sampling;
 use crate::train::{Run, RunClasses};
 
-/// Predictions kept for one set of files; a long film would fill the memory with thumbnails.
+/// The most predictions that are kept: the thumbnails of a long film would fill the memory.
 const MOST_PREDICTIONS: usize = 300;
 /// Longest side of a prediction's thumbnail, pixels.
 const THUMB_PX: u32 = 240;
 
-/// An image that is not of the project, and its prediction.
+/// An image outside the project, and its prediction.
 pub struct FilePrediction {
     /// The file.
     pub path: PathBuf,
@@ -33,7 +33,7 @@ pub struct FilePrediction {
     pub texture: TextureHandle,
 }
 
-/// Predictions on files, as they come in.
+/// Predictions on files, as they arrive.
 #[derive(Clone, Default)]
 pub struct FilePredictions(Arc<Mutex<Came>>);
 
@@ -50,25 +50,25 @@ impl FilePredictions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The predictions so far; of very many, the first.
+    /// The predictions so far, up to a maximum.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<FilePrediction>> {
         self.came().list.clone()
     }
 
-    /// All of them, file by file.
+    /// All of them, by file.
     #[must_use]
     pub fn timelines(&self) -> Arc<Timelines> {
         Arc::clone(&self.came().timelines)
     }
 
-    /// Changes whenever the predictions do.
+    /// Changes with the predictions.
     #[must_use]
     pub fn version(&self) -> (usize, u64) {
         (Arc::as_ptr(&self.0).addr(), self.came().images)
     }
 
-    /// The highest probability below which the run takes an image for none of its classes.
+    /// The highest probability below which an image counts as unknown.
     #[must_use]
     pub fn unknown_below(&self) -> Option<f32> {
         self.came().unknown_below
@@ -80,7 +80,7 @@ impl FilePredictions {
         came.unknown_below = predictor.unknown_below;
     }
 
-    /// Takes in a prediction; whether its thumbnail is wanted too.
+    /// Adds a prediction; returns whether its thumbnail is kept.
     fn push(&self, found: &FileImage<'_>) -> bool {
         let mut came = self.came();
         Arc::make_mut(&mut came.timelines).push(found);
@@ -120,7 +120,7 @@ impl App {
         session.evaluate.player = Some(player);
     }
 
-    /// Plays the film as the user asked; closes it when its page is left.
+    /// Plays the film as the user asked; closes it when its page is closed.
     pub(in crate::app) fn follow_player(&mut self) {
         let Some(session) = &mut self.session else {
             return;

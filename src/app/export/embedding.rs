@@ -1,4 +1,4 @@
-//! Saving where a run's network puts its images, for TensorBoard's projector.
+//! Saving the features of a run's images, for TensorBoard's projector.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::jobs::JobError;
 use crate::train::RunId;
 
 impl App {
-    /// Writes the embedding of a run into its folder; one that is there is replaced.
+    /// Writes the embedding of a run into its folder, replacing an existing one.
     pub(in crate::app) fn save_embedding(&mut self, id: &RunId) {
         let Some(session) = &self.session else { return };
         let Some(entry) = session.train.run(id) else {

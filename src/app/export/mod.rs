@@ -1,4 +1,4 @@
-//! The export workspace's state: the run, the format, the folder, and what was written.
+//! The export workspace's state: the run, the formats, the folder, and the existing exports.
 
 mod embedding;
 mod phone;
@@ -24,7 +24,7 @@ pub use phone::{PhoneAction, PhoneState, PhoneTrial, Served};
 pub struct ExportFailure {
     /// A sentence.
     pub text: String,
-    /// Whether a model loses too much, which can be accepted.
+    /// Whether a model loses too much accuracy, which the user can accept.
     pub is_loss: bool,
 }
 
@@ -36,15 +36,15 @@ pub struct ExportState {
     pub also: Vec<RunId>,
     /// Whether an export is one zip file instead of a folder.
     pub zip: bool,
-    /// The formats, at least one, in the order in which they are offered.
+    /// The formats, at least one, in the order of the list.
     pub formats: Vec<Format>,
     /// The folder chosen by the user; `None` is the project's own.
     pub dir: Option<PathBuf>,
     /// The export in progress.
     pub task: Option<TaskId>,
-    /// What was exported, newest first.
+    /// The existing exports, newest first.
     pub done: Vec<FoundExport>,
-    /// Whether the folders of exports were read, and nobody was in another program since.
+    /// Whether the folders of exports were read since the window got the focus.
     known: bool,
     /// Why the last export failed.
     pub error: Option<ExportFailure>,
@@ -66,44 +66,44 @@ impl Default for ExportState {
     }
 }
 
-/// What a person does in the export workspace.
+/// An action of the user in the export workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExportAction {
     /// Exports this run.
     Run(RunId),
-    /// Exports this run too, or no longer.
+    /// Adds this run to the export, or removes it.
     AlsoRun(RunId),
     /// Makes a zip file of each export, or a folder.
     Zip(bool),
-    /// Reads which exports there are.
+    /// Reads which exports exist.
     Look,
-    /// In this format too, or no longer; the last one stays.
+    /// Adds this format, or removes it; the last one stays.
     Toggle(Format),
-    /// Into this folder; `None` is the project's own.
+    /// Sets the folder; `None` is the project's own.
     Dir(Option<PathBuf>),
     /// Exports.
     Start,
     /// Exports, although a model loses more than its format allows.
     StartAcceptingLoss,
-    /// Ends it.
+    /// Cancels the export.
     Cancel,
     /// Shows a folder in the file manager.
     Reveal(PathBuf),
 }
 
 impl ExportState {
-    /// Whether the folders of exports have to be read.
+    /// Whether the folders of exports must be read.
     #[must_use]
     pub fn is_due(&self) -> bool {
         !self.known
     }
 
-    /// Somebody may have moved or deleted exports meanwhile.
+    /// Exports may have been moved or deleted while another window had the focus.
     pub(super) fn forget(&mut self) {
         self.known = false;
     }
 
-    /// Takes in an export that was made, or made again.
+    /// Adds a new export, or replaces one that was made again.
     fn take(&mut self, found: FoundExport) {
         self.done.retain(|done| done.dir != found.dir);
         self.done.insert(0, found);
@@ -135,7 +135,7 @@ impl Session {
         first.iter().chain(also).cloned().collect()
     }
 
-    /// The folder it would be exported into.
+    /// The folder that would be exported into.
     #[must_use]
     pub fn export_dir(&self) -> Option<PathBuf> {
         let run = self.export_run()?;
@@ -194,7 +194,7 @@ impl App {
                 }
             }
             ExportAction::Reveal(place) => {
-                // An archive lies in the folder that is shown.
+                // The folder of an archive is shown.
                 let folder = if place.is_file() {
                     place.parent().map(Path::to_owned)
                 } else {
@@ -211,7 +211,7 @@ impl App {
         };
         session.export.known = true;
         let exports = session.project.exports_dir();
-        // Those that were written elsewhere in this session.
+        // Exports that were written elsewhere in this session.
         let done = session.export.done.iter().map(|done| done.dir.clone());
         let elsewhere: Vec<PathBuf> = done.filter(|dir| !dir.starts_with(&exports)).collect();
 
@@ -289,7 +289,7 @@ impl App {
                         session.export.error = made.failure;
                         let some = !made.found.is_empty();
                         for found in made.found.into_iter().rev() {
-                            // An export in the same place may have had others of the same names.
+                            // An earlier export at this place may have had golden images of the same names.
                             let golden = found.examples.iter().map(|image| image.path.clone());
                             session.pictures.forget(&golden.collect());
                             session.export.take(found);
@@ -315,13 +315,13 @@ impl App {
     }
 }
 
-/// What came of the runs.
+/// The result of exporting the runs.
 struct Made {
     found: Vec<FoundExport>,
     failure: Option<ExportFailure>,
 }
 
-/// Exports one run into `out`, several each into a folder of its own there.
+/// Exports one run into `out`; several each into a folder of its own there.
 fn make(
     project: &Project,
     runs: &[Run],
@@ -332,7 +332,7 @@ fn make(
     let outcomes: Vec<(RunId, Result<PathBuf, ExportError>)> = match runs {
         [run] => {
             let outcome = match export(project, run, order, out, work) {
-                // It is no failure of the task: the user may accept the loss.
+                // Not a failure of the task: the user may accept the loss.
                 Err(error) if !matches!(error, ExportError::Loses { .. }) => return Err(error),
                 outcome => outcome.map(|outcome| outcome.place),
             };

@@ -14,33 +14,33 @@ use crate::train::RunId;
 pub struct PhoneTrial {
     /// Its run.
     pub run: RunId,
-    /// The addresses of this computer, the likeliest first.
+    /// The addresses of this computer, the most likely first.
     pub interfaces: Vec<Interface>,
-    /// How far it is.
+    /// Its progress.
     pub state: PhoneState,
     site: Option<Arc<Site>>,
 }
 
-/// How far a trial is.
+/// The progress of a trial.
 pub enum PhoneState {
     /// The page is being made.
     Making(TaskId),
     /// Another address is being opened.
     Opening(TaskId),
-    /// The page can be opened.
+    /// The page is served.
     Open(Served),
-    /// Why it cannot, a sentence.
+    /// Failed, with a sentence that says why.
     Failed(String),
 }
 
-/// A page that can be opened on a phone. It is closed with this value, on a thread of its own.
+/// A page that is served for phones. It is closed when this value is dropped, on a thread of its own.
 pub struct Served {
     server: Option<Server>,
-    /// Where it is.
+    /// Its URL.
     pub url: String,
     /// The same as a QR code.
     pub qr: Qr,
-    /// The address of this computer that is open.
+    /// The address of this computer on which it is served.
     pub address: IpAddr,
 }
 
@@ -55,7 +55,7 @@ impl Served {
         })
     }
 
-    /// What was served so far.
+    /// The requests so far.
     #[must_use]
     pub fn seen(&self) -> Seen {
         self.server.as_ref().map(Server::seen).unwrap_or_default()
@@ -70,7 +70,7 @@ impl Drop for Served {
     }
 }
 
-/// What a person does who tries a model on a phone.
+/// An action of the user about a model on a phone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PhoneAction {
     /// Makes the page of this run, and shows the dialog.
@@ -94,7 +94,7 @@ impl App {
         }
     }
 
-    /// Ends what is served when its dialog was closed. To be called once per frame.
+    /// Stops serving when the dialog was closed. To be called once per frame.
     pub(in crate::app) fn close_phone(&mut self) {
         if matches!(self.dialog, Some(Dialog::Phone)) {
             return;
@@ -124,9 +124,9 @@ impl App {
             move |work| {
                 let files = web_files(&project, &run, work)?;
                 let site = Arc::new(Site::new(files));
-                // Nothing is opened for a dialog that was closed.
+                // Nothing is opened if the dialog was closed.
                 work.check()?;
-                // Not a failure of the job: another network may do.
+                // Not a failure of the job: another network may work.
                 let found = interfaces();
                 let first = match &found {
                     Ok(found) => {
@@ -197,7 +197,7 @@ impl App {
                 };
             },
         );
-        // What was open before is closed here: never two addresses at once.
+        // The previous address is closed here: never two addresses at the same time.
         let session = self.session.as_mut();
         if let Some(trial) = session.and_then(|session| session.phone.as_mut()) {
             trial.state = PhoneState::Opening(task);

@@ -1,4 +1,4 @@
-//! Bringing files and folders in: a thin shell over [`crate::media::import_planned`].
+//! Importing files and folders: a thin layer over [`crate::media::import_planned`].
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ use crate::project::{
     Change, ChangeText, History, Label, Project, ProjectError, SourceId, UndoStep,
 };
 
-/// What adding files brought, and what can be undone now.
+/// The result of adding files, and what can be undone now.
 pub(super) struct Added {
     pub outcome: ImportOutcome,
     /// A name for each file.
@@ -27,19 +27,19 @@ pub(super) struct Added {
     redo_text: Option<ChangeText>,
 }
 
-/// How far an import came without asking.
+/// The result of planning an import.
 enum Planned {
-    /// A person must tell how to continue.
+    /// The user must answer a question.
     Asks(ImportPlan, ImportOptions),
     /// It is done.
     Added(Box<Added>),
 }
 
 impl App {
-    /// Brings files and folders in: videos become sources, images are copied.
+    /// Imports files and folders: videos become sources, images are copied.
     pub(in crate::app) fn add_paths(&mut self, paths: Vec<PathBuf>) {
         let Some(session) = &self.session else {
-            // A project's folder is opened; anything else needs a project first.
+            // The folder of a project is opened; anything else needs an open project.
             if let [path] = paths.as_slice()
                 && path.is_dir()
                 && path.join("project.json").is_file()
@@ -57,7 +57,7 @@ impl App {
         }
     }
 
-    /// Brings files and folders in that all get this label.
+    /// Imports files and folders that all get this label.
     pub(in crate::app) fn add_paths_to(&mut self, paths: Vec<PathBuf>, label: Label) {
         let paths = self.take_parts(paths);
         let class_from = match label {
@@ -112,7 +112,7 @@ impl App {
         );
     }
 
-    /// Carries out a plan.
+    /// Executes a plan.
     pub(super) fn import_planned(&mut self, plan: ImportPlan, options: ImportOptions) {
         let Some(session) = &self.session else {
             return;
@@ -146,13 +146,13 @@ impl App {
         }
     }
 
-    /// Takes in what an import did and says it.
+    /// Applies the result of an import, and reports it.
     fn added(&mut self, added: Added) {
         let (tone, text) = said(&added.outcome.totals());
         self.added_and_said(added, tone, text, Vec::new());
     }
 
-    /// Takes in what an import did and says it in these words, with these lines before the details.
+    /// Applies the result of an import, and reports it in these words, with these lines before the details.
     pub(super) fn added_and_said(
         &mut self,
         added: Added,
@@ -186,7 +186,7 @@ impl App {
     }
 }
 
-/// The report of an import, beginning with what wants attention.
+/// The report of an import, with the filter for the most important results.
 fn report(totals: &Totals) -> Dialog {
     Dialog::ImportReport {
         filter: if totals.failed > 0 {
@@ -200,7 +200,7 @@ fn report(totals: &Totals) -> Dialog {
     }
 }
 
-/// The first source that an import made.
+/// The first new source of an import.
 fn first_new(outcome: &ImportOutcome) -> Option<SourceId> {
     let new = &outcome.record.sources;
     outcome.files.iter().find_map(|file| match &file.fate {
@@ -213,7 +213,7 @@ fn first_new(outcome: &ImportOutcome) -> Option<SourceId> {
     })
 }
 
-/// The files that came in: `12 videos`, `3 photos`.
+/// The number of new files: `12 videos`, `3 photos`.
 pub(super) fn new_files(totals: &Totals) -> Vec<String> {
     let mut new = Vec::new();
     if totals.videos > 0 {
@@ -265,7 +265,7 @@ fn said(totals: &Totals) -> (Tone, String) {
     (tone, text)
 }
 
-/// What a note about an import tells when it is opened.
+/// The details of the notification about an import.
 fn details(outcome: &ImportOutcome) -> Vec<String> {
     const SHOWN: usize = 200;
     let mut details = outcome.notes.clone();
@@ -293,7 +293,7 @@ fn add(
 ) -> Result<Added, MediaError> {
     let mut outcome = ImportOutcome::default();
     let end = media::import_planned(project, plan, options, &media::Decoded, work, &mut outcome);
-    // The outcome holds what the warnings say.
+    // The outcome includes the warnings.
     drop(work.take_warnings());
     let mut added = remembered(project, outcome, history, work)?;
     added.error = end.err();
@@ -318,7 +318,7 @@ pub(super) fn remembered(
     })
 }
 
-/// Makes an import undoable, also one of so many `predictions`; returns what can be undone and redone now.
+/// Makes an import undoable, or the adoption of this many `predictions`; returns what can be undone and redone now.
 pub(super) fn remember(
     project: &Project,
     outcome: &ImportOutcome,

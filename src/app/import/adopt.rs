@@ -1,4 +1,4 @@
-//! Adding what a model was tried on to the project, with the predicted class or a chosen one.
+//! Adding files that a model was tried on to the project, with the predicted or a chosen class.
 
 use std::sync::Arc;
 
@@ -9,21 +9,20 @@ use crate::jobs::JobError;
 use crate::media::{self, Adopted, MediaError, Wanted};
 use crate::project::{ChangeText, ClassName, Sampling, UndoStep};
 
-/// What came in, and what can be undone now.
+/// The result, and what can be undone now.
 struct Done {
     images: u64,
     videos: u64,
     labelled: usize,
     missing: usize,
-    /// How it ended; what came in until then stays and can be undone.
+    /// How it ended; what was added before an error stays and can be undone.
     end: Result<(), MediaError>,
     undo_text: Option<UndoStep>,
     redo_text: Option<ChangeText>,
 }
 
 impl App {
-    /// Adds images of files that were predicted on, by their places in the list; `None` takes the predicted class of
-    /// each.
+    /// Adds images of predicted files, by their indices in the list; `None` uses the predicted class of each.
     pub(in crate::app) fn adopt(&mut self, places: &[usize], class: Option<&ClassName>) {
         if !self.may_change() {
             return;
@@ -53,7 +52,7 @@ impl App {
         session.evaluate.files_selected.clear();
         let added = places.to_vec();
         let of = session.evaluate.run.clone();
-        // As it was sampled for the prediction, so that the same frames are found.
+        // Sampled as for the prediction, so that the frames are the same.
         let sampling = Sampling {
             from_secs: None,
             to_secs: None,

@@ -1,4 +1,4 @@
-//! What an import asks before it begins, and what it asks when it is through.
+//! The questions before an import, and after it.
 
 use std::path::PathBuf;
 
@@ -6,15 +6,15 @@ use crate::app::{App, Dialog};
 use crate::media::{Fate, ImportOptions, ImportPlan, OnConflict, PlanGroup, PlannedFile, Videos};
 use crate::project::ClassName;
 
-/// The class of files that were given by themselves.
+/// The class of individual files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum PlanAnswer {
-    /// They are sorted by hand.
+    /// None.
     #[default]
     Unsorted,
     /// This one.
     Class(ClassName),
-    /// A new one of this name, which is being typed.
+    /// A new class of this name, which is being typed.
     New(String),
 }
 
@@ -30,21 +30,21 @@ impl PlanAnswer {
     }
 }
 
-/// Which files of an import's report are shown.
+/// A filter for the files of an import's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FateFilter {
     /// Those that came in.
     Imported,
-    /// Those that were there already.
+    /// Those that were already in the project.
     Known,
-    /// Those that were left out.
+    /// Those that were skipped.
     PassedOver,
-    /// Those that could not be used.
+    /// Those that could not be imported.
     Failed,
 }
 
 impl FateFilter {
-    /// Whether a file of this fate is shown.
+    /// Whether files with this result are shown.
     #[must_use]
     pub fn takes(self, fate: &Fate) -> bool {
         match fate {
@@ -56,7 +56,7 @@ impl FateFilter {
     }
 }
 
-/// Whether only a person can tell how to continue: the class of loose files, or a split that was given.
+/// Whether the user must answer a question: the class of individual files, or whether to keep a split.
 pub(super) fn asks(plan: &ImportPlan) -> bool {
     plan.asks_for_class() || plan.gives_split()
 }
@@ -74,7 +74,7 @@ impl App {
         }
     }
 
-    /// Moves the files of the last import that were in the project under another class to the class that it asked for.
+    /// Moves the files of the last import that were already in the project under another class to the requested class.
     pub(super) fn move_conflicts(&mut self) {
         let Some(session) = &mut self.session else {
             return;

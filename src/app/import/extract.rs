@@ -1,4 +1,4 @@
-//! Writing the frames of videos.
+//! Extracting the frames of videos.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,58 +11,58 @@ use crate::jobs::{JobError, Work};
 use crate::media::{self, Amount, MediaError};
 use crate::project::{Change, Project, Sampling, Source, SourceId, SourceKind, like_neighbours};
 
-/// Extractions that were asked for while others were under way; counted as one.
+/// Extractions that were started while others were running; their progress is shown as one.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// When the first of them began.
     pub since: Instant,
     /// All sources.
     pub sources: usize,
-    /// Sources that are through.
+    /// Sources that are finished.
     pub sources_done: usize,
-    /// Those of them that ended well.
+    /// Those of them without an error.
     extracted: usize,
     /// Frames expected from all of them.
     pub frames: u64,
-    /// Frames expected from those that are through.
+    /// Frames expected from the finished ones.
     pub frames_done: u64,
-    /// How it goes with the frames of videos that had some.
+    /// What happens to the frames of videos that already had some.
     again: Option<Again>,
-    /// Frames that are new in videos that had some.
+    /// New frames in videos that already had some.
     new: Vec<String>,
-    /// Frames of another width that the new ones take the place of.
+    /// Frames of another width that are replaced by new ones.
     replaced: Vec<String>,
-    /// How many of the new frames have neighbours of another class.
+    /// The number of new frames whose neighbours have another class.
     between: usize,
-    /// Videos with something odd, which stands on their cards.
+    /// The number of videos with warnings, which their cards show.
     odd: usize,
 }
 
-/// What becomes of labels when a video is extracted again.
+/// What happens to labels when a video is extracted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again {
-    /// New frames between labelled ones get the class of these.
+    /// New frames between frames of the same label get this label.
     pub like_neighbours: bool,
-    /// Frames of another width give their labels to the new ones and go to the trash.
+    /// Frames of another width pass their labels to the new ones and are moved to the trash.
     pub replace: bool,
 }
 
-/// What extracting a video brought.
+/// The result of extracting a video.
 struct Extracted {
     /// Frames written.
     written: u64,
-    /// Of a video that had frames: the new ones and those before.
+    /// For a video that had frames: the new frames and the previous ones.
     again: media::Again,
-    /// New frames whose neighbours have another class.
+    /// The number of new frames whose neighbours have another class.
     between: usize,
-    /// Whether something is odd about the video.
+    /// Whether the video has warnings.
     odd: bool,
-    /// How long it took, seconds.
+    /// The duration of the extraction, seconds.
     secs: f64,
 }
 
 impl ImportState {
-    /// Ends the batch when nothing of it is left.
+    /// Ends the batch if nothing of it is left.
     pub(in crate::app) fn settle_batch(&mut self) {
         if self.extracting.is_empty() {
             self.batch = None;
@@ -71,7 +71,7 @@ impl ImportState {
 }
 
 impl Session {
-    /// Whether there are videos whose frames have not been written.
+    /// Whether there are videos without extracted frames.
     #[must_use]
     pub fn has_unextracted(&self) -> bool {
         self.sources
@@ -79,7 +79,7 @@ impl Session {
             .any(|source| self.is_unextracted(source))
     }
 
-    /// Whether the frames of `source` have not been written and are not being written.
+    /// Whether the frames of `source` have not been extracted and are not being extracted.
     #[must_use]
     pub fn is_unextracted(&self, source: &Source) -> bool {
         source.kind == SourceKind::Video
@@ -87,7 +87,7 @@ impl Session {
             && !self.import.extracting.contains_key(&source.id)
     }
 
-    /// Whether the frames of `source` were taken in another way than the settings say now.
+    /// Whether the frames of `source` were extracted with other settings than the current ones.
     #[must_use]
     pub fn is_outdated(&self, source: &Source) -> bool {
         source.kind == SourceKind::Video
@@ -96,13 +96,13 @@ impl Session {
             && !self.import.extracting.contains_key(&source.id)
     }
 
-    /// Whether there are videos whose frames were taken in another way than the settings say now.
+    /// Whether there are videos whose frames were extracted with other settings.
     #[must_use]
     pub fn has_outdated(&self) -> bool {
         self.sources.iter().any(|source| self.is_outdated(source))
     }
 
-    /// The videos whose frames were taken in another way than the settings say now.
+    /// The videos whose frames were extracted with other settings.
     #[must_use]
     pub fn outdated(&self) -> Vec<SourceId> {
         let outdated = self
@@ -114,7 +114,7 @@ impl Session {
 }
 
 impl App {
-    /// Asks what becomes of the frames that are there, for videos that have some; extracts the others at once.
+    /// Asks what happens to existing frames if videos have some; extracts the others at once.
     pub(super) fn extract_asking(&mut self, ids: Vec<SourceId>) {
         let Some(session) = &self.session else {
             return;
@@ -136,7 +136,7 @@ impl App {
         }
     }
 
-    /// Extracts, or asks first if that gives very many frames.
+    /// Extracts, or asks first if there are very many frames.
     pub(super) fn extract_or_ask(&mut self, ids: Vec<SourceId>, again: Option<Again>) {
         let Some(session) = &self.session else {
             return;
@@ -220,7 +220,7 @@ impl App {
         };
         session.import.extracting.remove(id);
         let left = session.import.extracting.len();
-        // Known at once; the project is read again below.
+        // Applied at once; the project is read again below.
         let sampling = session.import.sampling;
         let before = session.snapshot.counts.source(id) as u64;
         if let Ok(done) = &result
@@ -265,7 +265,7 @@ impl App {
         self.refresh();
     }
 
-    /// Everything that was asked for is through: labels for frames between others, and what there is to say.
+    /// Everything is extracted: labels new frames between others, and reports the result.
     fn all_extracted(&mut self, batch: Batch) {
         let videos = words::count(batch.extracted as u64, "video");
         let mut text = format!("Frames extracted from {videos}");
@@ -300,7 +300,7 @@ impl App {
         let note = self.notes.add(Tone::Done, text);
         note.remedy = remedy;
         if batch.between > 0 && !asked {
-            // A question is not taken away while it is read.
+            // A question does not disappear while it is read.
             note.until = None;
         }
     }
@@ -322,7 +322,7 @@ fn extract(
     // Without pauses.
     let secs = work.progress().started.elapsed().as_secs_f64();
     let written = again.new.len() as u64;
-    // Warnings that the source keeps are shown on its card; only the others are reported.
+    // Warnings that are stored with the source are shown on its card; only the others are reported.
     let standing = project
         .source(&source.id)
         .map_or_else(Vec::new, |source| source.warnings);

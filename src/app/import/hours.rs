@@ -1,4 +1,4 @@
-//! Extracting that takes hours on this machine: how many, and the command that divides it among several.
+//! Extractions that take hours on this computer: their duration, and the command that divides them among several.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -9,33 +9,34 @@ use crate::app::{App, Session};
 use crate::media::film_megapixels;
 use crate::project::{Sampling, Source, SourceKind};
 
-/// From so many seconds on, it is said.
+/// Shorter durations are not reported, seconds.
 const LONG_SECS: f64 = 2.0 * 3600.0;
-/// What runs is estimated by itself once it has run for so long.
+/// A running extraction is estimated by its own speed after this time.
 const SETTLED: Duration = Duration::from_secs(30);
-/// At most so many paths stand in the command.
+/// The most paths in the command.
 const PATHS: usize = 3;
 
-/// What waits for its extraction, or is under way, and takes hours.
+/// The waiting and running extractions, if they take hours.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hours {
     /// How many hours on this machine, rounded; at least 2.
     pub hours: u64,
-    /// Whether some of it is under way, and these are the hours that are left.
+    /// Whether some of them are running; then these are the remaining hours.
     pub under_way: bool,
     /// The command that divides it among several machines.
     pub command: String,
 }
 
 impl Batch {
-    /// The part of it that is done, 0 to 1, with so many frames of what is running; `None` if its length is not known.
+    /// The fraction that is done, 0 to 1, with this many frames of running extractions; `None` if the total is
+    /// unknown.
     #[must_use]
     pub fn fraction(&self, frames_running: u64) -> Option<f32> {
         let done = self.done(frames_running);
         (self.frames > 0).then(|| done as f32 / self.frames.max(1) as f32)
     }
 
-    /// Frames that are written or have been there, with so many of what is running.
+    /// Frames that are extracted or were there before, with this many of running extractions.
     #[must_use]
     pub fn done(&self, frames_running: u64) -> u64 {
         (self.frames_done + frames_running).min(self.frames.max(frames_running))
@@ -43,7 +44,7 @@ impl Batch {
 }
 
 impl App {
-    /// Frames written so far by the extractions that are running.
+    /// Frames extracted so far by the running extractions.
     #[must_use]
     pub fn frames_running(&self, session: &Session) -> u64 {
         let running = self.tasks.running().iter();
@@ -53,7 +54,7 @@ impl App {
             .sum()
     }
 
-    /// What is waiting or under way, if it takes hours.
+    /// The waiting and running extractions, if they take hours.
     #[must_use]
     pub fn extraction_hours(&self, session: &Session) -> Option<Hours> {
         let videos = session.sources.iter();
@@ -87,12 +88,12 @@ impl App {
         })
     }
 
-    /// Takes in how long a video took, to estimate others by it.
+    /// Records how long a video took, to estimate others.
     pub(super) fn saw_pace(&mut self, source: &Source, secs: f64) {
         let Some(session) = &self.session else {
             return;
         };
-        // Of two at a time each gets about half of the machine.
+        // With two at a time, each gets about half of the computer.
         let at_once = (session.import.extracting.len() + 1).min(2) as f64;
         let rate = session.previews.known_megapixels_per_sec(&source.path);
         let length = sampled_secs(source, &session.import.sampling);
@@ -109,7 +110,7 @@ fn megapixels(session: &Session, source: &Source) -> f64 {
     film_megapixels(sampled_secs(source, &session.import.sampling), rate)
 }
 
-/// Seconds of a film that are sampled; 0 if its length is not known.
+/// The sampled seconds of a film; 0 if its length is unknown.
 fn sampled_secs(source: &Source, sampling: &Sampling) -> f64 {
     let length = source.duration_secs.unwrap_or(0.0).max(0.0);
     let from = sampling.from_secs.unwrap_or(0.0);
@@ -117,7 +118,7 @@ fn sampled_secs(source: &Source, sampling: &Sampling) -> f64 {
     (to - from).max(0.0)
 }
 
-/// `salamander shards …` for these films, as the settings say.
+/// `salamander shards …` for these films, with the current settings.
 fn command(session: &Session, films: &[&Path]) -> String {
     let mut words = vec!["salamander shards".to_owned(), quoted(&session.root)];
     words.extend(paths(films).iter().map(|path| quoted(path)));
@@ -127,7 +128,7 @@ fn command(session: &Session, films: &[&Path]) -> String {
     words.join(" ")
 }
 
-/// The films themselves where they are few, else the folders that they lie in, else the one that holds these.
+/// The films themselves if there are few, otherwise their folders, otherwise the common parent of these.
 fn paths(films: &[&Path]) -> Vec<PathBuf> {
     if films.len() <= PATHS {
         return films.iter().map(PathBuf::from).collect();
@@ -168,7 +169,7 @@ fn sampling_words(sampling: &Sampling) -> Vec<String> {
     words
 }
 
-/// A path as a word of the system's shell, in which nothing is special.
+/// A path quoted for the system's shell.
 fn quoted(path: &Path) -> String {
     let text = path.to_string_lossy();
     if cfg!(windows) {

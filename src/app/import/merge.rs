@@ -1,4 +1,4 @@
-//! Merging parts that other machines made: a thin shell over [`crate::shards::merge_into`].
+//! Merging parts from other computers: a thin layer over [`crate::shards::merge_into`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::media::Totals;
 use crate::project::{ImportRecord, ProjectError};
 use crate::shards::{self, Merged, ShardError};
 
-/// What merging brought, and how it ended; what came in before an error stays and can be undone.
+/// The result of merging; what was added before an error stays and can be undone.
 struct Done {
     added: Added,
     merged: Merged,
@@ -21,7 +21,7 @@ struct Done {
 }
 
 impl App {
-    /// Merges those of the paths that are parts into the open project; returns the others.
+    /// Merges the paths that are parts into the open project; returns the others.
     pub(in crate::app) fn take_parts(&mut self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
         if self.session.is_none() {
             return paths;
@@ -60,7 +60,7 @@ impl App {
             move |work| {
                 let mut merged = Merged::default();
                 let end = shards::merge_into(&project, &dirs, force, work, &mut merged);
-                // What was merged holds what the warnings about parts and files say.
+                // The result includes the warnings about parts and files.
                 drop(work.take_warnings());
                 let outcome = std::mem::take(&mut merged.outcome);
                 let added = remembered(&project, outcome, &history, work)?;
@@ -91,7 +91,7 @@ impl App {
             end,
             cancelled,
         } = done;
-        // Frames of a film that was being merged are there, though nothing was reported of it.
+        // Frames of a film that was being merged exist, although nothing was reported about it.
         let came_in = added.outcome.record != ImportRecord::default() || !merged.runs.is_empty();
         if !merged.runs.is_empty() {
             self.load_runs();
@@ -124,7 +124,7 @@ impl App {
     }
 }
 
-/// What came in: `12 videos, 219 frames`.
+/// What was added: `12 videos, 219 frames`.
 fn came(totals: &Totals) -> String {
     let mut new = new_files(totals);
     let frames = totals.frames - totals.images.min(totals.frames);

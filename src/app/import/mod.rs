@@ -1,4 +1,4 @@
-//! The import workspace's state and what a person does there.
+//! The import workspace's state, and the actions of the user there.
 
 mod add;
 mod adopt;
@@ -34,14 +34,14 @@ pub use select::Bulk;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassRule {
-    /// The folder it lies in.
+    /// The name of its folder.
     #[default]
     Folder,
     /// Its file name.
     File,
     /// This class.
     Chosen(ClassName),
-    /// None; its frames are sorted by hand.
+    /// None; its frames are labelled by hand.
     Unsorted,
 }
 
@@ -63,28 +63,28 @@ pub struct ImportState {
     pub sampling: Sampling,
     /// Where the class of a new video comes from.
     pub class_rule: ClassRule,
-    /// The sources whose frames are being written or wait for it.
+    /// The sources that are being extracted or are waiting for it.
     pub extracting: HashMap<SourceId, TaskId>,
-    /// The first of the sources that were added last, and how many times sources were added.
+    /// The number of additions of sources, and the first source of the last one.
     pub added: (u64, Option<SourceId>),
-    /// What is being extracted as a whole.
+    /// The extractions in progress, as a whole.
     pub batch: Option<Batch>,
-    /// The selected sources, and where a range selection began.
+    /// The selected sources, and the start of a range selection.
     pub selected: HashSet<SourceId>,
     anchor: Option<SourceId>,
-    /// What the last import made of each file.
+    /// The result of the last import for each file.
     pub outcome: Option<Arc<ImportOutcome>>,
-    /// A name for each of those files that tells it from the others.
+    /// A distinct name for each of these files.
     pub names: Arc<Vec<String>>,
-    /// How the plan that is being asked about is to be carried out.
+    /// The options of the planned import that the dialog asks about.
     planned: Option<ImportOptions>,
-    /// Settings changed at this moment and are not written yet.
+    /// When the settings were changed, if they are not saved yet.
     unsaved: Option<Instant>,
 }
 
 const SAMPLING: &str = "sampling";
 const CLASS_RULE: &str = "class_of_new_sources";
-/// Settings are written when they have been left alone for so long.
+/// Settings are saved after this time without a change.
 const SETTLE: Duration = Duration::from_millis(600);
 
 impl ImportState {
@@ -105,8 +105,8 @@ impl ImportState {
     }
 }
 
-/// The sampling that was chosen; until one is, that of the newest video, so that a project which was filled on the command
-/// line continues as it was begun.
+/// The chosen sampling; until one is chosen, that of the newest video, so that a project that was begun on the command
+/// line continues with its settings.
 fn sampling(project: &Project) -> Sampling {
     let is_possible = |chosen: &Option<Sampling>| chosen.is_none_or(|of| of.fault().is_none());
     let chosen = project.settings(SAMPLING, is_possible);
@@ -123,53 +123,53 @@ fn sampling(project: &Project) -> Sampling {
     })
 }
 
-/// What a person does in the import workspace.
+/// An action of the user in the import workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ImportAction {
-    /// Brings files and folders in.
+    /// Imports files and folders.
     Add(Vec<PathBuf>),
-    /// Merges folders of parts that other machines made; with `true` although the disk seems to have too little room.
+    /// Merges folders of parts from other computers; with `true` even if the disk seems to have too little space.
     Merge(Vec<PathBuf>, bool),
-    /// Imports as planned, with what was answered in it.
+    /// Imports as planned, with the user's answers.
     Planned {
         /// The plan.
         plan: Box<ImportPlan>,
-        /// Whether a split that the files are given with is kept.
+        /// Whether a split in the files' folders is kept.
         keep_split: bool,
     },
-    /// Moves files that the last import left under another class to the class that it asked for.
+    /// Moves files that the last import found under another class to the requested class.
     MoveConflicts,
     /// Shows the folder of a file in the file manager.
     ShowFile(PathBuf),
-    /// Samples in another way.
+    /// Sets the sampling.
     SetSampling(Sampling),
-    /// Takes the class of new videos from elsewhere.
+    /// Sets where the class of new videos comes from.
     SetClassRule(ClassRule),
-    /// Gives sources a class; their frames move along.
+    /// Gives sources a class; their frames are moved.
     SetClasses(Vec<SourceId>, Option<ClassName>),
-    /// Makes a class and gives it to sources.
+    /// Creates a class and gives it to sources.
     SetNewClass(Vec<SourceId>, String),
     /// Selects cards.
     Select(Bulk),
-    /// Opens the video of a source again whose decoder did not survive it.
+    /// Opens the video of a source again after it crashed its decoder.
     TryAgain(SourceId),
-    /// Writes the frames of these sources; asks first about those that have some.
+    /// Extracts the frames of these sources; asks first about those that have some.
     Extract(Vec<SourceId>),
-    /// Writes the frames of sources that have some; asks first if that gives very many.
+    /// Extracts sources that have frames again; asks first if there are very many.
     ExtractAgain(Vec<SourceId>, Again),
-    /// Writes the frames of sources, however many.
+    /// Extracts sources, however many frames they have.
     ExtractMuch(Vec<SourceId>, Option<Again>),
-    /// Gives new frames the class of their neighbours.
+    /// Gives new frames the label of their neighbours.
     LikeNeighbours(Change),
-    /// Ends the writing of a source's frames.
+    /// Cancels the extraction of a source.
     CancelExtract(SourceId),
-    /// Forgets sources; with `true` their frames go to the trash.
+    /// Removes sources; with `true` their frames are moved to the trash.
     Remove(Vec<SourceId>, bool),
-    /// A source's file is here now.
+    /// Sets the new place of a source's file.
     Locate(SourceId, PathBuf),
     /// Shows the frames of a source in the label workspace.
     ShowFrames(SourceId),
-    /// Goes to the workspace and to the card of a source.
+    /// Opens the workspace and shows the card of a source.
     ShowCard(SourceId),
 }
 
@@ -234,7 +234,7 @@ impl App {
                     && let Some(task) = session.import.extracting.get(&id).copied()
                 {
                     self.tasks.cancel(task);
-                    // A task that only waited never ends by itself.
+                    // A cancelled task that was only waiting never ends by itself.
                     if !self.tasks.is_alive(task) {
                         session.import.extracting.remove(&id);
                         session.import.settle_batch();
@@ -260,7 +260,7 @@ impl App {
         }
     }
 
-    /// Writes changed settings once they have settled.
+    /// Saves changed settings after a pause, or at once.
     pub(super) fn save_import_settings(&mut self, at_once: bool) {
         let Some(session) = &mut self.session else {
             return;

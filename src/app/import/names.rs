@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
-/// At most so many folders stand before a name.
+/// The most folders before a name.
 const FOLDERS: usize = 4;
 
-/// A name for each of these files: its file name, or of several with the same, as many of the folders above it as it takes
-/// to tell them apart (`train/cat/a.png`).
+/// A name for each of these files: its file name, or if several have the same, as many of the folders above it as are
+/// needed to distinguish them (`train/cat/a.png`).
 pub(super) fn distinct_names<'a>(paths: impl Iterator<Item = &'a Path> + Clone) -> Vec<String> {
     let mut of_name: HashMap<&OsStr, Vec<&Path>> = HashMap::new();
     for path in paths.clone() {
@@ -29,7 +29,7 @@ pub(super) fn distinct_names<'a>(paths: impl Iterator<Item = &'a Path> + Clone) 
         .collect()
 }
 
-/// How many folders above files of one name tell all of them apart.
+/// The number of folders above files of one name that distinguishes all of them.
 fn folders_that_differ(paths: &[&Path]) -> usize {
     (1..FOLDERS)
         .find(|folders| {
@@ -40,7 +40,7 @@ fn folders_that_differ(paths: &[&Path]) -> usize {
         .unwrap_or(FOLDERS)
 }
 
-/// The name of a file with so many folders above it.
+/// The name of a file with this many folders above it.
 fn end_of(path: &Path, folders: usize) -> String {
     let mut parts: Vec<_> = path
         .components()
@@ -70,7 +70,7 @@ mod tests {
             names(&["/in/train/cat/a.png", "/in/val/cat/a.png"]),
             ["train/cat/a.png", "val/cat/a.png"]
         );
-        // The same file twice stays the same; where the path ends, so does the name.
+        // The same file twice has the same name; a name is at most the whole path.
         assert_eq!(
             names(&["/x/a.png", "/x/a.png", "/a.png"]),
             ["x/a.png", "x/a.png", "a.png"]

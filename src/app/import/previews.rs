@@ -1,5 +1,5 @@
-//! What the import workspace shows of a video: facts, a poster, and the very frames that would be taken.
-//! All of it is made in the background while its card is on screen.
+//! Previews of a video in the import workspace: properties, a poster, and the frames that would be extracted. All of
+//! it is computed in the background while its card is on screen.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -18,10 +18,10 @@ use crate::project::{Fps, Project, Sampling, Source};
 const POSTER_PX: u32 = 352;
 /// Width of a previewed frame, pixels.
 const STRIP_PX: u32 = 200;
-/// How many frames of a video are previewed.
+/// The number of frames in a preview.
 pub const STRIP_FRAMES: usize = 10;
 
-/// The part of a sampling that decides which frames are taken.
+/// The part of a sampling that determines the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(
     clippy::struct_field_names,
@@ -69,7 +69,7 @@ impl Key {
     }
 }
 
-/// The videos of a project that are set aside, kept in its cache for when it is opened again.
+/// The videos of a project that are set aside, stored in its cache for the next time it is opened.
 struct Aside {
     cache: Cache,
     recalled: Once,
@@ -87,7 +87,7 @@ impl Aside {
         }
     }
 
-    /// Before the first video is opened: those that were set aside when the project was last open.
+    /// Before the first video is opened: reads which were set aside when the project was last open.
     fn recall(&self) {
         self.recalled.call_once(|| {
             let kept = self.cache.bytes(Self::FILE);
@@ -99,7 +99,7 @@ impl Aside {
         });
     }
 
-    /// Keeps whether a video is set aside now.
+    /// Stores whether a video is set aside now.
     fn keep(&self, path: &Path) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut now = kept.clone();
@@ -119,18 +119,18 @@ enum Answer {
     Facts(Result<Box<VideoInfo>, String>),
     Poster(Option<ColorImage>),
     Frame(f64, ColorImage),
-    /// All previewed frames have come; a warning if the file is damaged on the way.
+    /// All previewed frames have arrived; with a warning if the file is damaged.
     StripEnd(Option<String>),
 }
 
-/// The frames that would be taken, as far as they are known.
+/// The frames that would be extracted, as far as they are decoded.
 #[derive(Clone, Default)]
 pub struct Strip {
     /// Timestamp in seconds and image of each.
     pub frames: Vec<(f64, TextureHandle)>,
-    /// Whether no more will come.
+    /// Whether it is complete.
     pub complete: bool,
-    /// What was odd on the way.
+    /// A warning about the video.
     pub warning: Option<String>,
 }
 
@@ -139,7 +139,7 @@ struct Store {
     facts: HashMap<PathBuf, Result<Box<VideoInfo>, String>>,
     posters: HashMap<PathBuf, Option<TextureHandle>>,
     strips: HashMap<PathBuf, (Taken, Strip)>,
-    /// What the decoders did not survive.
+    /// The videos that crashed their decoders.
     aside: Vec<SetAside>,
 }
 
@@ -148,8 +148,8 @@ pub struct Previews {
     ctx: Context,
     pool: Pool<Key, Answer>,
     store: RefCell<Store>,
-    /// Whether the videos may be opened unasked. Where they are is what the project says, which may come from somebody
-    /// else and name a device or another computer.
+    /// Whether videos may be opened without asking. Their paths are stored in the project, which may come from
+    /// somebody else and name a device or another computer.
     may_open: Cell<bool>,
 }
 
@@ -176,18 +176,18 @@ impl Previews {
         }
     }
 
-    /// From now on the videos are opened to be shown.
+    /// Allows videos to be opened.
     pub(in crate::app) fn allow(&self) {
         self.may_open.set(true);
     }
 
-    /// Whether the videos are opened to be shown.
+    /// Whether videos may be opened.
     #[must_use]
     pub fn may_open(&self) -> bool {
         self.may_open.get()
     }
 
-    /// Begins a frame: takes in what has come.
+    /// Begins a frame: receives finished previews.
     pub(in crate::app) fn begin_frame(&self) {
         self.pool.begin_frame();
         let mut store = self.store.borrow_mut();
@@ -237,7 +237,7 @@ impl Previews {
         }
     }
 
-    /// The facts of a video; `None` while they are being read, and where it may not be opened.
+    /// The properties of a video; `None` while they are being read, and if it may not be opened.
     pub fn facts(&self, path: &Path) -> Option<Result<Box<VideoInfo>, String>> {
         if !self.may_open() {
             return None;
@@ -249,19 +249,19 @@ impl Previews {
         known
     }
 
-    /// The facts of a video if they are known already; never asks for them.
+    /// The properties of a video if they are known; does not request them.
     pub fn known_facts(&self, path: &Path) -> Option<Box<VideoInfo>> {
         self.store.borrow().facts.get(path)?.clone().ok()
     }
 
-    /// [`VideoInfo::megapixels_per_sec`] of a video whose facts are known already.
+    /// [`VideoInfo::megapixels_per_sec`] of a video whose properties are known.
     pub fn known_megapixels_per_sec(&self, path: &Path) -> Option<f64> {
         let store = self.store.borrow();
         let facts = store.facts.get(path)?.as_ref().ok()?;
         facts.megapixels_per_sec()
     }
 
-    /// The poster of a video: `None` while it is being made, `Some(None)` when there is none.
+    /// The poster of a video: `None` while it is being made, `Some(None)` if there is none.
     #[allow(
         clippy::option_option,
         reason = "not there yet and not there at all are two things"
@@ -275,7 +275,7 @@ impl Previews {
         known
     }
 
-    /// The frames that `sampling` would take from a video, as far as they are known.
+    /// The frames that `sampling` would extract from a video, as far as they are decoded.
     pub fn strip(&self, path: &Path, sampling: &Sampling) -> Strip {
         let taken = Taken::of(sampling);
         let mut store = self.store.borrow_mut();
@@ -297,7 +297,7 @@ impl Previews {
         strip
     }
 
-    /// What a video did to its decoder, if it is set aside for that, as the rest of a sentence.
+    /// Why a video is set aside, if it is: what happened to its decoder, as the rest of a sentence.
     #[must_use]
     pub fn set_aside(&self, path: &Path) -> Option<String> {
         let store = self.store.borrow();
@@ -317,7 +317,7 @@ impl Previews {
         self.forget(path);
     }
 
-    /// Forgets what is known of a video, for instance because it was found in another place.
+    /// Drops all data about a video, for instance because its file has another place now.
     pub(in crate::app) fn forget(&self, path: &Path) {
         let mut store = self.store.borrow_mut();
         store.facts.remove(path);
@@ -325,7 +325,7 @@ impl Previews {
         store.strips.remove(path);
     }
 
-    /// Whether everything wanted is there.
+    /// Whether all requests are answered.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pool.is_idle()
@@ -363,7 +363,7 @@ fn poster(path: &Path, cache: &Cache, name: &str) -> Option<ColorImage> {
     Some(color_image(&image))
 }
 
-/// Decodes the first frames that would be taken. `None` when cancelled on the way.
+/// Decodes the first frames that would be extracted. `None` if cancelled.
 #[allow(
     clippy::option_option,
     reason = "cancelled, ended well, ended with a warning"
@@ -395,7 +395,7 @@ fn strip(
     Some(None)
 }
 
-/// How many frames `sampling` takes from a video with these facts, about.
+/// The approximate number of frames that `sampling` extracts from a video of this duration.
 #[must_use]
 pub fn expected_frames(duration_secs: Option<f64>, sampling: &Sampling) -> Option<u64> {
     let duration = duration_secs?;

@@ -1,12 +1,12 @@
-//! Selecting sources, to do something with many at once.
+//! Selecting sources, for commands on several at once.
 
 use crate::app::{App, Pick, Session};
 use crate::project::{Source, SourceId};
 
-/// How the selection of sources changes.
+/// A change of the selection of sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bulk {
-    /// One source is picked.
+    /// A click on one source.
     Pick(SourceId, Pick),
     /// All of them.
     All,
@@ -53,7 +53,7 @@ impl App {
                     let ids = range.unwrap_or_default().iter().map(|s| s.id.clone());
                     state.selected = ids.collect();
                 } else {
-                    // A second click on the only one lets it go.
+                    // A second click on the only selected one deselects it.
                     let only = state.selected.len() == 1 && state.selected.contains(&id);
                     state.selected.clear();
                     if !only {

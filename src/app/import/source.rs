@@ -1,4 +1,4 @@
-//! Changing a source: its class, its place on disk, taking it off the list.
+//! Changing a source: its class, the place of its file, removing it from the list.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ impl App {
         if before.is_empty() {
             return;
         }
-        // What the change will move; the change itself lists the frames again.
+        // The frames that the change will move; the change itself lists the frames again.
         let frames: Vec<String> = session
             .snapshot
             .frames
@@ -91,7 +91,7 @@ impl App {
         );
     }
 
-    /// Opens a video again whose decoder did not survive it.
+    /// Opens a video again after it crashed its decoder.
     pub(super) fn try_again(&mut self, id: &SourceId) {
         if let Some(session) = &self.session
             && let Some(source) = session.source(id)
@@ -100,7 +100,7 @@ impl App {
         }
     }
 
-    /// A source's file was moved and found again.
+    /// Sets the new place of a source's file.
     pub(super) fn locate(&mut self, id: &SourceId, path: PathBuf) {
         if !self.may_change() {
             return;

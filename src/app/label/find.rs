@@ -1,12 +1,12 @@
-//! Finding frames by name: each typed word is part of the name of the source, the file or the class.
+//! Finding frames by name: each typed word must be part of the name of the source, the file or the class.
 
 use std::collections::HashSet;
 
 use crate::app::snapshot::file_name;
 use crate::project::{Frame, Label, Source, SourceId};
 
-/// What has been typed, matched against frame after frame. Frames of one source mostly follow each other, so that
-/// each source and label is looked up once.
+/// A word of the typed text, matched against one frame after the other. Frames of one source mostly follow each other,
+/// so that each source and label is checked once.
 pub(in crate::app) struct Finder<'a> {
     words: Vec<Word<'a>>,
     source: Option<&'a SourceId>,
@@ -17,14 +17,14 @@ struct Word<'a> {
     text: String,
     /// The sources whose names contain it.
     sources: HashSet<&'a SourceId>,
-    /// Whether the name of the source of the last frame contains it.
+    /// Whether the name of the last frame's source contains it.
     in_source: bool,
     /// The last label, and whether it contains the word.
     label: Option<(&'a Label, bool)>,
 }
 
 impl<'a> Finder<'a> {
-    /// A finder for what has been typed; `None` for blanks, which everything matches.
+    /// A finder for the typed text; `None` for blanks, which match everything.
     pub(in crate::app) fn new(query: &str, sources: &'a [Source]) -> Option<Self> {
         let words: Vec<Word<'a>> = query
             .split_whitespace()
@@ -48,7 +48,7 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Whether the frame's source, file and class have all words among their names.
+    /// Whether each word is in the name of the frame's source, file or class.
     pub(in crate::app) fn finds(&mut self, frame: &'a Frame) -> bool {
         let source = frame.source.as_ref();
         if source != self.source {
@@ -79,8 +79,8 @@ impl<'a> Word<'a> {
     }
 }
 
-/// The readable part of the file's name: without source, timestamp and identity, in whose hexadecimal digits any
-/// short word is found.
+/// The readable part of the file's name: without source, timestamp and hash, whose hexadecimal digits contain any
+/// short word.
 fn stem(frame: &Frame) -> &str {
     let name = file_name(frame);
     let Some(source) = &frame.source else {
@@ -96,7 +96,7 @@ fn stem(frame: &Frame) -> &str {
         .unwrap_or(name)
 }
 
-/// Whether a name contains a word given in lower case.
+/// Whether a name contains a word in lower case.
 #[must_use]
 pub fn contains(name: &str, word: &str) -> bool {
     if word.is_empty() {
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(found("fox img_12"), [false, true]);
         assert_eq!(found("cat dog door"), [true, false]);
         assert_eq!(found("cat fox"), [false, false]);
-        // Not in the digits of the identity.
+        // Not in the digits of the hash.
         assert_eq!(found("bead"), [false, false]);
         assert_eq!(found("o"), [true, true]);
         assert!(Finder::new("  ", &sources).is_none());

@@ -1,4 +1,4 @@
-//! The label workspace's state: what is shown, what is selected, and labelling itself.
+//! The label workspace's state: the shown and selected frames, and labelling itself.
 
 mod find;
 
@@ -24,14 +24,14 @@ pub enum Show {
     Trash,
 }
 
-/// Frames of one source that stand together in the grid.
+/// Frames of one source that are together in the grid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GridSection {
-    /// The source; `None` for files that were put in by hand.
+    /// The source; `None` for files that were copied into the project by hand.
     pub source: Option<SourceId>,
     /// Index of the first of them in [`LabelState::shown`].
     pub start: usize,
-    /// How many there are.
+    /// Their number.
     pub len: usize,
 }
 
@@ -40,48 +40,48 @@ pub struct GridSection {
 pub struct LabelState {
     /// Which frames are shown.
     pub show: Show,
-    /// Only those of this source.
+    /// Only frames of this source.
     pub source: Option<SourceId>,
-    /// Only those with these words in the name of source, file or class; `None` while nothing is searched for.
+    /// Only frames with these words in the name of source, file or class; `None` without a search.
     pub find: Option<String>,
-    /// Counts how often the search was asked for: its field takes the keyboard then.
+    /// The number of requests for the search field, which gets the focus then.
     pub find_asked: u64,
-    /// The shown frames: indices into the snapshot's frames, in the order of the screen.
+    /// The shown frames: indices into the snapshot's frames, in screen order.
     pub shown: Vec<u32>,
     /// The shown frames by source.
     pub sections: Vec<GridSection>,
     /// The paths of the selected frames.
     pub selection: Arc<HashSet<String>>,
-    /// The frame that the keyboard is at.
+    /// The frame with the keyboard cursor.
     pub cursor: Option<String>,
-    /// Where a range selection began.
+    /// The start of a range selection.
     pub anchor: Option<String>,
     /// Whether the frame at the cursor is shown large.
     pub preview: bool,
-    /// Counts the moves of the cursor after which it must be scrolled into view.
+    /// The number of moves of the cursor after which it must be scrolled into view.
     pub reveal: u64,
-    /// How many frames were visited one by one so far, by whatever the label workspace does; for tests of its cost.
+    /// The number of frames that the label workspace has visited one by one so far; for tests of its cost.
     pub visited: Cell<u64>,
 }
 
-/// Up to so many frames are taken out of the grid one by one.
+/// Up to this many frames are removed from the grid one by one.
 const FEW: usize = 16;
 
-/// How a selection is changed.
+/// A change of the selection by a click on a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
     /// Only this one.
     Only,
-    /// This one is added or taken out.
+    /// This one is added or removed.
     Toggle,
-    /// Everything from the anchor to this one.
+    /// Everything from the start of the range to this one.
     Range,
 }
 
-/// Which way the cursor goes.
+/// A movement of the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CursorMove {
-    /// By so many frames; negative is back.
+    /// By this many frames; backwards if negative.
     By(isize),
     /// To the first frame.
     First,
@@ -89,32 +89,32 @@ pub enum CursorMove {
     Last,
 }
 
-/// What a person does in the label workspace.
+/// An action of the user in the label workspace.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LabelAction {
     /// Shows other frames.
     Show(Show),
     /// Shows one source's frames, or all.
     ShowSource(Option<SourceId>),
-    /// Goes to the workspace and shows these frames, of this source or of all.
+    /// Opens the workspace and shows these frames, of this source or of all.
     Open(Show, Option<SourceId>),
-    /// Goes to the workspace and to these frames (paths), which are selected.
+    /// Opens the workspace and selects these frames (paths).
     Reveal(Vec<String>),
     /// Shows only frames with these words in their names; `None` ends the search.
     Find(Option<String>),
-    /// Picks a frame by its path.
+    /// A click on a frame, by its path.
     Pick(String, Pick),
     /// Selects exactly these (paths), or these in addition.
     Select(Vec<String>, bool),
-    /// Moves the cursor; with `true` the selection grows along.
+    /// Moves the cursor; with `true` extends the selection.
     Move(CursorMove, bool),
-    /// Gives the selected frames a label.
+    /// Labels the selected frames.
     Assign(Label),
-    /// Gives these frames a label.
+    /// Labels these frames.
     AssignTo(Vec<String>, Label),
     /// Opens or closes the large image.
     Preview(bool),
-    /// Adds a class; with `true` the selected frames go there.
+    /// Adds a class; with `true` the selected frames are labelled with it.
     AddClass(String, bool),
     /// Renames a class.
     RenameClass(ClassName, String),
@@ -122,19 +122,19 @@ pub enum LabelAction {
     MergeClass(ClassName, ClassName),
     /// Removes a class; its frames become unsorted.
     RemoveClass(ClassName),
-    /// Puts a class at another place in the list.
+    /// Moves a class to another position in the list.
     MoveClass(ClassName, usize),
-    /// Brings frames (paths) back from the trash.
+    /// Restores frames (paths) from the trash.
     Restore(Vec<String>),
-    /// Deletes frames (paths) in the trash for good.
+    /// Deletes frames (paths) in the trash permanently.
     DeleteForGood(Vec<String>),
 }
 
-/// The keys that give a class, in the order of the classes: the digits, then letters that no command has and none is
-/// about to have (A, F, H, I, L, O).
+/// The keys that label, in the order of the classes: the digits, then letters that no command has or will have (A, F,
+/// H, I, L, O).
 const CLASS_KEYS: &str = "123456789qwertyupsdgjkzxcvbnm";
 
-/// The key that gives the class at `index` of the user's order; classes beyond the twenty-ninth have none.
+/// The key of the class at `index` of the user's order; classes after the twenty-ninth have none.
 #[must_use]
 pub fn class_key(index: usize) -> Option<char> {
     let key = CLASS_KEYS.as_bytes().get(index)?;
@@ -142,7 +142,7 @@ pub fn class_key(index: usize) -> Option<char> {
 }
 
 impl Session {
-    /// The frames among which those of the grid are: the project's, or those in the trash.
+    /// The frames that the grid shows some of: the project's, or those in the trash.
     #[must_use]
     pub fn listed(&self) -> &Snapshot {
         match self.label.show {
@@ -151,7 +151,7 @@ impl Session {
         }
     }
 
-    /// Finds out again which frames are shown.
+    /// Computes which frames are shown.
     pub(super) fn rebuild_shown(&mut self) {
         let state = &mut self.label;
         let listed = match state.show {
@@ -194,8 +194,8 @@ impl Session {
         self.forget_hidden();
     }
 
-    /// Takes frames out of the grid that its filter does not show since they have other labels; `paths` are those they
-    /// have now. Visits no others as long as they are few.
+    /// Removes frames from the grid that its filter hides because they were relabelled; `paths` are their new paths.
+    /// Visits no other frames if they are few.
     pub(super) fn show_relabelled<'a>(&mut self, paths: impl ExactSizeIterator<Item = &'a String>) {
         if paths.len() > FEW || self.label.show == Show::Trash {
             self.rebuild_shown();
@@ -243,7 +243,7 @@ impl Session {
         }
     }
 
-    /// What is not shown is not selected, and the keyboard is not at it.
+    /// Frames that are not shown are deselected and lose the cursor.
     fn forget_hidden(&mut self) {
         let hidden = |path: &String| self.place_of(path).is_none();
         let unselect: Vec<String> = self
@@ -272,26 +272,26 @@ impl Session {
         }
     }
 
-    /// Counts frames that were visited one by one, for tests: an action on one frame must not visit all.
+    /// Counts visited frames, for tests: an action on one frame must not visit all.
     fn visit(&self, frames: usize) {
         let visited = &self.label.visited;
         visited.set(visited.get() + frames as u64);
     }
 
-    /// The path of the frame at a place of the grid.
+    /// The path of the frame at an index of the grid.
     #[must_use]
     pub fn shown_path(&self, place: usize) -> Option<&str> {
         let index = *self.label.shown.get(place)?;
         Some(self.listed().frames.list.get(index as usize)?.path.as_str())
     }
 
-    /// The place in the grid of a frame.
+    /// The index of a frame in the grid.
     #[must_use]
     pub fn place_of(&self, path: &str) -> Option<usize> {
         self.place_of_index(self.listed().find(path)?)
     }
 
-    /// The grid has the order of the screen, so the place is found by halving.
+    /// The grid is in screen order, so the index is found by binary search.
     fn place_of_index(&self, index: u32) -> Option<usize> {
         let rank = |index: u32| self.listed().rank(index);
         let wanted = rank(index)?;
@@ -305,7 +305,7 @@ impl Session {
     #[must_use]
     pub fn selected_paths(&self) -> Vec<String> {
         self.visit(self.label.selection.len());
-        // Nothing is selected that is not shown.
+        // Only shown frames can be selected.
         if self.label.selection.len() == self.label.shown.len() {
             let all = (0..self.label.shown.len()).filter_map(|place| self.shown_path(place));
             return all.map(str::to_owned).collect();
@@ -367,7 +367,7 @@ impl Session {
         }
     }
 
-    /// The frame that should be at the cursor when `gone` are not shown any more: the next one that stays.
+    /// The frame for the cursor when `gone` are no longer shown: the next one that stays.
     fn heir(&self, gone: &HashSet<&str>) -> Option<String> {
         let count = self.label.shown.len();
         let last = gone.iter().filter_map(|path| self.place_of(path)).max()?;
@@ -378,13 +378,13 @@ impl Session {
             .map(str::to_owned)
     }
 
-    /// Continues with the frame that follows those which went away.
+    /// Selects the frame after those that were moved away.
     pub(super) fn pick_heir(&mut self, heir: String) {
         self.pick(heir, Pick::Only);
         self.label.reveal += 1;
     }
 
-    /// Shows these frames among those beside them, selected.
+    /// Shows these frames among their neighbours, selected.
     fn reveal(&mut self, paths: Vec<String>) {
         let Some(first) = paths.first() else {
             return;
@@ -407,7 +407,7 @@ impl Session {
         self.label.reveal += 1;
     }
 
-    /// Whether frames with this label would be shown.
+    /// Whether frames with this label are shown.
     fn shows(&self, label: &Label) -> bool {
         match &self.label.show {
             Show::All => true,
@@ -525,7 +525,7 @@ impl App {
         self.go_on_with(heir);
     }
 
-    /// Puts the cursor on the frame that follows those which went away.
+    /// Moves the cursor to the frame after those that were moved away.
     fn go_on_with(&mut self, heir: Option<String>) {
         if let (Some(session), Some(heir)) = (&mut self.session, heir)
             && !session.pick_afterwards(&heir)

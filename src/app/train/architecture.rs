@@ -1,4 +1,4 @@
-//! Adding an architecture: what was found in a file, what is said about it, and what it would cost.
+//! Adding an architecture: the findings about a file, the user's answers, and the cost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,47 +16,47 @@ use crate::jobs::{JobError, Work};
 use crate::media::load_image;
 use crate::train::remove_architecture;
 
-/// Extensions of files that are offered to be added.
+/// Extensions of files that can be added.
 const EXTENSIONS: [&str; 1] = ["onnx"];
 
 /// A network that is being added.
 pub struct Adding {
     /// Its file.
     pub path: PathBuf,
-    /// What was said about it.
+    /// The user's answers.
     pub asked: Asked,
-    /// What is being found out, or written.
+    /// The inspection or the writing in progress.
     pub task: Option<TaskId>,
     /// Whether it is being written.
     pub writing: bool,
-    /// What was found last, or why nothing was.
+    /// The last findings, or why there are none.
     pub found: Option<Result<Arc<FoundNetwork>, String>>,
 }
 
-/// What was found in a file.
+/// The findings about a file.
 pub struct FoundNetwork {
-    /// What is known of the network.
+    /// The properties of the network.
     pub inspected: Inspected,
-    /// What would be added, once nothing is missing; else why not.
+    /// What would be added, once nothing is missing; otherwise why not.
     pub candidate: Option<Result<Candidate, String>>,
-    /// An image of the project as the network sees it.
+    /// An image of the project as input of the network.
     pub preview: Option<RgbImage>,
 }
 
-/// What a person does where an architecture is added.
+/// An action of the user on adding an architecture.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ArchitectureAction {
     /// Inspects a file and shows the findings.
     Offer(PathBuf),
-    /// Says something about the network.
+    /// Answers questions about the network.
     Say(Asked),
     /// Adds it to the project.
     Add,
-    /// Moves one that was added to the trash.
+    /// Moves an added architecture to the trash.
     Remove(String),
 }
 
-/// Whether a file is taken for a network to be added, by its name: what is in it is read then.
+/// Whether a file may be a network to add, by its name; its content is checked later.
 #[must_use]
 pub fn is_network(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
@@ -79,7 +79,7 @@ impl App {
                     }
                     self.look_into(adding.path, asked);
                     if let Some(new) = &mut self.adding {
-                        // It stays on the screen until there is something newer.
+                        // It stays on the screen until there is a newer one.
                         new.found = adding.found;
                     }
                 }
@@ -89,7 +89,7 @@ impl App {
         }
     }
 
-    /// Ends what is being found out when its dialog was closed.
+    /// Cancels the inspection when the dialog was closed.
     pub(in crate::app) fn close_adding(&mut self) {
         if matches!(self.dialog, Some(Dialog::AddArchitecture)) {
             return;
@@ -227,7 +227,7 @@ impl App {
         );
     }
 
-    /// Takes networks out of dropped files, to be added to the project that is open; returns the others.
+    /// Removes networks from dropped files, to add them to the open project; returns the others.
     pub(in crate::app) fn take_networks(&mut self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
         if self.session.is_none() {
             return paths;

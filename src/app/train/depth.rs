@@ -1,7 +1,7 @@
-//! How deep the next training goes: the user's choice, and what each depth would take on this computer.
+//! The depth of the next training: the user's choice, and the estimated cost of each depth on this computer.
 //!
-//! The measurement runs in the background while the train workspace is shown, again when something has changed
-//! that it depends on, and never beside other long work: that would disturb both.
+//! The measurement runs in the background while the train workspace is shown, again if something relevant has changed,
+//! and never together with other long work: that would disturb both.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,22 +14,22 @@ use crate::project::{Project, ProjectError};
 use crate::train::{Estimate, FineTuneSettings, LearnSettings, TrainSettings, estimate};
 
 const SETTING: &str = "train_depth";
-/// Measured again when the settings have been left alone for so long.
+/// The measurement is repeated after this time without a change of the settings.
 const SETTLE: Duration = Duration::from_millis(800);
-/// Fewer or more labelled frames than this part change no decision.
+/// A smaller relative change of the number of labelled frames is ignored.
 const IMMATERIAL: f64 = 0.1;
 
 /// What a measurement depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Basis {
-    /// The settings, those that make no difference to it at their defaults.
+    /// The settings, with irrelevant ones at their defaults.
     settings: TrainSettings,
     classes: usize,
     frames: usize,
 }
 
 impl Basis {
-    /// Whether what was measured for `self` holds for `other` too.
+    /// Whether a measurement for `self` is valid for `other`.
     fn serves(&self, other: &Self) -> bool {
         let most = IMMATERIAL * self.frames as f64;
         self.settings == other.settings
@@ -38,14 +38,14 @@ impl Basis {
     }
 }
 
-/// How deep the next training goes.
+/// The depth of the next training.
 #[derive(Default)]
 pub struct DepthState {
-    /// The user's choice; `None` takes what is recommended.
+    /// The user's choice; `None` is the recommended depth.
     pub chosen: Option<Depth>,
     measured: Option<(Basis, Result<Estimate, String>)>,
     measuring: Option<(Basis, TaskId)>,
-    /// What a measurement waits for, and since when it is so.
+    /// The basis of a measurement that waits for the settings, and since when it has been so.
     changed: Option<(Basis, Instant)>,
 }
 
@@ -62,19 +62,19 @@ impl DepthState {
     }
 }
 
-/// Seconds that the part after the head takes at a depth.
+/// The duration of the part after the head at a depth, seconds.
 pub(in crate::app) fn fine_tuning_secs(found: &Estimate, depth: Depth) -> Option<f64> {
     let (head, all) = (found.of(Depth::Head)?, found.of(depth)?);
     Some((all.secs - head.secs).max(0.0))
 }
 
-/// Writes the choice down.
+/// Saves the choice.
 pub(in crate::app) fn save(project: &Project, chosen: Option<Depth>) -> Result<(), ProjectError> {
     project.set_setting(SETTING, &chosen)
 }
 
 impl Session {
-    /// What a measurement made now would depend on.
+    /// The basis of a measurement made now.
     #[must_use]
     pub fn basis(&self) -> Basis {
         let TrainState { settings, .. } = &self.train;
@@ -114,19 +114,19 @@ impl Session {
         basis.serves(&self.basis()).then_some(found)
     }
 
-    /// What each depth would take; `None` while that is not known.
+    /// The estimated cost of each depth; `None` while it is unknown.
     #[must_use]
     pub fn estimate(&self) -> Option<&Estimate> {
         self.measured()?.as_ref().ok()
     }
 
-    /// Why there is no estimate, where the attempt failed.
+    /// Why there is no estimate, if the measurement failed.
     #[must_use]
     pub fn estimate_error(&self) -> Option<&str> {
         self.measured()?.as_ref().err().map(String::as_str)
     }
 
-    /// The depth of the next training: the one chosen, else the one recommended; `None` while that is not known.
+    /// The depth of the next training: the chosen one, otherwise the recommended one; `None` while that is unknown.
     #[must_use]
     pub fn depth(&self) -> Option<Depth> {
         let recommended = || Some(self.estimate()?.recommended);
@@ -135,18 +135,18 @@ impl Session {
 }
 
 impl App {
-    /// Measures this computer where that is called for.
+    /// Measures this computer if necessary.
     pub(in crate::app) fn measure_depths(&mut self) {
         let busy = self.tasks.is_busy(Lane::Learn) || self.tasks.is_busy(Lane::Extract);
         let shown = self.workspace == Workspace::Train;
-        // The end of the program does not wait for a new measurement.
+        // No new measurement is started while the program waits to quit.
         let ends = self.quitting != Quitting::No;
         let Some(session) = &mut self.session else {
             return;
         };
         let measuring = session.train.depth.measuring.take();
         if let Some((of, task)) = measuring.filter(|(_, task)| self.tasks.is_alive(*task)) {
-            // Only a measurement of what there is now, on an undisturbed machine, is of use.
+            // A measurement is valid only for the current basis, on an undisturbed computer.
             if busy || !of.serves(&session.basis()) {
                 self.tasks.cancel(task);
             }
@@ -165,7 +165,7 @@ impl App {
         }
         let basis = session.basis();
         let state = &mut session.train.depth;
-        // The first one is waited for; later ones follow a hand that may still be moving.
+        // The first one starts at once; later ones wait until the user has finished changing settings.
         let now = Instant::now();
         let since = match &state.changed {
             None => now.checked_sub(SETTLE).unwrap_or(now),

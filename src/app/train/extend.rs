@@ -1,23 +1,23 @@
-//! Training a run further: what can be, how far it is, and the question for how many steps.
+//! Extending a run: which runs can be extended, their progress, and the dialog for the number of steps.
 
 use super::{RunEntry, TrainAction, TrainState};
 use crate::app::dialog::Dialog;
 use crate::app::{App, Session};
 use crate::train::{RunId, RunState};
 
-/// A run that can be trained further.
+/// A run that can be extended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extension {
-    /// Steps done, of the part that is trained further.
+    /// The number of steps done, of the part that is extended.
     pub done: u32,
-    /// Steps that are offered: those that were left out when it was stopped, else as many as it has.
+    /// The proposed number of steps: the remaining ones if it was stopped, otherwise as many as it has.
     pub more: u32,
-    /// Seconds that a step took; `None` where that is not known.
+    /// Seconds per step; `None` if unknown.
     pub secs_per_step: Option<f64>,
 }
 
 impl RunEntry {
-    /// How it can be trained further; `None` of a run that is not finished.
+    /// How it can be extended; `None` if the run is not finished.
     #[must_use]
     pub fn extension(&self) -> Option<Extension> {
         let result = self.run.result()?;
@@ -40,7 +40,7 @@ impl RunEntry {
 }
 
 impl Session {
-    /// The run that the command to train further means: the one that is drawn in full.
+    /// The run that the command for extending applies to: the one that is drawn in full.
     #[must_use]
     pub fn extendable(&self) -> Option<&RunEntry> {
         let TrainState { live, focus, .. } = &self.train;
@@ -53,7 +53,7 @@ impl Session {
 }
 
 impl App {
-    /// Asks how many more steps a run is to be trained for.
+    /// Asks by how many steps a run is to be extended.
     pub(in crate::app) fn ask_extend(&mut self, id: &RunId) {
         let Some(session) = &mut self.session else {
             return;
@@ -64,7 +64,7 @@ impl App {
         let Some(extension) = session.train.run(id).and_then(RunEntry::extension) else {
             return;
         };
-        // The question is about what is seen.
+        // The run of the question is shown.
         self.apply_train(TrainAction::Focus(id.clone()));
         self.dialog = Some(Dialog::Extend {
             run: id.clone(),

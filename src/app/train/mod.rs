@@ -1,4 +1,4 @@
-//! The train workspace's state: settings, the training in progress, the runs and what is shown of them.
+//! The train workspace's state: settings, the training in progress, the runs and how they are shown.
 
 mod architecture;
 mod depth;
@@ -47,20 +47,20 @@ pub(super) const SETTINGS: &str = "train";
 pub struct RunEntry {
     /// The run.
     pub run: Run,
-    /// The curves of its last part; empty when they cannot be read.
+    /// The curves of its last part; empty if they cannot be read.
     pub curves: Arc<Curves>,
-    /// The curves of the head alone, of a run that went deeper.
+    /// The curves of the head alone, if the run was fine-tuned.
     pub head: Arc<Curves>,
-    /// What else was measured in its last part.
+    /// Other metrics of its last part.
     pub metrics: Arc<Metrics>,
-    /// The same of the head alone, of a run that went deeper.
+    /// The same of the head alone, if the run was fine-tuned.
     pub head_metrics: Arc<Metrics>,
-    /// The name and the note that it was given.
+    /// Its name and note.
     pub note: RunNote,
 }
 
 impl RunEntry {
-    /// What the run is called: by the name it was given, else `lite0@224 last-3 · today 14:02`.
+    /// The title of the run: its name, otherwise `lite0@224 last-3 · today 14:02`.
     #[must_use]
     pub fn title(&self) -> String {
         if self.note.name.is_empty() {
@@ -70,19 +70,20 @@ impl RunEntry {
         }
     }
 
-    /// When it was begun, seconds since 1970; 0 where that cannot be read.
+    /// When it was begun, seconds since 1970; 0 if unknown.
     #[must_use]
     pub fn begun(&self) -> f64 {
         unix(&self.run.created)
     }
 
-    /// Whether the filter of the runs finds it, by its name or by that of its folder.
+    /// Whether the filter of the runs matches its title or the name of its folder.
     #[must_use]
     pub fn is_found(&self, filter: &RunFilter) -> bool {
         !filter.is_on() || filter.finds(&[&self.title(), &self.run.id.0])
     }
 
-    /// Steps of its last part: all that were done, or as far as the curves of an interrupted run go.
+    /// The number of steps of its last part: all that were done, or for an interrupted run the last step of its
+    /// curves.
     #[must_use]
     pub fn steps(&self) -> u32 {
         let last = || self.curves.last().map_or(0, |point| point.step);
@@ -96,35 +97,35 @@ pub struct Live {
     pub task: Option<TaskId>,
     /// The architecture that is trained.
     pub architecture: Architecture,
-    /// How much of it; `None` while that is not decided.
+    /// Its depth; `None` while that is not decided.
     pub depth: Option<Depth>,
-    /// Seconds that the part after the head will take; `None` where that is not known.
+    /// The expected duration of the part after the head, seconds; `None` if unknown.
     pub fine_tuning_secs: Option<f64>,
-    /// Whether it may end after the head, because its depth was left to the program.
+    /// Whether it may end after the head, because the depth is chosen automatically.
     pub may_end: bool,
-    /// Steps that the part under way has in all.
+    /// The number of steps of the current part.
     pub steps: u32,
-    /// The run that is continued; `None` for a new one.
+    /// The run that is resumed; `None` for a new one.
     pub resumed: Option<RunId>,
     /// When the run was begun, seconds since 1970.
     pub begun: f64,
-    /// Evaluations so far, of the part under way.
+    /// Evaluations so far, of the current part.
     pub points: Curves,
-    /// Those of the head alone, once training goes deeper.
+    /// Those of the head alone, during fine-tuning.
     pub head: Curves,
-    /// What else was measured, of the part under way.
+    /// Other metrics of the current part.
     pub metrics: Metrics,
-    /// The same of the head alone, once training goes deeper.
+    /// The same of the head alone, during fine-tuning.
     pub head_metrics: Metrics,
-    /// At how many evaluations something else was measured.
+    /// The number of evaluations at which other metrics were measured.
     pub(super) measured_at: usize,
     /// The best weights so far.
     pub best: Option<BestPoint>,
-    /// Whether the head is trained or what comes after it.
+    /// The current part: the head, or the fine-tuning.
     pub part: Part,
-    /// What the head alone reached, once training goes deeper.
+    /// The result of the head alone, during fine-tuning.
     pub baseline: Option<BestPoint>,
-    /// The pace over the last evaluations.
+    /// The speed over the last evaluations.
     pub steps_per_second: Option<f64>,
     pub(super) curves: LiveCurves,
 }
@@ -132,20 +133,19 @@ pub struct Live {
 /// The state of the train workspace.
 #[derive(Default)]
 pub struct TrainState {
-    /// The settings of the next training; the depth in them is not yet the one it will have, see
-    /// [`TrainState::depth`].
+    /// The settings of the next training; its depth is not the one in them but [`TrainState::depth`].
     pub settings: TrainSettings,
-    /// How deep the next training goes.
+    /// The depth of the next training.
     pub depth: DepthState,
     /// The training in progress.
     pub live: Option<Live>,
     /// The runs, newest first.
     pub runs: Vec<RunEntry>,
-    /// A sentence for each run, and each file of one, that cannot be read.
+    /// A sentence for each run, and each of its files, that cannot be read.
     pub problems: Vec<String>,
     /// Whether the runs have been read.
     pub runs_known: bool,
-    /// Counts the changes of the list of runs, so that what is made of it is made again only then.
+    /// Increased with each change of the list of runs, so that derived values are computed again only then.
     pub revision: u64,
     /// The run whose curves are drawn in full when nothing is being trained.
     pub focus: Option<RunId>,
@@ -155,29 +155,29 @@ pub struct TrainState {
     pub view: CurveView,
     /// Which runs are listed and drawn for comparison.
     pub filter: RunFilter,
-    /// The colour of each run, as its place among those of compared runs.
+    /// The colour of each run, as a number among the colours of compared runs.
     colors: HashMap<RunId, usize>,
-    /// Counts the points of curves that have been visited for the plots; see [`TrainState::visited`].
+    /// The number of points of curves that were visited for the plots; see [`TrainState::visited`].
     looked_at: Cell<u64>,
-    /// When the sweep that is being trained was begun, as its runs name it.
+    /// The start time of the sweep in progress, as stored in its runs.
     pub(super) sweeping: Option<String>,
-    /// The reading of the runs that was begun last.
+    /// The last started reading of the runs.
     pub(super) reading: Option<TaskId>,
     pub(super) unsaved: Option<Instant>,
 }
 
-/// What a person does in the train workspace.
+/// An action of the user in the train workspace.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(
     clippy::large_enum_variant,
     reason = "one is made for each click, and none is kept"
 )]
 pub enum TrainAction {
-    /// Trains otherwise next time; the depth in the settings plays no part.
+    /// Changes the settings of the next training, except the depth.
     Set(TrainSettings),
-    /// Trains at this depth next time, or at the one that is recommended.
+    /// Sets the depth of the next training; `None` is the recommended one.
     SetDepth(Option<Depth>),
-    /// Takes this for what was measured with the present settings.
+    /// Uses this as the measurement for the current settings.
     Measured(Estimate),
     /// Starts a training.
     Start,
@@ -187,42 +187,42 @@ pub enum TrainAction {
     Pause(bool),
     /// Cancels the training; its run can be resumed.
     Cancel,
-    /// Continues an unfinished run.
+    /// Resumes an unfinished run.
     Resume(RunId),
-    /// Asks how many more steps a finished run is to be trained for.
+    /// Asks by how many steps a finished run is to be extended.
     AskExtend(RunId),
-    /// Trains a finished run further, to so many steps in all.
+    /// Extends a finished run to this total number of steps.
     Extend(RunId, u32),
     /// Draws a run's curves in full.
     Focus(RunId),
-    /// Draws a run's validation curves for comparison, or no longer.
+    /// Draws a run's validation curves for comparison, or stops drawing them.
     Overlay(RunId, bool),
-    /// Draws curves otherwise.
+    /// Changes how curves are drawn.
     View(CurveView),
-    /// Lists and compares only the runs whose names match this regular expression.
+    /// Lists and compares only the runs whose titles match this regular expression.
     Filter(String),
-    /// Writes a plot to a file; whether one that is there is replaced.
+    /// Writes a plot to a file; with `true` replaces an existing file.
     SaveFigure(Metric, FigureFormat, PathBuf, bool),
     /// Writes the embedding of a run for TensorBoard's projector into its folder.
     SaveEmbedding(RunId),
     /// Moves a run to the trash.
     Remove(RunId),
-    /// Brings a removed run back.
+    /// Restores a removed run.
     Restore(RunId),
-    /// Takes a run's settings for the next training.
+    /// Uses a run's settings for the next training.
     UseSettings(RunId),
     /// Gives a run a name and a note.
     SetNote(RunId, RunNote),
 }
 
-/// What training on this project would be like.
+/// Whether training is possible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readiness {
-    /// No frames at all.
+    /// No frames.
     NoFrames,
-    /// Frames, but none with a class.
+    /// No frames with a class.
     NothingLabelled,
-    /// Only one class has frames.
+    /// Frames of only one class.
     OneClass,
     /// It can start.
     Ready,
@@ -251,7 +251,7 @@ impl TrainState {
             .find(|entry| entry.run.state == RunState::Finished)
     }
 
-    /// The points that are drawn in full: of the training in progress, else of the chosen run.
+    /// The points that are drawn in full: of the training in progress, otherwise of the chosen run.
     #[must_use]
     pub fn main_points(&self) -> &[CurvePoint] {
         if let Some(live) = &self.live {
@@ -263,7 +263,7 @@ impl TrainState {
             .map_or(&[], |entry| entry.curves.as_slice())
     }
 
-    /// The points of the head alone, of the run that is drawn in full; empty where its own points are the head's.
+    /// The points of the head alone, for the run that is drawn in full; empty if its own points are those of the head.
     #[must_use]
     pub fn head_points(&self) -> &[CurvePoint] {
         if let Some(live) = &self.live {
@@ -275,7 +275,7 @@ impl TrainState {
             .map_or(&[], |entry| entry.head.as_slice())
     }
 
-    /// What else than the points was measured in the run that is drawn in full.
+    /// The other metrics of the run that is drawn in full.
     #[must_use]
     pub fn main_metrics(&self) -> Option<&Metrics> {
         if let Some(live) = &self.live {
@@ -285,7 +285,7 @@ impl TrainState {
         Some(&entry.metrics)
     }
 
-    /// The same of its head alone, where it went deeper.
+    /// The same of its head alone, if it was fine-tuned.
     #[must_use]
     pub fn head_metrics(&self) -> Option<&Metrics> {
         if let Some(live) = &self.live {
@@ -295,7 +295,7 @@ impl TrainState {
         Some(&entry.head_metrics)
     }
 
-    /// The result of the head alone, of the run that is drawn in full; `None` where nothing deeper was trained.
+    /// The result of the head alone, for the run that is drawn in full; `None` without fine-tuning.
     #[must_use]
     pub fn baseline(&self) -> Option<BestPoint> {
         if let Some(live) = &self.live {
@@ -305,33 +305,33 @@ impl TrainState {
         entry.run.head_only()?.best()
     }
 
-    /// The colour in which a run is drawn for comparison, as a number from 0: as long as the project is open, a run keeps
-    /// it, whichever runs are added or removed.
+    /// The colour of a compared run, as a number from 0: a run keeps it while the project is open, whichever runs are
+    /// added or removed.
     #[must_use]
     pub fn color_of(&self, id: &RunId) -> usize {
         self.colors.get(id).copied().unwrap_or_default()
     }
 
-    /// How many points of curves the plots have visited since the project was opened.
+    /// The number of points of curves that the plots have visited since the project was opened.
     #[must_use]
     pub fn visited(&self) -> u64 {
         self.looked_at.get()
     }
 
-    /// Counts points that were visited.
+    /// Counts visited points.
     pub fn visit(&self, points: usize) {
         self.looked_at.set(self.looked_at.get() + points as u64);
     }
 
     pub(super) fn color_runs(&mut self) {
-        // From the oldest, so that a run has the same colour the next time.
+        // From the oldest, so that a run has the same colour next time.
         for entry in self.runs.iter().rev() {
             let next = self.colors.values().max().map_or(0, |last| last + 1);
             self.colors.entry(entry.run.id.clone()).or_insert(next);
         }
     }
 
-    /// Whether `id` is being trained now, so that nothing else may be done with it.
+    /// Whether `id` is being trained now, so that it must not be changed.
     #[must_use]
     pub fn is_live(&self, id: &RunId) -> bool {
         let of_sweep = |entry: &RunEntry| {
@@ -345,7 +345,7 @@ impl TrainState {
         let Some(live) = &self.live else { return false };
         match &live.resumed {
             Some(resumed) => resumed == id,
-            // A new run appears on disk while it is trained.
+            // A new run is stored on disk during its training.
             None => self
                 .run(id)
                 .is_some_and(|entry| entry.run.state == RunState::Unfinished),
@@ -354,7 +354,7 @@ impl TrainState {
 }
 
 impl Session {
-    /// Whether training can start, and if not why.
+    /// Whether training is possible, or why not.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let with_frames = self

@@ -1,4 +1,4 @@
-//! The runs as a table: names, figures, and the settings in which they differ.
+//! The runs as a table: names, results, and the settings in which they differ.
 
 use super::RunEntry;
 use crate::app::words;
@@ -8,16 +8,16 @@ use crate::train::{RunId, RunState, TrainSettings};
 /// The sort key of a cell.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SortKey {
-    /// A number; what has none comes last.
+    /// A number; cells without one are last.
     Number(Option<f64>),
-    /// Text, without regard to case.
+    /// Text, ignoring case.
     Text(String),
 }
 
 /// A cell of the table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunCell {
-    /// What is shown.
+    /// The displayed text.
     pub text: String,
     key: SortKey,
 }
@@ -57,13 +57,13 @@ impl RunCell {
 pub struct RunColumn {
     /// Its heading.
     pub title: &'static str,
-    /// What it means.
+    /// An explanation.
     pub tip: &'static str,
-    /// Whether it holds numbers, which stand at the right.
+    /// Whether it has numbers, which are right-aligned.
     pub numbers: bool,
 }
 
-/// A row: what it is of, with a cell for each column.
+/// A row: its item, with a cell for each column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow<Id> {
     /// The item that the row describes.
@@ -86,7 +86,7 @@ pub type RunTable = CellTable<RunId>;
 
 /// A setting of a run.
 pub(in crate::app) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCell {
-    // A setting that a run does not have is no difference.
+    // A setting that does not apply to a run is not a difference.
     if setting.group == SettingGroup::FineTuning && !settings.fine_tune.is_on() {
         return RunCell::number("–".to_owned(), None);
     }
@@ -104,7 +104,7 @@ pub(in crate::app) fn cell(setting: &Setting, settings: &TrainSettings) -> RunCe
 }
 
 impl RunTable {
-    /// The table of these runs, in their order.
+    /// The table of these runs, in this order.
     #[must_use]
     pub fn of(entries: &[RunEntry]) -> Self {
         let settings: Vec<&Setting> = SETTINGS
@@ -193,7 +193,7 @@ impl RunTable {
 }
 
 impl<Id> CellTable<Id> {
-    /// Sorts the rows by a column; what has no value there stays last either way.
+    /// Sorts the rows by a column; rows without a value are always last.
     pub fn sort(&mut self, column: usize, descending: bool) {
         self.rows.sort_by(|a, b| {
             let (Some(a), Some(b)) = (a.cells.get(column), b.cells.get(column)) else {

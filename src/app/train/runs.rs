@@ -1,4 +1,4 @@
-//! The runs of the open project: read, removed, brought back.
+//! The runs of the open project: reading, removing, restoring.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::train::{
 };
 
 impl RunEntry {
-    /// Reads what is drawn of a run. What cannot be read of it is left out, with a sentence in `problems`.
+    /// Reads what is drawn of a run. Unreadable files are left out, with a sentence in `problems`.
     fn of(run: Run, problems: &mut Vec<String>) -> Self {
         fn read<T: Default>(found: Result<T, TrainError>, problems: &mut Vec<String>) -> T {
             found.unwrap_or_else(|error| {
@@ -20,7 +20,7 @@ impl RunEntry {
                 T::default()
             })
         }
-        // A run that was interrupted in its first part has the head's curves only.
+        // A run that was interrupted in its first part has only the curves of the head.
         let in_the_head = run.state == RunState::Unfinished && run.head_only().is_none();
         let stage = if in_the_head {
             run.head_stage()
@@ -72,7 +72,7 @@ impl App {
             },
             |app, task, result| match result {
                 Ok((entries, problems)) => {
-                    // Of two reads the one that was begun later is kept, even if it finishes first.
+                    // The result of the read that was started later is kept, even if it ends first.
                     if let Some(session) = &mut app.session
                         && session.train.reading == Some(task)
                     {
@@ -187,7 +187,7 @@ impl App {
 }
 
 impl TrainState {
-    /// A run continues: until it has ended again, it has no result.
+    /// A run is resumed: until it ends again, it has no result.
     pub(in crate::app) fn begin_again(&mut self, id: &RunId) {
         if let Some(entry) = self.runs.iter_mut().find(|entry| entry.run.id == *id) {
             entry.run.begin_again();

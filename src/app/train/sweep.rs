@@ -1,4 +1,4 @@
-//! Sweeps in the window: the one that is trained, the one that is shown. What is asked for: `sweep_draft.rs`.
+//! Sweeps in the window: the one in progress, the one that is shown. The draft of a new one is in `sweep_draft.rs`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,15 +23,15 @@ pub struct SweepEntry {
     pub table: Arc<Table>,
 }
 
-/// The sweep that is being trained.
+/// The sweep in progress.
 pub struct SweepLive {
     /// Its task.
     pub task: TaskId,
-    /// Its name, once it is written down.
+    /// Its name, once it is stored.
     pub id: Option<SweepId>,
-    /// The number of the training that is under way, from 1.
+    /// The number of the current training, from 1.
     pub training: Option<u32>,
-    /// When it was begun: what its runs name.
+    /// Its start time, as stored in its runs.
     begun: Option<String>,
     watch: LiveSweep,
     revision: u64,
@@ -44,49 +44,49 @@ pub struct SweepState {
     pub list: Vec<SweepEntry>,
     /// A sentence for each sweep that cannot be read.
     pub problems: Vec<String>,
-    /// Counts the changes of the list and of the training that is under way.
+    /// Increased with each change of the list or the current training.
     pub revision: u64,
-    /// The sweep that is shown in the place of curves.
+    /// The sweep that is shown instead of curves.
     pub shown: Option<SweepId>,
     /// The configuration that is chosen in it.
     pub selected: Option<usize>,
-    /// The sweep that is being trained.
+    /// The sweep in progress.
     pub live: Option<SweepLive>,
-    /// What the draft was foreseen to take that was measured last.
+    /// The last estimate for a draft.
     pub foreseen: Option<ForeseenSweep>,
     pub(in crate::app) foreseeing: Option<(SweepDraft, TaskId)>,
     pub(in crate::app) paces: Arc<Mutex<Paces>>,
     reading: Option<TaskId>,
 }
 
-/// What a person does with sweeps.
+/// An action of the user on sweeps.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SweepAction {
-    /// Asks what is to be swept over.
+    /// Opens the dialog for a new sweep.
     Ask,
-    /// Measures how long a draft takes.
+    /// Estimates the duration of a draft.
     Foresee(SweepDraft),
-    /// Writes a draft down and trains it.
+    /// Stores a draft and trains it.
     Start(SweepDraft),
-    /// Trains what is left of a sweep.
+    /// Trains the rest of a sweep.
     Resume(SweepId),
-    /// Tries the trainings of a sweep again that could not be done.
+    /// Retries the failed trainings of a sweep.
     TryAgain(SweepId),
     /// Pauses the running sweep, or continues it.
     Pause(bool),
     /// Cancels it; it can be resumed.
     Cancel,
-    /// Shows a sweep in the place of curves, or the curves.
+    /// Shows a sweep instead of curves, or the curves.
     Show(Option<SweepId>),
     /// Chooses a configuration of the sweep that is shown.
     Select(Option<usize>),
-    /// Takes a configuration's settings for the next training, and its run for Evaluate and Export.
+    /// Uses a configuration's settings for the next training, and its run for Evaluate and Export.
     Adopt(SweepId, usize),
     /// Copies the table of a sweep as CSV.
     Copy(SweepId),
     /// Moves a sweep to the trash; its runs stay.
     Remove(SweepId),
-    /// Brings a removed sweep back.
+    /// Restores a removed sweep.
     Restore(SweepId),
 }
 
@@ -110,14 +110,14 @@ impl SweepState {
         live.is_some_and(|live| live.id.as_ref() == Some(id))
     }
 
-    /// The number of the training of a sweep that is under way.
+    /// The number of the current training of a sweep.
     #[must_use]
     pub fn training(&self, id: &SweepId) -> Option<u32> {
         let live = self.live.as_ref();
         live.filter(|live| live.id.as_ref() == Some(id))?.training
     }
 
-    /// What a draft was foreseen to take; `None` while that is not known.
+    /// The estimate for a draft; `None` while it is unknown.
     #[must_use]
     pub fn foreseen(&self, draft: &SweepDraft) -> Option<&ForeseenSweep> {
         self.foreseen.as_ref().filter(|known| known.draft == *draft)
@@ -153,7 +153,7 @@ impl App {
                 let live = self.session.as_ref().and_then(|of| of.sweep.live.as_ref());
                 if let Some(task) = live.map(|live| live.task) {
                     self.tasks.cancel(task);
-                    // One that waits for its turn ends without a result.
+                    // A cancelled task that was only waiting ends without a result.
                     if !self.tasks.is_alive(task)
                         && let Some(session) = &mut self.session
                     {
@@ -194,7 +194,7 @@ impl App {
         }
     }
 
-    /// Where the sweep in progress reports; `None` while it waits for its turn.
+    /// The progress of the sweep; `None` while it waits for other tasks.
     #[must_use]
     pub fn sweep_work(&self) -> Option<&Work> {
         let task = self.session.as_ref()?.sweep.live.as_ref()?.task;
@@ -273,7 +273,7 @@ impl App {
 
     fn swept(&mut self, task: TaskId, result: Result<Sweep, JobError>) {
         self.follow_sweep();
-        // The project may have been closed, or closed and opened again, meanwhile.
+        // The project may have been closed, or closed and opened again, in the meantime.
         let Some(session) = &mut self.session else {
             return;
         };
@@ -294,7 +294,7 @@ impl App {
                     Action::Sweep(SweepAction::Show(Some(sweep.id))),
                 ));
             }
-            // The window says that the project is gone.
+            // The window already reports that the project is missing.
             Err(_) if gone => {}
             Err(JobError::Cancelled) => {
                 self.notes.add(
@@ -309,7 +309,7 @@ impl App {
         self.load_runs();
     }
 
-    /// Takes in what the sweep in progress has come to since the last frame.
+    /// Reads the results of the sweep in progress since the last frame.
     pub(in crate::app) fn follow_sweep(&mut self) {
         let Some(session) = &mut self.session else {
             return;
@@ -364,7 +364,7 @@ impl App {
                         return;
                     };
                     let state = &mut session.sweep;
-                    // What was begun later knows better; of the one that is trained, the training does.
+                    // A later reading is newer; the table of the sweep in progress comes from the training.
                     if state.reading != Some(task) {
                         return;
                     }

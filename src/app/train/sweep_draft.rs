@@ -1,4 +1,4 @@
-//! What a sweep is to be over, while that is being asked, and how long it would take.
+//! The draft of a sweep in its dialog, and its estimated duration.
 
 use std::sync::{Arc, PoisonError};
 
@@ -8,18 +8,18 @@ use crate::jobs::JobError;
 use crate::sweep::{Axis, RankBy, SweepError, SweepPlan, foresee};
 use crate::train::TrainSettings;
 
-/// What is being asked for in the dialog.
+/// The content of the dialog.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SweepDraft {
     /// The architectures.
     pub architectures: Vec<Architecture>,
     /// The depths.
     pub depths: Vec<Depth>,
-    /// Keys of settings, and what has been typed for each.
+    /// Keys of settings, and the typed values of each.
     pub axes: Vec<(&'static str, String)>,
-    /// Trainings of each configuration.
+    /// The number of trainings of each configuration.
     pub repeats: u32,
-    /// What decides which is better.
+    /// The metric for ranking.
     pub rank: RankBy,
 }
 
@@ -27,7 +27,7 @@ impl SweepDraft {
     /// The plan of the sweep; all other settings are those of `base`.
     ///
     /// # Errors
-    /// What is missing or cannot be, in a sentence.
+    /// A sentence that says what is missing or invalid.
     pub fn plan(&self, base: &TrainSettings) -> Result<SweepPlan, SweepError> {
         let mut axes = Vec::new();
         if self.architectures.is_empty() || self.depths.is_empty() {
@@ -55,12 +55,12 @@ impl SweepDraft {
     }
 }
 
-/// What a draft is foreseen to take.
+/// The estimate for a draft.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeseenSweep {
-    /// The draft that it is of.
+    /// The draft.
     pub draft: SweepDraft,
-    /// Seconds when nothing is cached; `None` where a network cannot be measured.
+    /// Seconds if nothing is cached; `None` if a network cannot be measured.
     pub secs: Option<f64>,
 }
 
@@ -69,7 +69,7 @@ impl App {
         let Some(session) = &mut self.session else {
             return;
         };
-        // Images may have come since the last time.
+        // Images may have been added since the last time.
         session.sweep.paces = Arc::default();
         session.sweep.foreseen = None;
         let draft = SweepDraft {

@@ -5,7 +5,7 @@ use crate::app::words;
 use crate::sweep::{Score, State, Table};
 use crate::train::schema::Kind;
 
-/// A row for each configuration, by its place in the sweep.
+/// A row for each configuration, by its index in the sweep.
 pub type SweepCells = CellTable<usize>;
 
 fn score(score: Option<Score>) -> RunCell {
@@ -28,7 +28,7 @@ fn number(value: Option<f64>, text: impl FnOnce(f64) -> String) -> RunCell {
 }
 
 impl SweepCells {
-    /// The table of a sweep, by rank. `training` is the number of the training that is under way.
+    /// The table of a sweep, by rank. `training` is the number of the current training.
     #[must_use]
     pub fn of_sweep(table: &Table, training: Option<u32>) -> Self {
         let column = |title, tip, numbers| RunColumn {

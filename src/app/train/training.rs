@@ -1,4 +1,4 @@
-//! What is done in the train workspace: trainings begun and ended, curves taken in, settings saved.
+//! Actions of the train workspace: starting and ending trainings, reading curves, saving settings.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::train::{
     Curves, Decision, EvalSpacing, LiveCurves, Metrics, Part, Run, RunId, resume, train,
 };
 
-/// Settings are written when they have been left alone for so long.
+/// Settings are saved after this time without a change.
 const SETTLE: Duration = Duration::from_millis(600);
 
 impl App {
@@ -53,9 +53,9 @@ impl App {
             }
             TrainAction::UseSettings(id) => {
                 if let Some(mut settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
-                    // How often that run was extended is no setting of another.
+                    // The extensions of that run do not apply to another.
                     settings.begin_anew();
-                    // Nor how many steps its evaluations were apart, with the frames it had.
+                    // Nor does its number of steps between evaluations, which depended on its frames.
                     if matches!(settings.eval_spacing, EvalSpacing::Steps(_)) {
                         settings.eval_spacing = EvalSpacing::ByFrames;
                     }
@@ -94,7 +94,7 @@ impl App {
         }
     }
 
-    /// Where the training in progress reports; `None` while it waits for its turn.
+    /// The progress of the training; `None` while it waits for other tasks.
     #[must_use]
     pub fn training_work(&self) -> Option<&Work> {
         let task = self.session.as_ref()?.train.live.as_ref()?.task?;
@@ -105,7 +105,7 @@ impl App {
             .map(|running| &running.work)
     }
 
-    /// Starts a training: a new one, or of a run that continues, to so many steps in all where it is extended.
+    /// Starts a training: a new one, or a run that is resumed or extended to this total number of steps.
     fn start_training(&mut self, resumed: Option<(RunId, Option<u32>)>) {
         if !self.may_change() {
             return;
@@ -147,7 +147,7 @@ impl App {
                 _ => None,
             },
             may_end: !chosen,
-            // Of a run that continues it is not known yet which part is under way.
+            // The current part of a resumed run is not yet known.
             steps: match &resumed {
                 Some(_) => 0,
                 None => settings.how_many_training_steps,
@@ -215,7 +215,7 @@ impl App {
                     Action::Evaluate(EvaluateAction::Open(run.id)),
                 ));
             }
-            // The window says that the project is gone.
+            // The window already reports that the project is missing.
             Err(_) if self.session.as_ref().is_some_and(|session| session.gone) => {}
             Err(JobError::Cancelled) => {
                 self.notes.add(
@@ -230,7 +230,7 @@ impl App {
         self.load_runs();
     }
 
-    /// Takes in what the trainer has measured since the last frame.
+    /// Reads the measurements of the trainer since the last frame.
     pub(in crate::app) fn take_curves(&mut self) {
         if let Some(session) = &mut self.session
             && let Some(live) = &mut session.train.live
@@ -267,7 +267,7 @@ impl App {
                 Part::Head => [known, 0],
                 Part::FineTuning => [0, known],
             });
-            // Where the next part has begun meanwhile, it is read in the next frame.
+            // If the next part has begun in the meantime, its measurements are read in the next frame.
             for measured in measured.iter().filter(|_| part == live.part) {
                 live.metrics.push(measured);
                 live.measured_at += 1;
@@ -280,7 +280,7 @@ impl App {
         }
     }
 
-    /// Writes the settings once they have been left alone for a moment, or at once.
+    /// Saves the settings after a pause, or at once.
     pub(in crate::app) fn save_train_settings(&mut self, at_once: bool) {
         let Some(session) = &mut self.session else {
             return;

@@ -1,4 +1,4 @@
-//! The axes of the plots: what they span, their marks and numbers.
+//! The axes of the plots: their ranges, marks and numbers.
 
 use super::Metric;
 use crate::app::words;
@@ -6,13 +6,13 @@ use crate::app::words;
 /// A mark of an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AxisMark {
-    /// Where it is.
+    /// Its position.
     pub value: f64,
-    /// How far it is from the next one.
+    /// The distance to the next one.
     pub step: f64,
 }
 
-/// What the horizontal axis spans, without a margin: from `origin` to `length` behind it at least, and every line.
+/// The range of the horizontal axis, without a margin: all lines, and at least from `origin` to `length` after it.
 #[must_use]
 pub fn span_x(lines: impl IntoIterator<Item = [f64; 2]>, origin: f64, length: f64) -> [f64; 2] {
     let mut x = [origin, origin + length.max(0.0)];
@@ -25,13 +25,14 @@ pub fn span_x(lines: impl IntoIterator<Item = [f64; 2]>, origin: f64, length: f6
     x
 }
 
-/// What the vertical axis spans, without a margin, where values (per cent for parts) lie within `range`. Accuracy ends at 100
-/// and begins at 0, or at a round number below the lowest value where all are high; cross-entropy begins at 0
-/// and ends at a round number, as does what else is not negative and has values near 0. With `tight`, which leaves
-/// outliers out, accuracy ends as soon as the values do. With `log` it is in decimal logarithms, and spans whole decades.
+/// The range of the vertical axis, without a margin, for values (per cent for fractions) within `range`. Accuracy ends
+/// at 100 and begins at 0, or at a round number below the lowest value if all are high; cross-entropy begins at 0 and
+/// ends at a round number, as does any other metric that is not negative and has values near 0. With `tight`, which
+/// excludes outliers, accuracy ends at the highest value. With `log` the range is in decimal logarithms, and consists
+/// of whole decades.
 #[must_use]
 pub fn span_y(range: Option<[f64; 2]>, metric: &Metric, log: bool, tight: bool) -> [f64; 2] {
-    // What lies on a mark ends there, whatever rounding says.
+    // A value on a mark ends the range there, despite rounding errors.
     let near = 1e-6;
     if log {
         let ends = range.unwrap_or([0.1, 1.0]);
@@ -55,7 +56,7 @@ pub fn span_y(range: Option<[f64; 2]>, metric: &Metric, log: bool, tight: bool) 
         (low, high)
     };
     if high <= low {
-        // All are the same.
+        // All are equal.
         return if low == 0.0 {
             [0.0, 1.0]
         } else {
@@ -74,7 +75,7 @@ pub fn span_y(range: Option<[f64; 2]>, metric: &Metric, log: bool, tight: bool) 
     span
 }
 
-/// The values between which nine of ten lie, as `TensorBoard` leaves outliers out: from the 5th to the 95th percentile.
+/// The range of nine of ten values, as `TensorBoard` excludes outliers: from the 5th to the 95th percentile.
 #[must_use]
 pub fn without_outliers(mut values: Vec<f64>) -> Option<[f64; 2]> {
     let last = values.len().checked_sub(1)?;
@@ -120,7 +121,7 @@ pub fn step_marks([low, high]: [f64; 2], count: f64) -> Vec<AxisMark> {
     marks
 }
 
-/// Marks of a logarithmic axis: at powers of ten and, where few of them are seen, at twice and five times each.
+/// Marks of a logarithmic axis: at powers of ten and, if few of them are visible, at 2 and 5 times each.
 #[must_use]
 pub fn decades([low, high]: [f64; 2]) -> Vec<AxisMark> {
     let between: &[f64] = if high - low < 1.5 {
@@ -136,7 +137,7 @@ pub fn decades([low, high]: [f64; 2]) -> Vec<AxisMark> {
         .collect()
 }
 
-/// The number of which `height` is the decimal logarithm, as short as it can be for a mark of [`decades`].
+/// The number whose decimal logarithm is `height`, as short as possible for a mark of [`decades`].
 #[must_use]
 pub fn power(height: f64) -> String {
     let decade = (height + 1e-6).floor();
@@ -149,14 +150,14 @@ pub fn power(height: f64) -> String {
     }
 }
 
-/// Distances between marks of the clock, seconds.
+/// Distances between marks of a time axis, seconds.
 const CLOCK_STEPS: [f64; 18] = [
     1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,
     10800.0, 21600.0, 43200.0, DAY,
 ];
 const DAY: f64 = 86400.0;
 
-/// Marks at round times of the clock, about `count` of them; `offset` is how far local time is ahead of UTC, seconds.
+/// Marks at round times of day, about `count` of them; `offset` is the offset of local time from UTC, seconds.
 #[must_use]
 pub fn clock_marks([low, high]: [f64; 2], count: f64, offset: f64) -> Vec<AxisMark> {
     let rough = (high - low) / count;
@@ -175,7 +176,7 @@ pub fn clock_marks([low, high]: [f64; 2], count: f64, offset: f64) -> Vec<AxisMa
         .collect()
 }
 
-/// A time of the clock, as exact as the distance between marks needs.
+/// A time of day, as precise as the distance between marks needs.
 #[must_use]
 pub fn clock(secs: f64, step: f64) -> String {
     let Ok(time) = jiff::Timestamp::from_second(secs.round() as i64) else {
@@ -192,7 +193,7 @@ pub fn clock(secs: f64, step: f64) -> String {
     local.strftime(format).to_string()
 }
 
-/// How far local time is ahead of UTC at a moment, seconds.
+/// The offset of local time from UTC at a moment, seconds.
 #[must_use]
 pub fn clock_offset(secs: f64) -> f64 {
     let Ok(time) = jiff::Timestamp::from_second(secs as i64) else {
@@ -211,7 +212,7 @@ pub fn plain(value: f64, step: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// A time of training, as exact as the distance between marks needs.
+/// A duration of training, as precise as the distance between marks needs.
 #[must_use]
 pub fn seconds(mark: AxisMark) -> String {
     if mark.step >= 60.0 {
@@ -244,7 +245,7 @@ mod tests {
     fn every_line_is_within_the_span() {
         check(span_x([], 0.0, 0.0), [0.0, 1.0]);
         check(span_x([[10.0, 10.0]], 0.0, 0.0), [0.0, 10.0]);
-        // The curves of the head stand before the beginning; a compared run went on for longer.
+        // The curves of the head are before the beginning; a compared run is longer.
         check(
             span_x([[-15.0, 0.0], [1.0, 71.0]], 0.0, 40.0),
             [-15.0, 71.0],
@@ -252,7 +253,7 @@ mod tests {
         check(span_x([[1e9, 1e9 + 5.0]], 1e9, 20.0), [1e9, 1e9 + 20.0]);
 
         let accuracy = |range| span_y(range, &Metric::ACCURACY, false, false);
-        // Nothing, one value, all of them right, all of them wrong.
+        // No values, one value, all right, all wrong.
         check(accuracy(None), [0.0, 100.0]);
         check(accuracy(Some([33.0, 33.0])), [0.0, 100.0]);
         check(accuracy(Some([100.0, 100.0])), [90.0, 100.0]);

@@ -1,11 +1,11 @@
-//! A regular expression that chooses runs by their names.
+//! A regular expression that selects runs by their names.
 
 use regex::{Regex, RegexBuilder};
 
-/// An expression that would take more memory than this, bytes, is refused.
+/// An expression that needs more memory than this, in bytes, is refused.
 const LARGEST: usize = 1 << 20;
 
-/// What has been typed to choose runs, and what it means.
+/// The typed text, and its expression.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
     text: String,
@@ -14,8 +14,7 @@ pub struct RunFilter {
 }
 
 impl RunFilter {
-    /// The filter for what has been typed, without regard to case. Nothing typed chooses all runs, and so does what is no
-    /// regular expression.
+    /// The filter for the typed text, ignoring case. An empty text or an invalid expression selects all runs.
     #[must_use]
     pub fn new(text: String) -> Self {
         if text.is_empty() {
@@ -36,25 +35,25 @@ impl RunFilter {
         }
     }
 
-    /// What has been typed.
+    /// The typed text.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Why it is no regular expression, a sentence.
+    /// Why the expression is invalid, a sentence.
     #[must_use]
     pub fn fault(&self) -> Option<&str> {
         self.fault.as_deref()
     }
 
-    /// Whether it leaves anything out.
+    /// Whether it excludes anything.
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.expression.is_some()
     }
 
-    /// Whether one of these names is chosen.
+    /// Whether one of these names matches.
     #[must_use]
     pub fn finds(&self, names: &[&str]) -> bool {
         self.expression
@@ -68,7 +67,7 @@ fn fault(error: &regex::Error) -> String {
         regex::Error::CompiledTooBig(_) => {
             "The regular expression is too large; shorten it.".to_owned()
         }
-        // The last line says what is wrong; those before point at the place.
+        // The last line has the reason; those before mark the position.
         other => {
             let text = other.to_string();
             let last = text.lines().last().unwrap_or_default();

@@ -1,13 +1,13 @@
-//! One curve, kept as it is drawn: it takes in new points as they arrive, never more in a frame than it may.
+//! One curve as it is drawn: new points are added as they arrive, limited per frame.
 
 use super::track::{Stretch, Track};
 use super::{Axis, CurveSide, Metric};
 use crate::train::{At, CurvePoint};
 
-/// Places of which an interval of percentiles is taken, per curve.
+/// The number of points of each curve that are used for percentiles.
 const SAMPLED: usize = 128;
 
-/// What may still be taken in before the frame has to be painted.
+/// The number of points that may still be added in this frame.
 #[derive(Debug)]
 pub struct Budget {
     left: usize,
@@ -15,7 +15,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// Room for so many points.
+    /// A budget of this many points.
     #[must_use]
     pub const fn new(points: usize) -> Self {
         Self {
@@ -24,19 +24,19 @@ impl Budget {
         }
     }
 
-    /// How many points were visited.
+    /// The number of visited points.
     #[must_use]
     pub const fn spent(&self) -> usize {
         self.spent
     }
 
-    /// Whether more would have been visited.
+    /// Whether it is used up.
     #[must_use]
     pub const fn is_used_up(&self) -> bool {
         self.left == 0
     }
 
-    /// Allows for as many as there is room for.
+    /// Takes as many as are left, at most `wanted`.
     fn take(&mut self, wanted: usize) -> usize {
         let taken = wanted.min(self.left);
         self.left -= taken;
@@ -48,20 +48,20 @@ impl Budget {
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
-    /// Steps done.
+    /// Steps so far.
     pub step: u32,
     /// Seconds of training.
     pub secs: f64,
-    /// What was measured; `None` where it was not.
+    /// The value; `None` if it was not measured.
     pub value: Option<f64>,
 }
 
-/// Where the points of a curve are.
+/// The source of the points of a curve.
 #[derive(Debug, Clone, Copy)]
 pub enum Points<'a> {
-    /// Among the evaluations of a run.
+    /// The evaluations of a run.
     Evaluations(&'a [CurvePoint], &'a Metric, CurveSide),
-    /// A series of their own.
+    /// A series.
     Scalars(&'a [At<f32>], &'a Metric),
 }
 
@@ -73,7 +73,7 @@ impl Points<'_> {
         }
     }
 
-    /// Step, seconds and the value as it was measured, of a point.
+    /// Step, seconds and measured value of a point.
     pub(super) fn measured(&self, place: usize) -> Option<(u32, f64, Option<f32>)> {
         match self {
             Self::Evaluations(points, metric, side) => {
@@ -108,40 +108,40 @@ fn value(point: &CurvePoint, metric: &Metric, side: CurveSide) -> Option<f32> {
     }
 }
 
-/// What a curve is at one of its places.
+/// A curve at one of its places.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
-    /// Steps done.
+    /// Steps so far.
     pub step: u32,
     /// Seconds of training.
     pub secs: f64,
-    /// As measured; per cent for parts.
+    /// As measured; per cent for fractions.
     pub value: f64,
     /// Smoothed.
     pub smooth: f64,
 }
 
-/// A curve as it is drawn: what was measured, smoothed and not, in the order of its steps.
+/// A curve as it is drawn: measured and smoothed values, in the order of steps.
 #[derive(Debug, Clone, Default)]
 pub struct Line {
-    /// Points taken in, with those without a value.
+    /// The number of added points, including those without a value.
     taken: usize,
     first: Option<Sample>,
     last: Option<Sample>,
     steps: Vec<u32>,
     secs: Vec<f64>,
-    /// Which of the points taken in each value is.
+    /// The index among the added points of each value.
     places: Vec<u32>,
     raw: Track,
     smooth: Track,
     mean: Mean,
-    /// The line with another smoothing, as far as it is made.
+    /// The line with the new smoothing, as far as it is computed.
     next: Option<(Mean, Track)>,
 }
 
 impl Line {
-    /// Takes in what is new among the points, and smooths the line again where `smoothing` is another: as far as the budget
-    /// goes, the rest with the next call. Until it is made, the line with the smoothing before stays.
+    /// Adds new points, and smooths the line again if `smoothing` has changed: as far as the budget allows, the rest
+    /// in the next call. Until that is finished, the line keeps the previous smoothing.
     pub fn follow(&mut self, points: Points<'_>, smoothing: f64, budget: &mut Budget) {
         let smoothing = smoothing.clamp(0.0, 0.999);
         let before = self.taken.checked_sub(1);
@@ -185,7 +185,7 @@ impl Line {
             self.next = None;
             return;
         }
-        // What was begun is finished first, so that a slider that is being moved is followed.
+        // A smoothing that was begun is finished first, so that the line changes while a slider is being moved.
         let (mean, track) = self
             .next
             .get_or_insert_with(|| (Mean::new(smoothing), Track::default()));
@@ -204,7 +204,7 @@ impl Line {
         }
     }
 
-    /// Whether nothing is left to be done for these points and this smoothing.
+    /// Whether all these points are added, with this smoothing.
     #[must_use]
     pub fn is_settled(&self, points: Points<'_>, smoothing: f64) -> bool {
         self.taken == points.len() && (self.mean.weight - smoothing).abs() < 1e-9
@@ -216,19 +216,19 @@ impl Line {
         self.raw.len()
     }
 
-    /// Whether nothing was measured.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether it was measured at few of the points only, so that these want to be seen.
+    /// Whether few of the points have a value, so that dots are drawn.
     #[must_use]
     pub fn is_sparse(&self) -> bool {
         self.len() * 2 <= self.taken
     }
 
-    /// What it is at a place.
+    /// The curve at a place.
     #[must_use]
     pub fn look(&self, place: usize) -> Option<Look> {
         Some(Look {
@@ -239,7 +239,7 @@ impl Line {
         })
     }
 
-    /// Where a place is on the horizontal axis: steps or seconds (of [`Axis::Wall`] since the run was begun).
+    /// The position of a place on the horizontal axis: steps or seconds (for [`Axis::Wall`] since the run was begun).
     #[must_use]
     pub fn x(&self, place: usize, axis: Axis) -> Option<f64> {
         match axis {
@@ -248,13 +248,13 @@ impl Line {
         }
     }
 
-    /// Its x at the end; `None` for a line without values.
+    /// The x of its end; `None` for a line without values.
     #[must_use]
     pub fn end(&self, axis: Axis) -> Option<f64> {
         self.x(self.len().checked_sub(1)?, axis)
     }
 
-    /// The lowest and the highest value, smoothed and, if asked for, as measured; `None` without values.
+    /// The lowest and the highest value, smoothed and, if requested, as measured; `None` without values.
     #[must_use]
     pub fn range(&self, measured: bool) -> Option<[f64; 2]> {
         let smooth = self.smooth.range()?;
@@ -265,7 +265,7 @@ impl Line {
         ])
     }
 
-    /// Some smoothed values from all parts of the line: of a long one, evenly spread.
+    /// Smoothed values from all parts of the line, evenly spread if it is long.
     pub fn sampled(&self) -> impl Iterator<Item = f64> + '_ {
         let apart = self.len().div_ceil(SAMPLED).max(1);
         (0..self.len())
@@ -280,7 +280,7 @@ impl Line {
         }
     }
 
-    /// The places that lie within a section of the axis, and one beyond at each end.
+    /// The places within a section of the axis, and one more at each end.
     #[must_use]
     pub fn stretch(&self, [from, to]: [f64; 2], axis: Axis) -> Stretch {
         Stretch {
@@ -289,8 +289,8 @@ impl Line {
         }
     }
 
-    /// Calls `found` with the places that show a stretch in about so many blocks, and returns how many values and blocks were
-    /// visited; see [`Stretch`]. The last place is among them: the newest point is the one that people read.
+    /// Calls `found` with places that represent a stretch in about this many blocks, and returns how many values and
+    /// blocks were visited; see [`Stretch`]. The last place is always included: users look at the newest point.
     pub fn thinned(
         &self,
         stretch: Stretch,
@@ -312,13 +312,13 @@ impl Line {
         visited
     }
 
-    /// The place nearest to `x`; `None` where the line has not begun or has ended.
+    /// The place nearest to `x`; `None` before the beginning and after the end of the line.
     #[must_use]
     pub fn at(&self, x: f64, axis: Axis) -> Option<usize> {
         let after = self.first_not_before(x, axis);
         let before = after.checked_sub(1);
         let of = |place: usize| self.x(place, axis);
-        // A little beyond the ends still counts: the pointer is never exact.
+        // Slightly beyond the ends still counts: the pointer is never exact.
         let reach = || Some((self.end(axis)? - of(0)?) * 0.02);
         match (before.and_then(of), of(after)) {
             (Some(left), Some(right)) if x - left <= right - x => before,
@@ -330,10 +330,9 @@ impl Line {
     }
 }
 
-/// An exponential moving mean whose start is not drawn towards zero, as `TensorBoard` smooths
-/// (`resmoothDataset` in its line chart): `m ← w·m + (1−w)·y`, shown as `m / (1 − wⁿ)`. Where points in between
-/// have no value, `w` counts once for each of them, so that a line with few values is smoothed over as many steps as one with
-/// many.
+/// An exponential moving average without bias towards zero at its start, as `TensorBoard` smooths (`resmoothDataset`
+/// in its line chart): `m ← w·m + (1−w)·y`, shown as `m / (1 − wⁿ)`. For points without a value in between, `w` is
+/// applied once for each of them, so that a line with few values is smoothed over as many steps as one with many.
 #[derive(Debug, Clone)]
 pub(super) struct Mean {
     weight: f64,
@@ -358,7 +357,7 @@ impl Mean {
         }
     }
 
-    /// Takes in the value of the point at `place`, and returns the mean.
+    /// Adds the value of the point at `place`, and returns the average.
     pub(super) fn push(&mut self, place: u32, value: f64) -> f64 {
         let apart = self.before.map_or(1, |before| place.saturating_sub(before));
         self.before = Some(place);
@@ -420,7 +419,7 @@ mod tests {
         let weight = 0.6;
         let means = smoothed(&[9, 19], &[2.0, 4.0], weight);
         assert!((means[0] - 2.0).abs() < 1e-12);
-        // Ten places further the weight of what was before has gone down ten times.
+        // After ten more places the weight of the previous values has decreased ten times.
         let old = 0.4 * weight.powi(10);
         let new = 1.0 - weight.powi(10);
         let expected = (old * 2.0 + new * 4.0) / (old + new);
@@ -472,7 +471,7 @@ mod tests {
         let whole = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.9);
         let mut grown = Line::default();
         let mut frames = 0;
-        // They arrive while they are taken in, and the smoothing changes twice.
+        // New points arrive while others are being added, and the smoothing changes twice.
         for known in [100, 100, 400, 1000] {
             let of = Points::Evaluations(&points[..known], &Metric::ACCURACY, CurveSide::Train);
             for smoothing in [0.6, 0.3, 0.9] {
@@ -491,10 +490,10 @@ mod tests {
         assert_eq!(grown.len(), whole.len());
         for place in 0..whole.len() {
             let [a, b] = [&grown, &whole].map(|line| line.look(place).unwrap());
-            // Values are kept in single precision, from which a line is smoothed again.
+            // Values are stored in single precision, and the line is smoothed again from these.
             assert!((a.smooth - b.smooth).abs() < 1e-4 && (a.value - b.value).abs() < 1e-9);
         }
-        // At rest nothing is visited; a point more costs a point.
+        // Without changes nothing is visited; one new point costs one point.
         let mut budget = Budget::new(150);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!(budget.spent(), 0);
@@ -503,7 +502,7 @@ mod tests {
         let of = Points::Evaluations(&more, &Metric::ACCURACY, CurveSide::Train);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!((budget.spent(), grown.len()), (1, 1001));
-        // Another training begins again.
+        // A new training starts from the beginning.
         let other = [point(0, 0.1, None), point(1, 0.2, None)];
         let of = Points::Evaluations(&other, &Metric::ACCURACY, CurveSide::Train);
         grown.follow(of, 0.9, &mut budget);

@@ -1,5 +1,5 @@
-//! Curves for the plots: what is drawn of a run and how, kept so that a frame costs as much as it has pixels, not as
-//! much as a curve has points.
+//! Curves for the plots: the options for drawing, and caches, so that the cost of a frame depends on its pixels, not
+//! on the number of points.
 
 pub mod axes;
 mod figure;
@@ -18,7 +18,7 @@ pub use track::Stretch;
 
 pub use crate::train::MetricSide as CurveSide;
 
-/// What the horizontal axis counts.
+/// The quantity of the horizontal axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Axis {
     /// Steps.
@@ -26,21 +26,21 @@ pub enum Axis {
     Step,
     /// Seconds of training.
     Time,
-    /// The clock: the moment when the run was begun and the seconds of training since, as in its event files.
+    /// Time of day: the start of the run plus the seconds of training since, as in its event files.
     Wall,
 }
 
-/// A quantity that is measured over the steps: a tag as event files have it.
+/// A quantity that is measured over the steps: a tag of event files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Metric(Cow<'static, str>);
 
 impl Metric {
-    /// Part of the images that was right; drawn in per cent.
+    /// Fraction of the images classified correctly; drawn in per cent.
     pub const ACCURACY: Self = Self(Cow::Borrowed("accuracy"));
     /// Mean cross-entropy, nats.
     pub const CROSS_ENTROPY: Self = Self(Cow::Borrowed("cross_entropy"));
 
-    /// How the tags of the accuracies of single classes begin; as a tag, all of them together.
+    /// The common prefix of the tags of the accuracies of single classes; as a tag, all of them together.
     pub const BY_CLASS: &str = "accuracy/";
 
     /// The quantity with this tag.
@@ -55,19 +55,19 @@ impl Metric {
         &self.0
     }
 
-    /// Whether it is a part of one that is drawn in per cent.
+    /// Whether it is a fraction, drawn in per cent.
     #[must_use]
     pub fn is_percent(&self) -> bool {
         self.0 == "accuracy" || self.0.starts_with(Self::BY_CLASS)
     }
 
-    /// What a value is multiplied by where it is drawn.
+    /// The factor by which values are multiplied for drawing.
     #[must_use]
     pub fn scale(&self) -> f64 {
         if self.is_percent() { 100.0 } else { 1.0 }
     }
 
-    /// What it is called: “Cross-entropy”, “Learning rate”.
+    /// Its name: “Cross-entropy”, “Learning rate”.
     #[must_use]
     pub fn title(&self) -> String {
         match &*self.0 {
@@ -82,7 +82,7 @@ impl Metric {
         }
     }
 
-    /// How a file of it is called, without extension.
+    /// The name of its files, without extension.
     #[must_use]
     pub fn file_stem(&self) -> String {
         let allowed = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
@@ -92,7 +92,7 @@ impl Metric {
             .collect()
     }
 
-    /// A value as it is drawn (per cent for parts), as text.
+    /// A value as it is drawn (per cent for fractions), as text.
     #[must_use]
     pub fn text(&self, value: f64) -> String {
         if self.is_percent() {
@@ -106,14 +106,14 @@ impl Metric {
     }
 }
 
-/// How curves are drawn.
+/// The options for drawing curves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurveView {
-    /// Weight of the past in the smoothed line, 0 (none) to 0.99.
+    /// Weight of earlier values in the smoothed line, 0 (none) to 0.99.
     pub smoothing: f64,
     /// The horizontal axis.
     pub axis: Axis,
-    /// What is drawn on a logarithmic scale.
+    /// The quantities with a logarithmic scale.
     pub logs: BTreeSet<Metric>,
     /// Whether the vertical axis spans the values from the 5th to the 95th percentile only, as in `TensorBoard`.
     pub ignore_outliers: bool,
@@ -131,13 +131,13 @@ impl Default for CurveView {
 }
 
 impl CurveView {
-    /// Whether `metric` is drawn on a logarithmic scale.
+    /// Whether `metric` has a logarithmic scale.
     #[must_use]
     pub fn is_log(&self, metric: &Metric) -> bool {
         self.logs.contains(metric)
     }
 
-    /// The same with `metric` on a logarithmic scale, or no longer.
+    /// The same with or without a logarithmic scale for `metric`.
     #[must_use]
     pub fn with_log(&self, metric: &Metric, log: bool) -> Self {
         let mut view = self.clone();
@@ -150,20 +150,20 @@ impl CurveView {
     }
 }
 
-/// Seconds since 1970 of the moment when a run was begun (RFC 3339); 0 where that cannot be read.
+/// The start time of a run (RFC 3339) as seconds since 1970; 0 if it cannot be read.
 pub(super) fn unix(created: &str) -> f64 {
     created
         .parse::<jiff::Timestamp>()
         .map_or(0.0, |time| time.as_millisecond() as f64 / 1000.0)
 }
 
-/// The smallest value on a logarithmic scale, by default of cross-entropy in nats.
+/// The smallest value on a logarithmic scale for cross-entropy, nats.
 const LOG_FLOOR: f64 = 1e-4;
-/// The smallest value on a logarithmic scale of anything else: learning rates are small.
+/// The smallest value on a logarithmic scale for anything else: learning rates are small.
 const LOG_FLOOR_SMALL: f64 = 1e-12;
 
 impl Metric {
-    /// Where a value is on the vertical axis: itself, or its decimal logarithm.
+    /// The position of a value on the vertical axis: itself, or its decimal logarithm.
     #[must_use]
     pub fn height(&self, value: f64, log: bool) -> f64 {
         if log {
@@ -173,7 +173,7 @@ impl Metric {
         }
     }
 
-    /// The smallest value that a logarithmic scale shows.
+    /// The smallest value on a logarithmic scale.
     #[must_use]
     pub fn log_floor(&self) -> f64 {
         if *self == Self::CROSS_ENTROPY || self.is_percent() {

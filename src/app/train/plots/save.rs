@@ -9,8 +9,8 @@ use crate::app::{Action, App, ExportAction, Lane, RunEntry, TrainState};
 use crate::jobs::JobError;
 
 impl TrainState {
-    /// The plot of a quantity as it is drawn: the run that is drawn in full, and of those that are compared the validation
-    /// curves.
+    /// The plot of a quantity as it is drawn: all curves of the run that is drawn in full, and the validation curves
+    /// of the compared ones.
     #[must_use]
     pub fn figure(&self, metric: &Metric) -> Figure {
         let mut curves = Vec::new();

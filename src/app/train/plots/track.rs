@@ -1,23 +1,24 @@
-//! Values in a row with the lowest and the highest of every block of 4, 8, 16, … of them.
+//! A series of values with the lowest and the highest of every block of 4, 8, 16, … of them.
 
 /// Values in the smallest block.
 const SMALLEST: usize = 4;
 
-/// Values in a row, which grows at its end.
+/// A series of values, which grows at its end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Track {
     values: Vec<f32>,
-    /// Of each whole block the places of its lowest and its highest value; blocks of level `k` have `SMALLEST·2ᵏ` values.
+    /// For each whole block the places of its lowest and its highest value; blocks of level `k` have `SMALLEST·2ᵏ`
+    /// values.
     levels: Vec<Vec<[u32; 2]>>,
     range: Option<[f32; 2]>,
 }
 
-/// A part of a row of values: places from `from` up to `to`.
+/// A part of a series: the places from `from` to `to`, exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
     /// The first place.
     pub from: usize,
-    /// The place behind the last.
+    /// The place after the last.
     pub to: usize,
 }
 
@@ -35,7 +36,7 @@ impl Track {
         self.range
     }
 
-    /// Adds a value at the end: in the mean over many, a fixed number of operations.
+    /// Appends a value: on average in constant time.
     pub fn push(&mut self, value: f32) {
         self.values.push(value);
         let [low, high] = self.range.unwrap_or([value; 2]);
@@ -85,9 +86,9 @@ impl Track {
         ]
     }
 
-    /// Calls `found` with the places that show a stretch in about `blocks` blocks, ascending: of each block its lowest and its
-    /// highest value. Where there are fewer values than blocks, with every place. Returns how many blocks and values
-    /// were looked at: at most about four times `blocks`.
+    /// Calls `found` with places that represent a stretch in about `blocks` blocks, ascending: the lowest and the
+    /// highest value of each block, or every place if there are fewer values than blocks. Returns how many blocks and
+    /// values were visited: at most about four times `blocks`.
     pub fn thinned(&self, stretch: Stretch, blocks: usize, mut found: impl FnMut(usize)) -> usize {
         let to = stretch.to.min(self.len());
         let count = to.saturating_sub(stretch.from);
@@ -103,13 +104,13 @@ impl Track {
         }
         let mut visited = 0;
         let mut at = match level {
-            // Whole blocks, so that the image does not change when it is moved.
+            // Whole blocks, so that the image does not change when the section is moved.
             Some(level) => stretch.from - stretch.from % (SMALLEST << level),
             None => stretch.from,
         };
         while at < to {
             visited += 1;
-            // Behind the last whole block there are smaller ones.
+            // After the last whole block there are smaller ones.
             let fitting = level.and_then(|level| {
                 (0..=level).rev().find_map(|level| {
                     let size = SMALLEST << level;

@@ -1,4 +1,4 @@
-//! A plot as a file: every value as CSV or JSON, the image as SVG or PNG. The window and the command line call the same.
+//! A plot as a file: every value as CSV or JSON, the image as SVG or PNG. For the window and the command line.
 
 mod picture;
 mod raster;
@@ -16,16 +16,16 @@ use crate::jobs::{Cancelled, Work};
 use crate::text::csv_cell;
 use crate::train::{At, Curves, MetricKind, Metrics, Run, RunNote};
 
-/// What a plot is written as.
+/// The format of a plot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FigureFormat {
     /// A line for each value.
     Csv,
     /// A list of curves with their values.
     Json,
-    /// The image, which can be made larger.
+    /// The image, as vectors.
     Svg,
-    /// The image.
+    /// The image, as pixels.
     Png,
 }
 
@@ -33,7 +33,7 @@ impl FigureFormat {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Svg, Self::Png];
 
-    /// What it is called: `CSV`.
+    /// Its name: `CSV`.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl FigureFormat {
         }
     }
 
-    /// The format of a file by its name; `None` where the extension is none of these.
+    /// The format of a file by its name; `None` for other extensions.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
@@ -71,10 +71,10 @@ pub enum FigureError {
     /// There is nothing to write.
     #[error("none of these runs has values of “{0}”; choose another quantity")]
     Empty(String),
-    /// Another file would be lost.
+    /// Another file would be overwritten.
     #[error("“{0}” is there already; choose another name")]
     Exists(String),
-    /// The image could not be made.
+    /// The image could not be drawn.
     #[error("the picture could not be made: {0}")]
     Picture(String),
     /// It was cancelled.
@@ -90,24 +90,24 @@ pub enum FigureError {
 pub struct FigureCurve {
     /// The folder of its run.
     pub run: String,
-    /// What the run is called.
+    /// The title of the run.
     pub name: String,
-    /// On which frames it was measured.
+    /// The frames on which it was measured.
     pub side: CurveSide,
-    /// Whether it is that of the head alone, of a run that went deeper.
+    /// Whether it is the curve of the head alone, of a fine-tuned run.
     pub head: bool,
     /// When the run was begun, seconds since 1970.
     pub begun: f64,
-    /// Where its points are.
+    /// The source of its points.
     pub points: FigurePoints,
 }
 
 /// The points of a curve of a plot.
 #[derive(Debug, Clone)]
 pub enum FigurePoints {
-    /// Among the evaluations of its run.
+    /// The evaluations of its run.
     Evaluations(Arc<Curves>),
-    /// A series of their own, of what the name says (a class) where there are several of the run.
+    /// A series, with its name (a class) if the run has several.
     Scalars(Arc<[At<f32>]>, String),
 }
 
@@ -119,7 +119,7 @@ impl FigureCurve {
         }
     }
 
-    /// What the run is called, and what of it the curve is.
+    /// The title of the run, with the name of the series.
     fn full_name(&self) -> String {
         match &self.points {
             FigurePoints::Scalars(_, of) if !of.is_empty() => format!("{}, {of}", self.name),
@@ -128,7 +128,7 @@ impl FigureCurve {
     }
 }
 
-/// The series that a tag names: one of each side, or of [`Metric::BY_CLASS`] those of all classes; with what of it each is.
+/// The series of a tag: one for each side, or for [`Metric::BY_CLASS`] those of all classes, with their names.
 fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(CurveSide, FigurePoints)> {
     let found = metrics.series().filter_map(|(series, kind)| {
         if kind != MetricKind::Scalar {
@@ -148,10 +148,10 @@ fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(CurveSide, FigurePoints
 }
 
 impl FigureCurve {
-    /// The curves of a quantity of a run on disk, the head's own among them.
+    /// The curves of a quantity of a run on disk, including those of the head alone.
     ///
     /// # Errors
-    /// When its files cannot be read.
+    /// Its files cannot be read.
     pub fn of_run(run: &Run, metric: &Metric) -> Result<Vec<Self>, crate::train::TrainError> {
         let note = run.note().unwrap_or_else(|_| RunNote::default());
         let name = if note.name.is_empty() {
@@ -176,7 +176,7 @@ impl FigureCurve {
         Ok(curves)
     }
 
-    /// The same for each side that a quantity was measured on, with the points of each.
+    /// The same for each side on which a quantity was measured, with its points.
     pub(super) fn sides(self, metrics: &Metrics, metric: &Metric) -> Vec<Self> {
         let mut curves = Vec::new();
         if [Metric::ACCURACY, Metric::CROSS_ENTROPY].contains(metric) {
@@ -197,7 +197,7 @@ impl FigureCurve {
         curves
     }
 
-    /// What it is called in a legend.
+    /// Its text in the legend.
     fn legend(&self) -> String {
         let part = if self.head { ", head alone" } else { "" };
         let side = match self.side {
@@ -254,10 +254,10 @@ struct Out<'a> {
 }
 
 impl Figure {
-    /// Writes it, with every value that was measured in CSV and JSON. A file that is there is replaced only if asked to.
+    /// Writes it; CSV and JSON have every measured value. An existing file is replaced only if requested.
     ///
     /// # Errors
-    /// When there are no values, another file is in the way, or it cannot be written.
+    /// There are no values, another file is in the way, or it cannot be written.
     pub fn write(
         &self,
         format: FigureFormat,
@@ -273,10 +273,10 @@ impl Figure {
         Ok(files::write(path, &bytes, Durability::Synced)?)
     }
 
-    /// What the file holds.
+    /// The content of the file.
     ///
     /// # Errors
-    /// When there are no values, or the work is cancelled.
+    /// There are no values, or the work is cancelled.
     pub fn bytes(&self, format: FigureFormat, work: &Work) -> Result<Vec<u8>, FigureError> {
         let empty = || FigureError::Empty(self.metric.tag().to_owned());
         match format {
@@ -312,7 +312,7 @@ impl Figure {
                 .filter_map(|place| {
                     let (step, secs, value) = source.measured(place)?;
                     let value = value?;
-                    // What is no number is written as it is, and takes no part in the mean.
+                    // A non-finite value is written as it is, and excluded from the mean.
                     let smoothed = if value.is_finite() {
                         mean.push(place as u32, f64::from(value)) as f32
                     } else {
@@ -456,7 +456,7 @@ mod tests {
         let png = figure.bytes(FigureFormat::Png, &Work::new()).unwrap();
         let picture = image::load_from_memory(&png).unwrap().to_rgb8();
         assert_eq!(picture.width(), 1600);
-        // White, with a line in the first colour and some writing.
+        // White, with a line in the first colour and some text.
         let count = |color: [u8; 3]| picture.pixels().filter(|pixel| pixel.0 == color).count();
         assert!(count([255; 3]) > 1_000_000);
         assert!(

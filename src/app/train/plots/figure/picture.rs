@@ -1,4 +1,4 @@
-//! The image of a plot: where its axes have marks, and what is drawn between them.
+//! The image of a plot: the marks of its axes, and the lines between them.
 
 use super::super::axes::{self, clock_marks, marks, span_x, span_y, without_outliers};
 use super::{Axis, Figure, FigureCurve, FigureError, Line};
@@ -29,7 +29,7 @@ pub(super) struct PictureLine {
 }
 
 impl Figure {
-    /// `None` where there is nothing to be drawn.
+    /// `None` if there is nothing to draw.
     pub(super) fn picture(&self, work: &Work) -> Result<Option<Picture>, FigureError> {
         let lines = self.lines(work)?;
         if lines.is_empty() {
@@ -92,7 +92,7 @@ impl Figure {
         Ok(Some(picture))
     }
 
-    /// What shows a line, within the vertical axis.
+    /// The points that represent a line, within the vertical axis.
     fn points(&self, line: &Line, start: f64, smooth: bool, log: bool) -> Vec<[f64; 2]> {
         let axis = self.view.axis;
         let all = super::super::Stretch {
@@ -164,8 +164,8 @@ impl Figure {
     }
 }
 
-/// Whether a curve is dashed: those of the head alone, and every second round through the palette, so that more curves than
-/// colours can be distinguished.
+/// Whether a curve is dashed: those of the head alone, and every second round through the palette, so that more curves
+/// can be distinguished than there are colours.
 fn dashed(curve: &FigureCurve, color: usize) -> bool {
     curve.head || (color / PALETTE.len()) % 2 == 1
 }
@@ -182,7 +182,7 @@ impl Picture {
                 format!("c{color}{raw}")
             })
             .collect();
-        // What is beyond the vertical axis is cut off at its end.
+        // Lines beyond the vertical axis are clipped.
         let cut: Vec<Vec<[f64; 2]>> = self
             .lines
             .iter()
@@ -207,7 +207,7 @@ impl Picture {
         document(&self.frame, &marks, &self.legend)
     }
 
-    /// A point with its y within the vertical axis.
+    /// A point with its y limited to the vertical axis.
     pub(super) fn within(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         [x, y.clamp(self.frame.y[0], self.frame.y[1])]
     }

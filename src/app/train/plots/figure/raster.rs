@@ -1,4 +1,4 @@
-//! The image of a plot as PNG: drawn by egui's painter without a screen, its triangles filled here.
+//! The image of a plot as PNG: tessellated by egui without a screen, and rasterized here.
 
 use egui::epaint::{ClippedPrimitive, ImageData, ImageDelta, Mesh, Primitive};
 use egui::{
@@ -39,7 +39,7 @@ impl Picture {
         };
         let mut atlas = ColorImage::filled([1, 1], Color32::WHITE);
         let mut shapes = Vec::new();
-        // In the first frame the scale is not yet in force.
+        // In the first frame the scale is not yet applied.
         for _ in 0..2 {
             let mut output = ctx.run_ui(input(), |ui| self.paint(&ui.ctx().debug_painter()));
             if let Some(changes) = output.textures_delta.set.get(&TextureId::default()) {
@@ -141,7 +141,7 @@ impl Picture {
     }
 }
 
-/// Applies a change to the texture with the letters.
+/// Applies a change to the font texture.
 fn take(atlas: &mut ColorImage, delta: &ImageDelta) {
     let ImageData::Color(image) = &delta.image;
     let Some([left, top]) = delta.pos else {
@@ -157,7 +157,7 @@ fn take(atlas: &mut ColorImage, delta: &ImageDelta) {
     }
 }
 
-/// Fills the triangles of a mesh over the present pixels; colours are premultiplied, as in egui.
+/// Fills the triangles of a mesh over the existing pixels; colours are premultiplied, as in egui.
 fn fill(pixels: &mut [[f32; 3]], [columns, rows]: [usize; 2], mesh: &Mesh, atlas: &ColorImage) {
     for corners in mesh.indices.as_chunks::<3>().0 {
         let [Some(a), Some(b), Some(c)] = corners.map(|corner| mesh.vertices.get(corner as usize))
@@ -185,7 +185,7 @@ fn fill(pixels: &mut [[f32; 3]], [columns, rows]: [usize; 2], mesh: &Mesh, atlas
                     edge(at[2], at[0], point) / area,
                     edge(at[0], at[1], point) / area,
                 ];
-                // On an edge that two triangles share, the point belongs to one of them.
+                // A point on a common edge of two triangles belongs to one of them.
                 if parts.iter().any(|part| *part < 0.0) {
                     continue;
                 }
@@ -218,7 +218,7 @@ fn fill(pixels: &mut [[f32; 3]], [columns, rows]: [usize; 2], mesh: &Mesh, atlas
     }
 }
 
-/// The nearest pixel of a texture: letters are as large as they are drawn.
+/// The nearest pixel of a texture: letters are drawn in their own size.
 fn texel(atlas: &ColorImage, u: f32, v: f32) -> [f32; 4] {
     let [width, height] = atlas.size;
     let at = |part: f32, size: usize| ((part * size as f32) as usize).min(size.saturating_sub(1));
