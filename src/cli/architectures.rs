@@ -1,5 +1,5 @@
-//! `salamander architectures`: what can be trained, with size, cost and the accuracy that was published; adds networks
-//! to a project and removes them.
+//! `salamander architectures`: lists the architectures that can be trained, with size, cost and published accuracy;
+//! adds networks to a project and removes them.
 
 use std::path::PathBuf;
 
@@ -105,11 +105,11 @@ struct Result {
 #[derive(Serialize)]
 struct Line {
     architecture: String,
-    /// The model file.
+    /// Size of the model file.
     bytes: u64,
     parameters: u64,
     multiply_accumulates: u64,
-    /// A part of one; none where no figure was published for this resolution.
+    /// A fraction; none if no accuracy was published for this resolution.
     imagenet_top1: Option<f64>,
     licence: String,
     default: bool,
@@ -182,7 +182,7 @@ fn heading() -> Vec<String> {
     .to_vec()
 }
 
-/// A line on a figure that was published for a resolution that is not on offer.
+/// A note on an accuracy that was published for a resolution that is not available.
 fn elsewhere(backbone: &Backbone) -> Option<String> {
     let published = backbone.imagenet_top1.as_ref()?;
     let offered = backbone.resolutions.contains(&published.resolution_px);
@@ -228,10 +228,10 @@ impl Line {
     }
 }
 
-/// What became of a file.
+/// The result for a file.
 #[derive(Serialize)]
 struct Report {
-    /// None when it was not added.
+    /// None if it was not added.
     architecture: Option<String>,
     bytes: u64,
     parameters: u64,

@@ -52,7 +52,7 @@ enum Action {
 enum ClassesError {
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// With the command that does what was perhaps meant.
+    /// With the command that was perhaps meant.
     #[error("{0}")]
     NameTaken(String),
 }
@@ -89,7 +89,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             Some(Action::Rename { from, to }) => {
                 let (from, to) = (ClassName::new(from)?, ClassName::new(to)?);
                 if let Err(error) = project.rename_class(&from, &to) {
-                    // The name of the class that is there, which may be spelled in another way.
+                    // The name of the existing class, which may be spelled differently.
                     let ProjectError::NameTaken { from, other } = &error else {
                         return Err(error.into());
                     };

@@ -1,4 +1,4 @@
-//! Where a command speaks: text and progress bars for people, one JSON object a line for programs.
+//! The output of a command: text and progress bars for people, one JSON object per line for programs.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use crate::text;
 
 use super::interrupt;
 
-/// Ten reports a second are as many as anybody reads.
+/// More reports per second cannot be read.
 const REPORT_INTERVAL: Duration = Duration::from_millis(100);
-/// Without a terminal progress is a line now and then.
+/// Without a terminal, progress is reported as a line at this interval.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Nobody reads standard output any more (`salamander … | head`).
+/// The reader of standard output has gone (`salamander … | head`).
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
 pub struct ReaderGone;
 
-/// The work was cut short by the user; what is finished is kept.
+/// The work was interrupted by the user; finished parts are kept.
 #[derive(Debug, thiserror::Error)]
 #[error("cancelled; what was finished is kept")]
 pub struct Interrupted;
@@ -32,7 +32,7 @@ pub struct Console {
     json: bool,
 }
 
-/// What a command may say while its work is running.
+/// The output of a command while its work is running.
 pub struct Watch<'a> {
     console: &'a Console,
     bar: Option<ProgressBar>,
@@ -72,7 +72,7 @@ impl Console {
         Self { json }
     }
 
-    /// Whether output is for programs.
+    /// Whether the output is for programs.
     pub fn json(&self) -> bool {
         self.json
     }
@@ -82,7 +82,7 @@ impl Console {
         !self.json && io::stderr().is_terminal()
     }
 
-    /// Writes a JSON line when output is for programs.
+    /// Writes a JSON line if the output is for programs.
     pub fn event(&self, event: &str, fields: &impl Serialize) -> anyhow::Result<()> {
         if !self.json {
             return Ok(());
@@ -90,12 +90,12 @@ impl Console {
         self.json_line(&Tagged { event, fields })
     }
 
-    /// Writes one JSON object in a line; no name in it acts on a terminal.
+    /// Writes one JSON object in a line, with control characters in names escaped for terminals.
     fn json_line(&self, object: &impl Serialize) -> anyhow::Result<()> {
         self.write(&text::json(&serde_json::to_string(object)?))
     }
 
-    /// The last line of a command: JSON for programs, `text` for people, which may be several lines.
+    /// The last output of a command: JSON for programs, `text` for people, which may have several lines.
     pub fn result(
         &self,
         fields: &impl Serialize,
@@ -113,12 +113,12 @@ impl Console {
         self.write(&text::visible(line))
     }
 
-    /// Writes some lines for people to standard output. Whoever makes them sees to it that no name breaks a line.
+    /// Writes lines for people to standard output. The caller makes sure that no name breaks a line.
     pub fn lines(&self, lines: &str) -> anyhow::Result<()> {
         self.write(&text::visible_lines(lines))
     }
 
-    /// Writes to standard output, which may have lost its reader.
+    /// Writes to standard output, whose reader may have gone.
     #[allow(clippy::unused_self, reason = "output goes through the console")]
     fn write(&self, line: &str) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
@@ -129,7 +129,7 @@ impl Console {
         }
     }
 
-    /// Writes one line for people to standard error, which nobody may be reading.
+    /// Writes one line for people to standard error, whose reader may have gone.
     #[allow(clippy::unused_self, reason = "output goes through the console")]
     pub fn say(&self, line: &str) {
         if let Err(error) = writeln!(io::stderr().lock(), "{}", text::visible(line)) {
@@ -137,7 +137,7 @@ impl Console {
         }
     }
 
-    /// The sentence that a failed command ends with.
+    /// The message of a failed command.
     pub fn error(&self, message: &str) {
         if self.json
             && let Err(error) = self.json_line(&Event::Error { message })
@@ -147,7 +147,7 @@ impl Console {
         self.say(&format!("salamander: {message}"));
     }
 
-    /// Something that did not stop the command.
+    /// A problem that did not stop the command.
     pub fn warning(&self, message: &str) -> anyhow::Result<()> {
         if self.json {
             self.json_line(&Event::Warning { message })
@@ -170,8 +170,8 @@ impl Console {
         self.run_watched(name, |_| Ok(()), work)
     }
 
-    /// [`Console::run`] that also calls `on_report` now and then, and once after the end, to write
-    /// what else is new. `on_report` must take in all that is there, even if it cannot write it.
+    /// [`Console::run`] that also calls `on_report` at intervals, and once after the end, to write other output.
+    /// `on_report` must receive everything that is available, even if it cannot write it.
     pub fn run_watched<T, E>(
         &self,
         name: &str,
@@ -185,7 +185,7 @@ impl Console {
         let (woken, wakes) = bounded(1);
         let handle = Work::with_wake(move || {
             if let Err(TrySendError::Disconnected(())) = woken.try_send(()) {
-                // Full would mean that a wake-up is on its way already; this means the end.
+                // If the channel is full, a wake-up is already pending; this is the end.
                 log::trace!("nobody waits for this report");
             }
         });
@@ -216,7 +216,7 @@ impl Console {
             }
             match wakes.recv_timeout(REPORT_INTERVAL) {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
-                // The job's thread is gone; its result is there.
+                // The job's thread has ended; its result is available.
                 Err(RecvTimeoutError::Disconnected) => std::thread::yield_now(),
             }
         };
@@ -230,7 +230,7 @@ impl Console {
 }
 
 impl Watch<'_> {
-    /// Writes a JSON line when output is for programs.
+    /// Writes a JSON line if the output is for programs.
     pub fn event(&mut self, event: &str, fields: &impl Serialize) -> anyhow::Result<()> {
         if self.reader_gone {
             return Ok(());
@@ -238,8 +238,8 @@ impl Watch<'_> {
         self.console.event(event, fields)
     }
 
-    /// Writes what has come in, as events `event` and as lines for people; after a failure takes in the rest, so that the sender never
-    /// hangs.
+    /// Writes what was received, as events `event` and as lines for people; after a failure it still receives the
+    /// rest, so that the sender never hangs.
     pub fn drain<T: Serialize>(
         &mut self,
         event: &str,
@@ -269,7 +269,7 @@ impl Watch<'_> {
         }
     }
 
-    /// Says something at the end of the progress bar.
+    /// Adds a note at the end of the progress bar.
     pub fn note(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text::visible(text).into_owned());

@@ -1,4 +1,4 @@
-//! How deep is trained: the option of `salamander train`, and what each depth would take.
+//! The depth of training: the option of `salamander train`, and the estimated cost of each depth.
 
 use serde::Serialize;
 
@@ -7,12 +7,12 @@ use crate::train::Estimate;
 
 use super::console::Console;
 
-/// What `--depth` says.
+/// The value of `--depth`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DepthArg {
-    /// Decided once the head is trained.
+    /// Decided after the head is trained.
     Auto,
-    /// This.
+    /// This depth.
     Chosen(Depth),
 }
 
@@ -42,7 +42,7 @@ struct Lines {
     depths: Vec<Line>,
 }
 
-/// Prints what each depth would take.
+/// Prints the estimated cost of each depth.
 pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
     let depths = found.depths.iter().map(|each| Line {
         depth: each.depth,

@@ -1,4 +1,4 @@
-//! `salamander doctor`: what is installed, and what is wrong in one sentence each.
+//! `salamander doctor`: the installed components, and one sentence for each problem.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::text::{bytes, count, visible};
 use super::console::Console;
 use super::shown;
 
-/// Less room than this is worth a word: a few videos' frames need more.
+/// Less free space than this is reported: more is needed for the frames of a few videos.
 const LITTLE_ROOM_BYTES: u64 = 1_000_000_000;
 
 /// Show versions and paths of everything Salamander stands on, and what is wrong with it
@@ -57,7 +57,7 @@ struct Model {
     ok: bool,
 }
 
-/// Collects what is found; `essential` problems make the command fail.
+/// Collects the findings; `essential` problems make the command fail.
 #[derive(Default)]
 struct Findings {
     problems: Vec<String>,
@@ -170,12 +170,12 @@ fn models(findings: &mut Findings) -> Vec<Model> {
         .collect()
 }
 
-/// Where the window keeps its own settings.
+/// The folder for the settings of the window.
 fn config_dir() -> Option<PathBuf> {
     directories::ProjectDirs::from("", "", "Salamander").map(|dirs| dirs.config_dir().to_owned())
 }
 
-/// A sentence if nothing can be kept in `dir`; it need not exist yet.
+/// A sentence if nothing can be written to `dir`; it need not exist yet.
 fn unwritable(dir: &Path) -> Option<String> {
     let existing = dir.ancestors().find(|ancestor| ancestor.is_dir())?;
     let error = tempfile::tempfile_in(existing).err()?;
@@ -194,7 +194,7 @@ fn free_bytes() -> Option<u64> {
         .ok()
 }
 
-/// What the process that decodes cannot do.
+/// The restrictions of the process that decodes.
 fn decoders(found: Option<&Confinement>) -> String {
     let Some(confinement) = found else {
         return "in this program itself".into();
@@ -220,7 +220,7 @@ fn decoders(found: Option<&Confinement>) -> String {
 fn text(result: &Result) -> String {
     let mut text = format!("Salamander    {}\n", result.version);
     let mut line = |name: &str, value: &str| {
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let written = writeln!(text, "{name:<13} {}", visible(value));
         debug_assert!(written.is_ok());
     };

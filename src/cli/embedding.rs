@@ -1,4 +1,4 @@
-//! `salamander embedding`: a run's images for TensorBoard's projector.
+//! `salamander embedding`: writes a run's images for TensorBoard's projector.
 
 use serde::Serialize;
 

@@ -93,7 +93,7 @@ struct Result {
 
 #[derive(Serialize)]
 struct Compared {
-    /// The run that it is compared with, whose figures come first.
+    /// The other run of the comparison, whose accuracy comes first.
     with: String,
     #[serde(flatten)]
     comparison: Comparison,

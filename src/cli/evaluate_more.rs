@@ -1,5 +1,5 @@
-//! What `salamander evaluate` measures on request, beside the figures: calibration, leak meter, cross-validation, learning
-//! curve, held-out classes.
+//! The measurements of `salamander evaluate` on request: calibration, leak meter, cross-validation, learning curve,
+//! held-out classes.
 
 use std::fmt::Write as _;
 
@@ -47,7 +47,7 @@ pub struct MoreArgs {
     pub unknown_at: Option<u8>,
 }
 
-/// What was measured.
+/// The results of the measurements.
 #[derive(Serialize)]
 pub struct More {
     calibration: Option<Calibration>,
@@ -76,12 +76,12 @@ pub struct More {
 struct Unknown {
     #[serde(flatten)]
     curve: UnknownCurve,
-    /// At five per cent of rejects, or as many as were asked for.
+    /// For five per cent of rejects, or the requested percentage.
     chosen: UnknownThreshold,
 }
 
 impl MoreArgs {
-    /// Measures it; `accuracy` is that of the evaluation.
+    /// Runs the measurements; `accuracy` is that of the evaluation.
     pub fn measure(
         self,
         project: &Project,
@@ -170,19 +170,19 @@ impl MoreArgs {
         Ok(more)
     }
 
-    /// Whether a run of an earlier version may get its temperature.
+    /// Whether a run of an earlier version may be calibrated.
     pub fn calibrates(self) -> bool {
         self.calibration || self.everything
     }
 
-    /// Whether the project is to be written.
+    /// Whether the project is changed.
     pub fn writes(self) -> bool {
         self.unknown_at.is_some()
     }
 }
 
 impl More {
-    /// What was found, a sentence each.
+    /// The results, a sentence each.
     fn said(&self, noun: Noun) -> Vec<String> {
         let mut said = Vec::new();
         if let Some([before, after]) = &self.reliability {

@@ -73,7 +73,7 @@ pub(super) fn bundles() -> impl TypedValueParser<Value = Bundle> {
     })
 }
 
-/// What an ONNX model may take.
+/// What an ONNX model may have as input.
 fn inputs() -> impl TypedValueParser<Value = InputKind> {
     let uint8 = PossibleValue::new("uint8").help("uint8 [N, H, W, 3] RGB; normalisation is inside");
     let float = PossibleValue::new("float")
@@ -84,7 +84,7 @@ fn inputs() -> impl TypedValueParser<Value = InputKind> {
     })
 }
 
-/// The names of formats, with what each is for.
+/// The names of formats, each with its purpose.
 pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
     let names = Format::all().iter();
     let names = names.map(|format| PossibleValue::new(format.name()).help(format.sentence()));
@@ -195,7 +195,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     several(console, done)
 }
 
-/// What became of several runs; fails when one of them did.
+/// The results of several runs; fails if one of them failed.
 fn several(console: &Console, done: Vec<RunExport>) -> anyhow::Result<()> {
     let mut results = Results {
         runs: Vec::new(),
@@ -300,7 +300,7 @@ fn accepted(certificate: &Certificate) -> String {
     accepted.collect()
 }
 
-/// What the models did, with the run of each where there are several.
+/// The results of the models, with the run of each if there are several.
 fn models_table(models: &[(Option<&str>, &ModelCertificate)]) -> String {
     let with_run = models.iter().any(|(run, _)| run.is_some());
     let mut headings = vec!["run"];
@@ -337,7 +337,7 @@ fn models_table(models: &[(Option<&str>, &ModelCertificate)]) -> String {
     table(&aligned, &rows)
 }
 
-/// Over what a model did.
+/// The headings of the results of a model.
 const HEADINGS: [&str; 9] = [
     "model",
     "of fp32",

@@ -44,7 +44,7 @@ pub struct Args {
     run: Option<String>,
 }
 
-/// What computes the bottlenecks.
+/// The model that computes the bottlenecks.
 struct Model {
     architecture: Architecture,
     preprocessing: Preprocessing,
@@ -63,11 +63,11 @@ struct Result {
     seconds: f64,
 }
 
-/// The images to read, and what each is called in the file.
+/// The images to read, and their names in the file.
 struct Images {
     files: Vec<PathBuf>,
     paths: Vec<String>,
-    /// The project they belong to.
+    /// Their project.
     project: Option<Project>,
 }
 
@@ -111,7 +111,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         )
     });
     if let Some(project) = &images.project {
-        // That is why it failed then.
+        // This may be the reason for the failure.
         project.check_there()?;
     }
     let table = table?;
@@ -167,7 +167,7 @@ fn model(args: &Args, project: Option<&Project>) -> anyhow::Result<Model> {
     };
     let fine_tuned = run.fine_tuned()?;
     Ok(Model {
-        // The bottlenecks of a tuned backbone belong to the run; those of a plain folder are not kept.
+        // The bottlenecks of a fine-tuned backbone are cached with the run; those of a plain folder are not cached.
         cache_dir: cache_dir.map(|dir| match fine_tuned {
             Some(_) => run.cache_dir(),
             None => dir,

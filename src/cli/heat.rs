@@ -1,4 +1,4 @@
-//! `salamander heat`: which places of an image speak for a class, painted over it.
+//! `salamander heat`: paints the evidence for a class over images.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

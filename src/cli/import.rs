@@ -1,4 +1,4 @@
-//! `salamander import`: videos and photos into a project.
+//! `salamander import`: imports videos and photos into a project.
 
 use std::path::PathBuf;
 
@@ -77,7 +77,7 @@ pub struct TakingArgs {
 }
 
 impl TakingArgs {
-    /// As options of an import, the others at their defaults.
+    /// The options of an import, the others at their defaults.
     pub fn options(&self) -> anyhow::Result<ImportOptions> {
         let mut sampling = self.sampling.sampling()?;
         match self.width {
@@ -178,7 +178,7 @@ pub struct Result {
 }
 
 impl Result {
-    /// What became of all files, in numbers.
+    /// The numbers of files by result.
     pub fn of(outcome: &ImportOutcome, totals: &Totals) -> Self {
         let sources = outcome.files.iter().filter_map(|file| match &file.fate {
             Fate::Imported { source, .. } => Some(source),
@@ -230,7 +230,7 @@ struct PassedOver {
     files: u64,
 }
 
-/// One file and what became of it.
+/// One file and its result.
 #[derive(Serialize)]
 struct File<'a> {
     path: String,
@@ -326,7 +326,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     start_decoders(1);
     let folder = shown(&args.project.project);
     let project = args.project.open(console)?;
-    // Before the files are looked through.
+    // Before the files are searched.
     project.check_writable()?;
     let paths = args.paths;
     let outcome = console.run("import", move |work| {
@@ -344,7 +344,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     console.result(&result, || text(&outcome, &totals, &folder))
 }
 
-/// Why an import brought nothing, to follow a colon.
+/// Why an import added nothing, to follow a colon.
 fn why_nothing(outcome: &ImportOutcome, totals: &Totals) -> String {
     match (totals.failed, totals.passed_over) {
         (0, 0) => "there are no files below the given paths".to_owned(),
@@ -381,7 +381,7 @@ fn were(files: u64) -> String {
     }
 }
 
-/// The table of what became of the files, and what was recognised in their folders.
+/// The table of results, and what was recognised in the folders.
 pub fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     let mut rows = Vec::new();
     let mut row = |what: &str, files: u64, words: String| {
@@ -444,7 +444,7 @@ pub fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     text
 }
 
-/// Files that were under another class than was asked for.
+/// Files that were already in the project under another class.
 fn of_them(left: u64, moved: u64) -> Vec<String> {
     let mut words = Vec::new();
     if left > 0 {
@@ -459,7 +459,7 @@ fn of_them(left: u64, moved: u64) -> Vec<String> {
 }
 
 fn fps(text: &str) -> std::result::Result<f64, String> {
-    // FFmpeg users write 30000/1001 too.
+    // FFmpeg users also write 30000/1001.
     let value = match text.split_once('/') {
         Some((over, under)) => over
             .parse::<f64>()

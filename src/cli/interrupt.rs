@@ -1,4 +1,4 @@
-//! Ctrl-C (and a polite kill): the first cancels the work in progress, the second ends the program.
+//! Ctrl-C (and the termination signal): the first cancels the work in progress, the second ends the program.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
@@ -9,10 +9,10 @@ static CURRENT: Mutex<Option<Work>> = Mutex::new(None);
 static INSTALL: Once = Once::new();
 static ASKED: AtomicBool = AtomicBool::new(false);
 
-/// The code a shell gives a program that Ctrl-C ended.
+/// The exit code of a program that was ended by Ctrl-C.
 const KILLED: i32 = 130;
 
-/// While this lives, Ctrl-C cancels the work it was made for.
+/// While this value exists, Ctrl-C cancels its work.
 pub struct Guard(());
 
 impl Guard {

@@ -1,4 +1,4 @@
-//! `salamander label`: gives frames another class.
+//! `salamander label`: labels frames.
 
 use std::path::{Path, PathBuf};
 
@@ -109,7 +109,7 @@ pub(super) fn chosen(
     Ok(chosen)
 }
 
-/// `path`, which may be given from here or from the project's root, relative to the root, with `/`.
+/// `path`, which may be relative to the current folder or to the project's root, relative to the root, with `/`.
 fn relative(root: &Path, path: &Path) -> anyhow::Result<String> {
     let absolute = path
         .canonicalize()

@@ -1,4 +1,4 @@
-//! `salamander make`: from a folder of videos or photos to proved model files in one go.
+//! `salamander make`: makes verified model files from a folder of videos or photos in one go.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -144,12 +144,12 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     console.result(&result, || text(&result, &made))
 }
 
-/// The same line, in words.
+/// The same command line.
 fn again(args: &Args) -> String {
     format!("`salamander make … --out {}`", shown(&args.out))
 }
 
-/// Says which steps have begun; one may be through before it was noticed.
+/// Reports which phases have begun; one may have ended before it was noticed.
 fn report(live: &LiveMake, told: &mut Option<MakePhase>, watch: &mut Watch) -> anyhow::Result<()> {
     let now = live.phase();
     let of = MakePhase::ALL.len();
@@ -171,7 +171,7 @@ fn report(live: &LiveMake, told: &mut Option<MakePhase>, watch: &mut Watch) -> a
     Ok(())
 }
 
-/// One page: how good it is, where it is weak, what was written, what to do next.
+/// A summary: the accuracy, the weaknesses, the written files, the next steps.
 fn text(result: &Result, made: &Made) -> String {
     let card = result.card;
     let accuracy = result.accuracy;

@@ -1,4 +1,4 @@
-//! `salamander merge`: parts that other machines made, into a project.
+//! `salamander merge`: merges parts from other computers into a project.
 
 use std::path::PathBuf;
 

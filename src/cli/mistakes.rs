@@ -1,4 +1,4 @@
-//! The misclassified frames of `salamander evaluate --mistakes`, each with the training images nearest to it.
+//! The misclassified frames of `salamander evaluate --mistakes`, each with the training images most similar to it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use crate::project::Project;
 use crate::text::{percent, visible};
 use crate::train::Run;
 
-/// Training images that are named of each.
+/// The number of training images for each.
 const NEAREST: usize = 6;
 
 /// A misclassified frame.
@@ -23,7 +23,7 @@ pub struct Mistake {
     probability: f32,
     source: String,
     nearest: Vec<Near>,
-    /// What they say of the label.
+    /// What they indicate about the label.
     finding: Option<String>,
 }
 
@@ -35,7 +35,7 @@ struct Near {
     source: String,
 }
 
-/// The mistakes of an evaluation, the surest first.
+/// The mistakes of an evaluation, the most confident first.
 pub fn mistakes(
     project: &Project,
     run: &Run,

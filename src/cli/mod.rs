@@ -1,8 +1,8 @@
-//! The command line: one file per subcommand, each a thin shell over the library.
+//! The command line: one file per subcommand, each a thin layer over the library.
 //!
-//! `docs/json.md` documents what they write with `--json`.
+//! `docs/json.md` documents the output with `--json`.
 
-// Help texts name defaults as clap does, which rustdoc takes for links: [default: efficientnet-lite0@224].
+// Help texts have defaults in brackets, which rustdoc takes for links: [default: efficientnet-lite0@224].
 #![allow(rustdoc::broken_intra_doc_links)]
 
 mod architectures;
@@ -120,17 +120,17 @@ enum Command {
     Doctor(doctor::Args),
 }
 
-/// Arguments that clap accepts but that do not go together; ends the program with code 2.
+/// Arguments that clap accepts but that cannot be combined; ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// What keeps ONNX Runtime from reaching a network (`telemetry_1ds.cc`).
+/// Disables the telemetry of ONNX Runtime (`telemetry_1ds.cc`).
 const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
 
-/// This very program, as it can be started again.
+/// This program, for starting it again.
 fn this_program() -> Option<PathBuf> {
-    // Where it lies may hold a newer one by now.
+    // The file at its path may be a newer version by now.
     let same = Path::new("/proc/self/exe");
     if same.exists() {
         return Some(same.to_owned());
@@ -141,17 +141,18 @@ fn this_program() -> Option<PathBuf> {
 /// Reads the arguments and runs; without a command opens the window.
 #[must_use]
 pub fn main() -> ExitCode {
-    // From version 1.32 on, ONNX Runtime's Linux library reports each session to Microsoft, whatever is asked of it later.
+    // From version 1.32 on, ONNX Runtime's Linux library reports each session to Microsoft, whatever its API is told
+    // later.
     // SAFETY: this is the only thread so far.
     unsafe { std::env::set_var(NO_TELEMETRY, "1") };
-    // What this program starts to decode in: no command for people, and nothing is read or said before it is confined.
+    // The process for decoding: not a command for users; it reads and writes nothing before its rights are restricted.
     if std::env::args_os()
         .nth(1)
         .is_some_and(|first| first == media::DECODER)
     {
         return media::serve();
     }
-    // Messages for people are printed by the commands; the log is for finding defects.
+    // Messages for users are printed by the commands; the log is for debugging.
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off"))
         .format(|out, record| {
             writeln!(
@@ -215,7 +216,7 @@ pub fn main() -> ExitCode {
     code
 }
 
-/// Prints help, version or a usage error where each belongs.
+/// Prints help or version to standard output, or a usage error to standard error.
 fn usage_exit(error: &clap::Error) -> ExitCode {
     // An argument may be a file name from anywhere. Such a message is printed without colours.
     let plain = error.render().to_string();
@@ -238,7 +239,7 @@ fn failure_exit(console: &Console, error: &anyhow::Error) -> ExitCode {
         return usage_exit(&Cli::command().error(ErrorKind::ValueValidation, &usage.0));
     }
     if error.is::<ReaderGone>() {
-        // As for `… | head`: whoever read the output has seen enough.
+        // As for `… | head`: the reader has seen enough.
         return ExitCode::SUCCESS;
     }
     let mut sentence = crate::jobs::sentence(error.as_ref());
@@ -249,7 +250,7 @@ fn failure_exit(console: &Console, error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// A path for JSON, and for people through [`Console`]; what is not Unicode is replaced.
+/// A path for JSON, and for people through [`Console`]; invalid Unicode is replaced.
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -266,7 +267,7 @@ struct ProjectArg {
 }
 
 impl ProjectArg {
-    /// Has the links followed that the user agreed to.
+    /// Makes the project follow the links that the user allowed.
     fn agree(&self) -> anyhow::Result<()> {
         if self.follow_links {
             for link in linked_classes(&self.project) {
@@ -276,26 +277,26 @@ impl ProjectArg {
         Ok(())
     }
 
-    /// Opens the project and takes the lock on it.
+    /// Opens and locks the project.
     fn open(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
         self.agree()?;
         told(console, Project::open(&self.project)?)
     }
 
-    /// Opens the project; for looking if another process has it.
+    /// Opens the project; read-only if another process has it.
     fn open_or_read(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
         self.agree()?;
         told(console, Project::open_or_read(&self.project)?)
     }
 
-    /// Opens the project for looking, so that it does not matter whether another process has it.
+    /// Opens the project read-only, so that it does not matter whether another process has it.
     fn open_for_reading(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
         self.agree()?;
         told(console, Project::open_for_reading(&self.project)?)
     }
 }
 
-/// Says what is to be known of how the project opened.
+/// Prints the remarks from opening the project.
 fn told(console: &Console, project: Project) -> anyhow::Result<Arc<Project>> {
     for notice in project.take_notices() {
         console.warning(&notice)?;

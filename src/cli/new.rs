@@ -1,4 +1,4 @@
-//! `salamander new`: makes a project.
+//! `salamander new`: creates a project.
 
 use std::path::PathBuf;
 
@@ -44,7 +44,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 }
 
 fn folder_name(args: &Args) -> String {
-    // `.` and `..` have no name of their own.
+    // `.` and `..` are not names.
     std::path::absolute(&args.project)
         .unwrap_or_else(|_| args.project.clone())
         .file_name()

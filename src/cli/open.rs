@@ -1,4 +1,4 @@
-//! The window from the command line: `salamander`, `salamander PATH…`, `salamander open`.
+//! Opening the window from the command line: `salamander`, `salamander PATH…`, `salamander open`.
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ pub fn window(paths: &[PathBuf]) -> anyhow::Result<()> {
     })
 }
 
-/// The full path of what is to be opened; of a `project.json` the project's folder.
+/// The full path of what is to be opened; for a `project.json`, the project's folder.
 fn opened(path: &Path) -> anyhow::Result<PathBuf> {
     if let Err(error) = path.metadata() {
         let is_word = path.components().count() == 1 && path.extension().is_none();

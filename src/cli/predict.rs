@@ -1,4 +1,4 @@
-//! `salamander predict`: what a run or an export says of new photos and videos.
+//! `salamander predict`: predictions of a run or an export for new photos and videos.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ fn per_cent(text: &str) -> std::result::Result<f32, String> {
 struct Shown {
     path: String,
     time_secs: Option<f64>,
-    /// Nothing where the model has no threshold.
+    /// None if the model has no threshold.
     unknown: Option<bool>,
     top: Vec<Class>,
 }
@@ -79,16 +79,16 @@ struct Class {
     probability: f32,
 }
 
-/// What a model says of a whole video.
+/// The prediction for a whole video.
 #[derive(Serialize)]
 struct Film {
     path: String,
     frames: u64,
     class: String,
     probability: f32,
-    /// Nothing where the model has no threshold.
+    /// None if the model has no threshold.
     unknown: Option<bool>,
-    /// The nearest folder that is named as a class.
+    /// The name of the nearest folder that is a class.
     truth: Option<String>,
 }
 
@@ -97,7 +97,7 @@ struct Result {
     predictions: u64,
     skipped: u64,
     films: u64,
-    /// Nothing where no folder is named as a class.
+    /// None if no folder has the name of a class.
     accuracy: Option<FolderAccuracy>,
 }
 
@@ -166,7 +166,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// What the model says of each whole video.
+/// The predictions for whole videos.
 fn films(timelines: &Timelines, unknown_below: Option<f32>) -> Vec<Film> {
     let class = |index: usize| timelines.classes.get(index).cloned().unwrap_or_default();
     let films = timelines.files.iter().filter(|file| file.is_film());

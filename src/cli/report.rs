@@ -1,4 +1,4 @@
-//! `salamander report`: everything that is known of a run, on one page.
+//! `salamander report`: writes the report of a run.
 
 use std::path::PathBuf;
 

@@ -211,7 +211,7 @@ fn order(args: Args, console: &Console) -> anyhow::Result<RetrainOrder> {
         order.settings.architecture = named.architecture;
     }
     let flip = args.flip_left_right.then(|| "yes".to_owned());
-    // What changes nothing asks for no views.
+    // Zero percent requests no views.
     let some = |percent: Option<String>| percent.filter(|percent| percent.trim() != "0");
     let given = [
         ("how_many_training_steps", args.how_many_training_steps),
@@ -235,7 +235,7 @@ fn order(args: Args, console: &Console) -> anyhow::Result<RetrainOrder> {
     Ok(order)
 }
 
-/// An evaluation in the words of `retrain.py`.
+/// An evaluation in the format of `retrain.py`.
 fn report(point: &CurvePoint, verbosity: Verbosity, watch: &mut Watch) -> anyhow::Result<()> {
     watch.event("step", &PointLine::of(Depth::Head, point))?;
     if verbosity > Verbosity::Info {

@@ -1,4 +1,4 @@
-//! The curves of runs as a file: a table, JSON, or the plot as an image.
+//! Writing the curves of runs to a file: a table, JSON, or an image of the plot.
 
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ enum AxisArg {
     Clock,
 }
 
-/// What was written.
+/// The result of writing.
 #[derive(Debug, Serialize)]
 pub struct Written {
     /// The file.
@@ -75,7 +75,7 @@ pub struct Written {
 }
 
 impl CurvesArgs {
-    /// Writes what is asked for; `None` where nothing is.
+    /// Writes the requested file; `None` if none was requested.
     pub fn write(&self, console: &Console, project: &Project) -> anyhow::Result<Option<Written>> {
         let Some(out) = self.out.clone() else {
             return Ok(None);

@@ -42,7 +42,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Result {
     runs: Vec<Line>,
-    /// What the run that was moved away is called in the trash.
+    /// The name in the trash of the removed run.
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ struct Line {
 impl Line {
     fn of(project: &Project, run: Run) -> Self {
         let classes = RunClasses::of(project, &run).labels;
-        // A note that cannot be read takes nothing from the run.
+        // An unreadable note does not hide the run.
         let note = run.note().unwrap_or_default();
         let result = run.result().cloned();
         Self {
@@ -144,7 +144,7 @@ fn text(result: &Result) -> String {
         text.push_str("no runs yet; make one with `salamander train`");
         return text;
     }
-    // Columns of what nobody has written are left out.
+    // Columns without any content are left out.
     let named = result.runs.iter().any(|run| !run.name.is_empty());
     let noted = result.runs.iter().any(|run| !run.note.is_empty());
     let heading = [

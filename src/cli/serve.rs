@@ -1,4 +1,4 @@
-//! `salamander serve`: a run's page for a phone, until Ctrl-C.
+//! `salamander serve`: serves a run's page for phones, until Ctrl-C.
 
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
@@ -31,7 +31,7 @@ pub struct Args {
     interface: Option<IpAddr>,
 }
 
-/// What is open.
+/// The open address.
 #[derive(Serialize)]
 struct Serving {
     run: String,
@@ -39,7 +39,7 @@ struct Serving {
     address: String,
 }
 
-/// What was served.
+/// The requests that were served.
 #[derive(Serialize)]
 struct Result {
     devices: Vec<String>,
@@ -51,7 +51,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let project = args.project.open_for_reading(console)?;
     let run = args.run.find(&project)?;
     let id = run.id.0.clone();
-    // Before the page is made: is there anything to serve it at?
+    // Before the page is made: checks that there is an address to serve it at.
     let address = if let Some(address) = args.interface {
         check_address(address)?;
         address
@@ -60,7 +60,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         first.ok_or(ServeError::NoNetwork)?.address
     };
     let files = console.run("serve", move |work| web_files(&project, &run, work))?;
-    // Who opened it is looked for as often as progress is.
+    // New requests are reported at the same interval as progress.
     let server = Arc::new(Server::start(Arc::new(Site::new(files)), address, || {})?);
     let serving = Serving {
         run: id,
@@ -95,7 +95,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             work.stopped_by(
                 move || drop(stop),
                 || {
-                    // Nothing is sent; Ctrl-C drops the other end.
+                    // Nothing is ever sent; Ctrl-C drops the sender.
                     if let Err(error) = stopped.recv() {
                         log::debug!("{error}");
                     }

@@ -1,4 +1,4 @@
-//! The options that are settings of a training, made from their [schema](crate::train::schema).
+//! The options for settings of a training, generated from their [schema](crate::train::schema).
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::train::schema::{Kind, SETTINGS, Setting, SettingGroup};
 
 use super::Usage;
 
-/// Those that go with `--resume`: they extend a run.
+/// The options that can be combined with `--resume`: they extend a run.
 pub const EXTENDING: [&str; 2] = ["how_many_training_steps", "fine_tune_steps"];
 
-/// The option `--depth` has a word of its own.
+/// The option `--depth` is defined separately.
 const ELSEWHERE: [&str; 1] = ["depth"];
 
-/// The settings that were given, by their keys.
+/// The given settings, by key.
 #[derive(Debug, Default, Clone)]
 pub struct SettingArgs(BTreeMap<&'static str, String>);
 
 impl SettingArgs {
-    /// The value that was given for a setting.
+    /// The given value of a setting.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 
-    /// Puts what was given into the settings.
+    /// Applies the given values to the settings.
     pub fn apply(&self, settings: &mut TrainSettings) -> Result<(), Usage> {
         let applied = settings.apply(&self.0);
         applied.map_err(|error| Usage(error.to_string()))
@@ -67,7 +67,7 @@ fn options() -> impl Iterator<Item = &'static Setting> {
         .filter(|setting| !ELSEWHERE.contains(&setting.key))
 }
 
-/// The option of a setting.
+/// The option for a setting.
 fn option(setting: &'static Setting) -> Arg {
     let mut arg = Arg::new(setting.key)
         .long(setting.option())
@@ -75,7 +75,7 @@ fn option(setting: &'static Setting) -> Arg {
     if !EXTENDING.contains(&setting.key) {
         arg = arg.conflicts_with("resume");
     }
-    // The first group stands with the options that are no settings.
+    // The first group is listed with the options that are not settings.
     if setting.group != SettingGroup::Data {
         arg = arg.help_heading(setting.group.title());
     }
@@ -103,7 +103,7 @@ fn option(setting: &'static Setting) -> Arg {
         })
 }
 
-/// What an option says of itself: what it does, what else it can be, what it is without.
+/// The help of an option: its effect, special values, its default.
 fn help(setting: &Setting) -> String {
     let mut text = Noun::Frame.fill(setting.brief).into_owned();
     if !setting.unit.is_empty() {
@@ -125,7 +125,7 @@ fn help(setting: &Setting) -> String {
     format!("{text} [default: {default}]")
 }
 
-/// With a small letter at the beginning.
+/// With its first letter in lower case.
 fn lower(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| {

@@ -1,4 +1,4 @@
-//! `salamander shards`: what many machines are to sample, as a list.
+//! `salamander shards`: lists what several computers are to sample.
 
 use std::path::PathBuf;
 
@@ -84,7 +84,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         architectures,
         fit: Fit::CenterCrop,
         activations: activations(&args.set)?,
-        // What was asked for is computed of them as well.
+        // With these options, bottlenecks or activations of known images are computed as well.
         known_too: !args.architectures.is_empty() || !args.set.is_empty(),
     };
     let divided = console.run("shards", move |work| divide(&project, &order, work))?;

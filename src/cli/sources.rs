@@ -86,7 +86,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     })
 }
 
-/// Returns how many frames went along.
+/// Returns the number of moved frames.
 fn set_class(
     project: &Project,
     source: &str,

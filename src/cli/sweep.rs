@@ -1,4 +1,4 @@
-//! `salamander sweep`: a training for each combination of settings, with what accuracy costs.
+//! `salamander sweep`: a training for each combination of settings, with accuracy and cost.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ fn axis(text: &str) -> Result<Axis, String> {
     Axis::parse(key, values).map_err(|error| error.to_string())
 }
 
-/// What is foreseen, before anything is trained.
+/// The estimate, before anything is trained.
 #[derive(Serialize)]
 struct Foreseen {
     trainings: usize,
@@ -122,7 +122,7 @@ struct Foreseen {
     seconds: Option<f64>,
 }
 
-/// A training that has ended, as a JSON line.
+/// A finished training, as a JSON line.
 #[derive(Serialize)]
 struct Ended {
     number: usize,
@@ -181,7 +181,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     console.result(&figures, || text(&sweep, &table))
 }
 
-/// Trainings that were listed for other machines.
+/// The list of trainings for other computers.
 #[derive(Serialize)]
 struct Listed {
     path: String,
@@ -190,7 +190,7 @@ struct Listed {
     trainings: usize,
 }
 
-/// Lists what is left of a sweep for other machines.
+/// Lists the rest of a sweep for other computers.
 fn listed(
     console: &Console,
     project: &Arc<Project>,
@@ -218,7 +218,7 @@ fn listed(
     })
 }
 
-/// The sweep of that name.
+/// The sweep of this name.
 pub fn found(project: &Project, name: &str) -> anyhow::Result<Sweep> {
     if name != "latest" {
         return Ok(Sweep::open(project, &SweepId(name.to_owned()))?);
@@ -242,7 +242,7 @@ pub fn write_csv(path: &Path, table: &Table) -> anyhow::Result<()> {
     )?)
 }
 
-/// A new sweep, said and written down; `None` where only that was asked.
+/// A new sweep, printed and stored; `None` if only an estimate was requested.
 fn begun(console: &Console, project: &Arc<Project>, args: &Args) -> anyhow::Result<Option<Sweep>> {
     let plan = plan(args)?;
     let mut trainings = plan.trainings()?;
@@ -358,7 +358,7 @@ fn cancelled(name: &SweepId, args: &Args) -> anyhow::Error {
     )
 }
 
-/// Says what came of each training as it ends.
+/// Reports the result of each training as it ends.
 struct Reporter {
     live: LiveSweep,
     revision: u64,

@@ -35,7 +35,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Result {
     sweeps: Vec<Line>,
-    /// What the sweep that was moved away is called in the trash.
+    /// The name in the trash of the removed sweep.
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,7 +49,7 @@ struct Line {
     trainings: usize,
     done: usize,
     over: Vec<String>,
-    /// What ranks first so far, in words.
+    /// The best configuration so far, in words.
     first: Option<String>,
 }
 
@@ -70,7 +70,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     }
     let removed = match args.remove.as_deref() {
         Some("latest") => Some(remove(&project, &found(&project, "latest")?.id)?),
-        // Also one that cannot be read.
+        // Works even for a sweep that cannot be read.
         Some(name) => Some(remove(&project, &SweepId(name.to_owned()))?),
         None => None,
     };

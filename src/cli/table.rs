@@ -6,11 +6,11 @@ use crate::text::visible;
 pub enum Align {
     /// Text.
     Left,
-    /// Figures.
+    /// Numbers.
     Right,
 }
 
-/// Rows below a heading, columns two spaces apart; the first row of `rows` is the heading. A cell is one line.
+/// Rows below a heading, with columns two spaces apart; the first row of `rows` is the heading. A cell has one line.
 pub fn table(aligns: &[Align], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<_>> = rows
         .iter()
@@ -41,7 +41,7 @@ pub fn table(aligns: &[Align], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Names in one line with commas between them; one that holds a comma itself, in quotation marks.
+/// Names in one line, separated by commas; a name that contains a comma is in quotation marks.
 pub fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names = names.map(|name| {
         if name.contains(',') {

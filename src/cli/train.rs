@@ -1,4 +1,4 @@
-//! `salamander train`: trains a head on a project's labelled frames.
+//! `salamander train`: trains on a project's labelled frames.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use super::depth::{self, DepthArg};
 use super::settings::{EXTENDING, SettingArgs};
 use super::{ProjectArg, Usage, shown, which};
 
-/// Without a terminal a line of figures comes this often.
+/// Without a terminal, a line is written at this interval.
 const PLAIN_STEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Train on the labelled frames of a project
@@ -56,7 +56,7 @@ pub struct Args {
     settings: SettingArgs,
 }
 
-/// Where settings begin.
+/// The settings to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
     /// Those of this program
@@ -75,7 +75,7 @@ impl Preset {
     }
 }
 
-/// What a finished run says of itself; `evaluate` begins with the same.
+/// The results of a finished run; the output of `evaluate` begins with the same.
 #[derive(Serialize)]
 pub struct RunFigures {
     run: String,
@@ -97,7 +97,7 @@ pub struct RunFigures {
 }
 
 impl RunFigures {
-    /// The figures of a finished run.
+    /// The results of a finished run.
     pub fn of(run: &Run) -> anyhow::Result<Self> {
         let result = run
             .result()
@@ -123,7 +123,7 @@ impl RunFigures {
         })
     }
 
-    /// Calls the classes what they are now, and says what became of them.
+    /// Updates the names of the classes, and reports the changes.
     pub fn follow(&mut self, evaluation: &Evaluation) {
         self.classes.clone_from(&evaluation.classes);
         self.notes.extend(evaluation.notes.iter().cloned());
@@ -170,7 +170,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         return depth::print(console, &found);
     }
     let resumed = match &args.resume {
-        // The latest run to resume is one that is unfinished, unless it is to be extended.
+        // `latest` is the latest unfinished run, unless a run is to be extended.
         Some(name) if name == "latest" && !args.asks_for_steps() => Some(
             which::latest(&project, |run| run.state == RunState::Unfinished)?
                 .ok_or_else(|| anyhow::anyhow!("no run of this project is unfinished"))?,
@@ -179,7 +179,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         None => None,
     };
     let curves = LiveCurves::default();
-    // What an earlier part of the run measured has been reported already.
+    // The evaluations of an earlier part of the run were reported before.
     let known = match &resumed {
         Some(run) => [run.head_stage().curves()?.len(), run.curves()?.len()],
         None => [0, 0],
@@ -225,7 +225,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// Whether the depth is left to the program.
+    /// Whether the depth is chosen automatically.
     fn leaves_depth(&self) -> bool {
         match self.depth {
             None => self.preset == Preset::Recommended,
@@ -238,7 +238,7 @@ impl Args {
     }
 }
 
-/// To how many steps a run is to be extended, by the option that counts them.
+/// The total number of steps that a run is to be extended to, from the option of its last part.
 fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
     let [head, fine_tuning] = EXTENDING.map(|key| args.settings.get(key)?.parse::<u32>().ok());
     let depth = run.settings.fine_tune.depth;
@@ -255,7 +255,7 @@ fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
     }
 }
 
-/// What each depth would take.
+/// The estimated cost of each depth.
 fn measured(
     console: &Console,
     project: &Arc<Project>,
@@ -275,7 +275,7 @@ fn settings(args: &Args) -> Result<TrainSettings, Usage> {
     Ok(settings)
 }
 
-/// The newest unfinished run, which is the one that was just cancelled.
+/// The newest unfinished run, which was just cancelled.
 fn unfinished(project: &Project) -> Option<String> {
     find_runs(project)
         .inspect_err(|error| log::warn!("cannot list the runs: {error}"))
@@ -286,10 +286,10 @@ fn unfinished(project: &Project) -> Option<String> {
         .map(|run| run.id.0)
 }
 
-/// Writes each evaluation as it comes.
+/// Writes each evaluation as it arrives.
 struct PointReporter {
     curves: LiveCurves,
-    /// Points that were reported, of the head and of what comes after it.
+    /// The numbers of reported points, of the head and of the fine-tuning.
     known: [usize; 2],
     printed: Instant,
     interactive: bool,
@@ -360,7 +360,7 @@ fn text(figures: &RunFigures) -> String {
     text
 }
 
-/// An argument as it can be pasted into a shell.
+/// An argument quoted for a shell.
 pub fn quoted(argument: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./@:~".contains(c);
     if !argument.is_empty() && argument.chars().all(plain) {
@@ -370,13 +370,13 @@ pub fn quoted(argument: &str) -> String {
     }
 }
 
-/// An architecture on the command line: one that ships with Salamander, or what may be the name of one that was added to
-/// the project, which [`resolved`] finds when the project is open.
+/// An architecture on the command line: one of Salamander, or possibly the name of one that was added to the project,
+/// which [`resolved`] looks up when the project is open.
 pub fn architecture(text: &str) -> Result<Architecture, String> {
     Architecture::named(text).map_err(|error| error.to_string())
 }
 
-/// The architecture of that name, now that the project is open.
+/// The architecture of this name in the opened project.
 pub fn resolved(named: &Architecture) -> Result<Architecture, Usage> {
     let found = named.resolved();
     found.map_err(|error| Usage(format!("--architecture: {error}")))

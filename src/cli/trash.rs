@@ -1,4 +1,4 @@
-//! `salamander trash`: tells what lies in a project's trash, brings frames back, empties it.
+//! `salamander trash`: shows the content of a project's trash, restores frames, empties it.
 
 use std::path::PathBuf;
 

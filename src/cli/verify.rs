@@ -1,4 +1,4 @@
-//! `salamander verify`: the proof of an export repeated from its own folder or archive.
+//! `salamander verify`: repeats the verification of an export from its own folder or archive.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Which run a command means: `latest`, a run's name (or enough of it), or its folder. A run that cannot be read is never passed
-//! over in silence: it may be the one that is meant.
+//! Resolving the run of a command: `latest`, a run's name (or enough of it), or its folder. An unreadable run is never
+//! ignored silently: it may be the one that is meant.
 
 use anyhow::{Context, bail};
 
@@ -15,7 +15,7 @@ pub struct RunArg {
 }
 
 impl RunArg {
-    /// The finished run that is meant.
+    /// The finished run of this argument.
     pub fn find(&self, project: &Project) -> anyhow::Result<Run> {
         let run = find(project, &self.run, true)?;
         if run.state != RunState::Finished {
@@ -76,10 +76,11 @@ pub fn find(project: &Project, name: &str, finished: bool) -> anyhow::Result<Run
     }
 }
 
-/// The run that was begun last, of those for which `is_meant`; `None` without any, but for a project without runs an error.
+/// The run that was begun last, of those with `is_meant`; `None` if there is none, but an error for a project without
+/// runs.
 ///
 /// # Errors
-/// When a run cannot be read, since that may be the one.
+/// A run cannot be read, because it may be the latest.
 pub fn latest(project: &Project, is_meant: impl Fn(&Run) -> bool) -> anyhow::Result<Option<Run>> {
     let FoundRuns { runs, unreadable } = find_runs(project)?;
     if let Some(run) = unreadable.into_iter().next() {

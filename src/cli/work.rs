@@ -1,4 +1,4 @@
-//! `salamander work`: the part of one shard, or of one training of a sweep.
+//! `salamander work`: makes the part of one shard, or of one training of a sweep.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -48,7 +48,7 @@ struct Result {
     training: Option<Training>,
 }
 
-/// What came of a training.
+/// The result of a training.
 #[derive(Serialize)]
 struct Training {
     run: Option<String>,
