@@ -1,4 +1,4 @@
-//! The `salamander` program: the window without arguments, the command line with them.
+//! The `salamander` program: without arguments the window, otherwise the command line.
 
 use std::process::ExitCode;
 

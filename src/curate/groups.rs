@@ -1,4 +1,4 @@
-//! The group of each frame: what the split must not cut apart.
+//! The groups of frames, which the split must not divide.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,12 @@ use crate::project::{Frames, Label, Project, ProjectError};
 use super::hashes::{PhotoHash, photo_hashes};
 use super::near_duplicates::clusters;
 
-/// The group of each frame (same order): frames of one group must not be cut apart by the split.
-/// The group of a video's frame is its source; photos and files put in by hand are grouped by
-/// near-duplicate clusters (perceptual hash, cached by content). Unsorted photos take no part in any split
-/// and are groups of their own.
+/// The group of each frame, in the same order; the split must not divide a group. The group of a video's frame is its
+/// source. Photos, and files added by hand, are grouped into clusters of near-duplicates (by perceptual hash, cached
+/// by content). Unsorted photos belong to no split and are groups of their own.
 ///
-/// The name of a cluster comes from the content of its photos and stays the same when photos are added to
-/// it, moved or renamed. An image that cannot be decoded is a group of its own.
+/// The name of a cluster is derived from the content of its photos, and stays the same when photos are added to it,
+/// moved or renamed. An image that cannot be decoded is a group of its own.
 pub fn groups(
     project: &Project,
     frames: &Frames,
@@ -43,13 +42,13 @@ pub fn groups(
     Ok(groups)
 }
 
-/// The name of each photo's cluster; `None` for a photo that could not be read.
+/// The name of each photo's cluster; `None` for a photo that cannot be read.
 fn name_clusters(
     hashes: &[Option<PhotoHash>],
     project: &Project,
     work: &Work,
 ) -> Result<Vec<Option<String>>, ProjectError> {
-    // Of equal files one is enough; files that could not be decoded have no image to compare.
+    // Equal files are compared once; files that cannot be decoded not at all.
     let mut numbers: HashMap<&str, usize> = HashMap::new();
     let mut images = Vec::new();
     for hash in hashes.iter().flatten() {
@@ -62,7 +61,8 @@ fn name_clusters(
     }
     let cluster_of = clusters(&images, work)?;
 
-    // A name under which the split remembers the cluster stays; otherwise the smallest content hash is it.
+    // A cluster keeps the name under which the split remembers it; otherwise it is named after its smallest content
+    // hash.
     let known = project.known_groups();
     let mut names: Vec<Option<(bool, String)>> = vec![None; cluster_of.len()];
     let mut ordered: Vec<(&&str, &usize)> = numbers.iter().collect();
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
     use crate::project::{ClassName, SplitSettings};
 
-    /// An image of soft blobs, different for each seed.
+    /// A deterministic image of soft blobs, different for each seed.
     fn image(seed: u32, size: u32) -> RgbImage {
         let hash = blake3::hash(&seed.to_le_bytes());
         let bytes = hash.as_bytes();
@@ -200,7 +200,7 @@ mod tests {
         let settings = SplitSettings::default();
         project.assign_splits(&frames, &list, &settings).unwrap();
 
-        // Whatever their hashes, variants that join do not rename the group.
+        // Whatever their hashes are, variants that join a group do not rename it.
         for seed in 0..6 {
             for (n, light) in [5, 10, 15].into_iter().enumerate() {
                 let variant = imageops::brighten(&image(seed, 120), light);

@@ -1,4 +1,4 @@
-//! What a photo looks like in 256 bits, and the cache of it.
+//! Perceptual hashes of photos, 256 bits each, and their cache.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,13 +13,13 @@ use crate::jobs::{Cancelled, Work, cores, in_parallel};
 use crate::media::load_image_from_bytes;
 use crate::project::{Project, ProjectError};
 
-/// Below `cache/`. One line a photo: image, content, size, time of the last change, path.
+/// File in `cache/`. One line a photo: image, content, size, time of the last change, path.
 const CACHE_FILE: &str = "photo-hashes.tsv";
 
-/// Says how the hashes of the file were made; another first line and the file is not used.
+/// States how the hashes were computed; a file with another first line is not used.
 const CACHE_HEADER: &str = "salamander photo hashes 1: dct median 16x16";
 
-/// Images are reduced to this before hashing: the hash sees 32 pixels across.
+/// Images are scaled to this width and height before hashing; the hash then scales to 32 pixels.
 const REDUCED_PX: u32 = 128;
 
 /// A perceptual hash of 16×16 bits.
@@ -28,22 +28,21 @@ pub(super) type ImageHash = [u64; 4];
 /// What is known about one photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PhotoHash {
-    /// 16 hexadecimal digits from the file's bytes.
+    /// 16 hexadecimal digits: a hash of the file's bytes.
     pub(super) content: String,
-    /// What it looks like; `None` when it cannot be decoded.
+    /// Its perceptual hash; `None` if it cannot be decoded.
     pub(super) image: Option<ImageHash>,
 }
 
-/// What tells cheaply whether a file is still the one that was hashed.
+/// Size and time of a file, to detect cheaply whether it was changed since it was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
     modified_nanos: u128,
 }
 
-/// The hashes of photos (paths relative to the root), in the same order, from the cache or computed on all
-/// cores; `None` for a file that cannot be read. After cancelling, the next call continues where this one
-/// stopped.
+/// The hashes of photos (paths relative to the root), in the same order, from the cache or computed on all cores;
+/// `None` for a file that cannot be read. After a cancellation, the next call continues where this one stopped.
 pub(super) fn photo_hashes(
     project: &Project,
     paths: &[&str],
@@ -81,8 +80,8 @@ pub(super) fn photo_hashes(
     Ok(hashes)
 }
 
-/// DCT against the median: of the hashes tried on real photos the one that kept variants (crop and shift of
-/// 2–3 %, brightness, contrast, size, strong compression) farthest from different photos that look alike.
+/// DCT compared with the median. Of all hashes tried on real photos, it separated best between variants of a photo
+/// (crop and shift of 2–3 %, brightness, contrast, size, strong compression) and different, similar photos.
 fn hasher() -> Hasher {
     HasherConfig::new()
         .hash_size(16, 16)
@@ -117,7 +116,7 @@ fn hash_file(
 fn image_hash(hasher: &Hasher, image: &RgbImage) -> ImageHash {
     let (width, height) = image.dimensions();
     let hash = if width > REDUCED_PX || height > REDUCED_PX {
-        // The proportions do not matter: the hash is of a square.
+        // The aspect ratio does not matter: the hash is of a square.
         let reduced = imageops::thumbnail(image, REDUCED_PX, REDUCED_PX);
         hasher.hash_image(&reduced)
     } else {
@@ -141,8 +140,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-/// What earlier calls found. Known by path as long as size and time are the same, and by content wherever
-/// the file is now.
+/// Hashes of earlier calls: by path if size and time are the same, otherwise by content, wherever the file is now.
 #[derive(Default)]
 struct Cache {
     by_path: HashMap<String, (Stamp, PhotoHash)>,
@@ -166,7 +164,7 @@ impl Cache {
         cache
     }
 
-    /// Writes what is known of these photos now, and of others what was known before.
+    /// Writes the hashes of these photos, and the known ones of others.
     fn save(
         &self,
         project: &Project,

@@ -1,4 +1,4 @@
-//! Which frames belong together: groups for the split, near-duplicates.
+//! Groups of frames that belong together for the split, and near-duplicates.
 
 mod groups;
 mod hashes;

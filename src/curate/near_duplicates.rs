@@ -1,25 +1,24 @@
-//! Clusters of images that look nearly the same, without comparing each with each.
+//! Clusters of nearly equal images, without comparing all pairs.
 //!
-//! Multi-index hashing (Norouzi, Punjani, Fleet: "Fast search in Hamming space with multi-index hashing",
-//! 2012): hashes of 256 bits that differ in at most 36 bits differ in at most 2 bits in one of 16 bands of
-//! 16 bits. Each band has a table of its 65,536 values, and only hashes at most 2 bits away in it are compared.
+//! Multi-index hashing (Norouzi, Punjani, Fleet: "Fast search in Hamming space with multi-index hashing", 2012):
+//! 256-bit hashes that differ in at most 36 bits differ in at most 2 bits of at least one of 16 bands of 16 bits. Each
+//! band has a table of its 65,536 values, and only hashes within 2 bits in a band are compared.
 
 use crate::jobs::{Cancelled, Work};
 
 use super::hashes::ImageHash;
 
-/// Images whose hashes differ in at most this many of 256 bits are near-duplicates. On 2,062 photos of
-/// hand signs before plain backgrounds the nearest two differ in 40; a crop or shift of 2–3 %, other
-/// brightness, contrast, size or compression stay below 36 nearly always.
+/// Images whose hashes differ in at most this many of 256 bits are near-duplicates. Of 2,062 photos of hand signs with
+/// plain backgrounds, the two most similar differ in 40 bits; a crop or shift of 2–3 %, or other brightness, contrast,
+/// size or compression, almost always changes fewer than 36.
 const MAX_DISTANCE: u32 = 36;
 
 const BANDS: usize = 16;
 
-/// Bits that may differ in the best band: `MAX_DISTANCE / BANDS`.
+/// Bits that may differ in the most similar band: `MAX_DISTANCE / BANDS`.
 const BAND_RADIUS: u32 = MAX_DISTANCE / BANDS as u32;
 
-/// The cluster of each image, as the smallest index in it. Near-duplicates of near-duplicates belong
-/// together.
+/// The cluster of each image, as the smallest index in it. Near-duplicates of near-duplicates are in the same cluster.
 pub(super) fn clusters(images: &[ImageHash], work: &Work) -> Result<Vec<usize>, Cancelled> {
     let masks: Vec<u16> = (0..=u16::MAX)
         .filter(|mask| mask.count_ones() <= BAND_RADIUS)
@@ -35,7 +34,7 @@ pub(super) fn clusters(images: &[ImageHash], work: &Work) -> Result<Vec<usize>, 
             for mask in &masks {
                 for j in table.with_value(value ^ mask) {
                     let j = *j as usize;
-                    // Each pair once.
+                    // Compare each pair once.
                     if j >= i {
                         break;
                     }
@@ -60,9 +59,9 @@ fn band_of(image: &ImageHash, band: usize) -> u16 {
     (word >> (16 * (band % 4))) as u16
 }
 
-/// The images by the value of one band: a counting sort.
+/// The images sorted by the value of one band (counting sort).
 struct BandTable {
-    /// Where the images of each value begin in `images`; one more than values.
+    /// For each value, the index in `images` of its first image; has one more element than there are values.
     starts: Vec<u32>,
     /// Indices, ascending within a value.
     images: Vec<u32>,
@@ -103,7 +102,7 @@ impl BandTable {
     }
 }
 
-/// Union-find; the root of a set is its smallest member.
+/// Union-find; the root of a set is its smallest element.
 struct DisjointSets {
     parents: Vec<usize>,
 }
@@ -151,7 +150,7 @@ mod tests {
         let mut images: Vec<ImageHash> = Vec::new();
         for _ in 0..600 {
             let mut image: ImageHash = match images.len() {
-                // Variants of an earlier one, on both sides of the limit.
+                // Variants of an earlier image, on both sides of the limit.
                 n if n > 0 && random.random_bool(0.6) => images[random.random_range(0..n)],
                 _ => random.random(),
             };

@@ -1,5 +1,5 @@
-//! What `std::fs` does, without following links below [confined](super::confine) folders. All access to a project
-//! goes through these functions; `tests/layering.rs` sees to it.
+//! The functions of `std::fs`, without following links in [confined](super::confine) folders. All access to a project
+//! uses these functions; `tests/layering.rs` checks that.
 
 use std::fs::{self, File, Metadata, ReadDir};
 use std::io::{self, Read};
@@ -8,43 +8,43 @@ use std::path::Path;
 use super::confined::{Purpose, confined};
 use super::folder::{Folder, Open};
 
-/// The most of a file that [`read`] reads: more than any model or checkpoint has, bytes.
+/// The most bytes that [`read`] reads from a file: more than any model or checkpoint has.
 const MOST_BYTES: u64 = 8 << 30;
-/// The most of a text file or a JSON document that is read: some million lines, bytes.
+/// The most bytes of a text file or JSON document that are read: some million lines.
 const MOST_TEXT_BYTES: u64 = 1 << 30;
 
-/// Opens a file for reading. A pipe, a device or a socket, which could keep the program waiting or never end, is refused
-/// before it is opened.
+/// Opens a file for reading. Pipes, devices and sockets, which could block the program or never end, are refused
+/// before they are opened.
 pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     Folder::open_file(path, Open::Read)
 }
 
-/// Opens a file for reading and writing in place, and makes it if it is missing. In a project on Unix a file with
-/// several names (hard links) is replaced by a copy first.
+/// Opens a file for reading and writing in place, and creates it if necessary. In a project on Unix, a file with
+/// several names (hard links) is first replaced by a copy.
 pub fn open_or_create(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     Folder::open_file(path, Open::ReadWrite)
 }
 
-/// Opens a file that is only locked, and makes it if it is missing.
+/// Opens a file that is only used for locking, and creates it if necessary.
 pub fn open_lock(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     Folder::open_file(path, Open::Lock)
 }
 
-/// Makes a file that must not be there yet, for reading and writing.
+/// Creates a file, which must not exist, for reading and writing.
 pub fn create_new(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     Folder::open_file(path, Open::New)
 }
 
-/// All that is in a file of at most 8 GiB.
+/// The contents of a file of at most 8 GiB.
 pub fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     read_at_most(path.as_ref(), MOST_BYTES)
 }
 
-/// All that is in a JSON document or another text of at most 1 GiB.
+/// The contents of a JSON document or another text file of at most 1 GiB.
 pub fn read_document(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     read_at_most(path.as_ref(), MOST_TEXT_BYTES)
 }
@@ -55,7 +55,7 @@ pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
-/// All that is in a file, unless that is more than `most` bytes.
+/// The contents of a file; an error if they are more than `most` bytes.
 pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let too_large = || {
@@ -69,7 +69,7 @@ pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let room = usize::try_from(length).unwrap_or(usize::MAX);
     bytes.try_reserve_exact(room)?;
-    // It may grow meanwhile.
+    // The file may grow meanwhile.
     file.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(too_large());
@@ -77,7 +77,7 @@ pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What is known of a file or folder. Below a confined folder a link is a link, elsewhere it is what it leads to.
+/// The metadata of a file or folder. In a confined folder a link is not followed; elsewhere it is.
 pub fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
     match confined(path, Purpose::Read)? {
@@ -89,35 +89,35 @@ pub fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     }
 }
 
-/// Whether there is something, were it a link that is not followed.
+/// Whether a file, folder or link exists.
 #[must_use]
 pub fn exists(path: impl AsRef<Path>) -> bool {
     let path = path.as_ref();
     metadata(path).is_ok()
 }
 
-/// Whether there is a folder that can be opened.
+/// Whether a folder exists and can be opened.
 #[must_use]
 pub fn is_dir(path: impl AsRef<Path>) -> bool {
     let path = path.as_ref();
     metadata(path).is_ok_and(|found| found.is_dir())
 }
 
-/// Whether there is a file that can be opened.
+/// Whether a file exists and can be opened.
 #[must_use]
 pub fn is_file(path: impl AsRef<Path>) -> bool {
     let path = path.as_ref();
     metadata(path).is_ok_and(|found| found.is_file())
 }
 
-/// What lies in a folder. The kind of an entry is its own, not that of what it leads to.
+/// The entries of a folder. The type of a link is that of the link, not of its target.
 pub fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
     let path = path.as_ref();
     Folder::open(path, Purpose::Read)?;
     fs::read_dir(path)
 }
 
-/// Makes a folder in one that is there.
+/// Creates a folder in an existing one.
 pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
     if confined(path, Purpose::Change)?.is_none() {
@@ -127,7 +127,7 @@ pub fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     folder.create_dir(&name)
 }
 
-/// Makes a folder and those above it that are missing.
+/// Creates a folder and its missing parents.
 pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
     if confined(path, Purpose::Change)?.is_none() {
@@ -145,7 +145,7 @@ pub fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     }
 }
 
-/// Renames a file or folder, over any file that is there. Of a link, the link.
+/// Renames a file, folder or link; an existing file is replaced.
 pub fn rename(old: impl AsRef<Path>, new: impl AsRef<Path>) -> io::Result<()> {
     let (old, new) = (old.as_ref(), new.as_ref());
     let (from, name) = Folder::of(old, Purpose::Change)?;
@@ -153,7 +153,7 @@ pub fn rename(old: impl AsRef<Path>, new: impl AsRef<Path>) -> io::Result<()> {
     from.rename(&name, &to, &new)
 }
 
-/// Gives a file a second name, which must be free.
+/// Gives a file a second name, which must be unused.
 pub fn hard_link(old: impl AsRef<Path>, new: impl AsRef<Path>) -> io::Result<()> {
     let (old, new) = (old.as_ref(), new.as_ref());
     let (from, name) = Folder::of(old, Purpose::Change)?;
@@ -161,7 +161,7 @@ pub fn hard_link(old: impl AsRef<Path>, new: impl AsRef<Path>) -> io::Result<()>
     from.hard_link(&name, &to, &new)
 }
 
-/// Removes a file. Of a link, the link.
+/// Removes a file or a link.
 pub fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
     let (folder, name) = Folder::of(path, Purpose::Change)?;
@@ -175,7 +175,7 @@ pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     folder.remove_dir(&name)
 }
 
-/// Removes a folder and all that is in it. Of links in it, the links.
+/// Removes a folder with its contents; links in it are not followed.
 pub fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     let path = path.as_ref();
     let (folder, name) = Folder::of(path, Purpose::Change)?;

@@ -1,18 +1,18 @@
-//! JSON documents that carry a checksum: their last field, `checksum`, is the BLAKE3 hash of all bytes before that field, 64
-//! lower-case hexadecimal digits.
+//! JSON documents with a checksum: their last field, `checksum`, is the BLAKE3 hash of all bytes before that field, as
+//! 64 lower-case hexadecimal digits.
 
 use serde::Serialize;
 
 /// The text before and after the checksum.
 const CHECKSUM: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
 
-/// Why a file with a wrong checksum is refused.
+/// The reason for refusing a file with a wrong checksum.
 pub const ALTERED: &str = "it is not what was written, its checksum is another";
 
-/// An object as JSON with its checksum.
+/// Serialises an object as JSON with its checksum.
 ///
 /// # Errors
-/// When it cannot be serialised.
+/// If it cannot be serialised.
 pub fn json_with_checksum(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = serde_json::to_vec_pretty(value)?;
     if text.ends_with(b"\n}") {
@@ -24,18 +24,19 @@ pub fn json_with_checksum(value: &impl Serialize) -> Result<Vec<u8>, serde_json:
     Ok(text)
 }
 
-/// Whether a document is what [`json_with_checksum`] made. One without a checksum, of an earlier version, passes.
+/// Whether a document is unchanged since [`json_with_checksum`] wrote it. Documents without a checksum, of earlier
+/// versions, are accepted.
 #[must_use]
 pub fn is_as_written(text: &[u8]) -> bool {
     if let Some((object, checksum)) = split(text) {
         return blake3::hash(object).to_hex().as_bytes() == checksum;
     }
-    // Written again by something else, it still says that it had one.
+    // A document rewritten by another program still contains the field.
     let value = serde_json::from_slice::<serde_json::Value>(text);
     !value.is_ok_and(|value| value.get("checksum").is_some())
 }
 
-/// The bytes that a checksum covers, and its digits.
+/// The bytes that the checksum covers, and the checksum.
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let [before, after] = CHECKSUM;
     let text = text.strip_suffix(after.as_bytes())?;

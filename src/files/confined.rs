@@ -1,15 +1,15 @@
-//! Folders below which no link is followed: projects, which may come from somebody else.
+//! Folders in which no link is followed: projects, which may come from anyone.
 //!
-//! A project that was unpacked from an archive may bring links along, and a link leads anywhere. Once a folder is
-//! [confined](confine), every function of [`super`] that is given a path below it walks there folder by folder and
-//! stops at a link. Links above the folder are the user's own and are followed.
+//! A project unpacked from an archive may contain links, and a link may lead anywhere. Once a folder is
+//! [confined](confine), every function of [`super`] opens a path in it folder by folder and fails at a link. Links
+//! above the folder belong to the user and are followed.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-/// Confined folders, for as long as the process lives: work that outlasts a project must not follow its links either.
+/// Confined folders, as long as the process exists: work that outlasts a project must not follow its links either.
 static ROOTS: RwLock<Vec<Root>> = RwLock::new(Vec::new());
 
 struct Root {
@@ -17,17 +17,17 @@ struct Root {
     followed: Vec<FollowedLink>,
 }
 
-/// A link to a folder, below a confined one, that the user agreed to have followed for reading.
+/// A link to a folder, in a confined one, that the user agreed to follow for reading.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct FollowedLink {
-    /// Where it lies, relative to the confined folder.
+    /// Its path, relative to the confined folder.
     pub link: PathBuf,
-    /// The folder that it leads to, absolute and without links. If the link leads elsewhere now, it is not followed.
+    /// Its target, absolute and without links. If the link has another target now, it is not followed.
     pub target: PathBuf,
 }
 
 impl FollowedLink {
-    /// The link `link` below `root` as it is now; `None` if there is no link or it leads to no folder.
+    /// The link at `link`, relative to `root`; `None` if it is no link or its target is no folder.
     #[must_use]
     pub fn at(root: &Path, link: &Path) -> Option<Self> {
         let path = root.join(link);
@@ -40,10 +40,10 @@ impl FollowedLink {
     }
 }
 
-/// From now on no link below the folder `root` is followed, but for those of [`follow`].
+/// From now on, no link in the folder `root` is followed, except those passed to [`follow`].
 ///
 /// # Errors
-/// If `root` is relative and the working folder is gone.
+/// If `root` is relative and the working directory does not exist.
 pub fn confine(root: &Path) -> io::Result<()> {
     let names = names_of(root)?;
     let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
@@ -58,10 +58,10 @@ pub fn confine(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// From now on a link below the confined folder `root` is followed for reading, as long as it leads where it does.
+/// From now on, a link in the confined folder `root` is followed for reading, as long as its target stays the same.
 ///
 /// # Errors
-/// If `root` is relative and the working folder is gone.
+/// If `root` is relative and the working directory does not exist.
 pub fn follow(root: &Path, link: &FollowedLink) -> io::Result<()> {
     let names = names_of(root)?;
     let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
@@ -83,40 +83,40 @@ pub fn is_followed(root: &Path, link: &FollowedLink) -> bool {
         .any(|known| names.contains(&known.path) && known.followed.contains(link))
 }
 
-/// The names of a folder: as it is given, and without links above it.
+/// The paths of a folder: as given, and with links resolved.
 fn names_of(root: &Path) -> io::Result<Vec<PathBuf>> {
     let absolute = std::path::absolute(root)?;
     let canonical = std::fs::canonicalize(root).unwrap_or_else(|_| absolute.clone());
     Ok(vec![absolute, canonical])
 }
 
-/// What a path is needed for.
+/// The purpose of accessing a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Reading: links that the user agreed to are followed.
+    /// Reading: links are followed if the user agreed.
     Read,
     /// Creating, writing, renaming or deleting: no link is followed.
     Change,
 }
 
-/// A path below a confined folder.
+/// A path in a confined folder.
 pub(super) struct Confined {
-    /// The folder where the walk begins.
+    /// The confined folder.
     pub root: PathBuf,
-    /// The names from there, without `..`; may be empty.
+    /// The rest of the path, without `..`; may be empty.
     pub below: PathBuf,
 }
 
-/// The confined folder that a path lies in, if there is one.
+/// The confined folder that contains a path, if there is one.
 ///
 /// # Errors
-/// If an absolute path leads up through `..` from within a confined folder. A relative one is what the user typed.
+/// If an absolute path leaves a confined folder through `..`. A relative one was typed by the user.
 pub(super) fn confined(path: &Path, purpose: Purpose) -> io::Result<Option<Confined>> {
     let roots = ROOTS.read().unwrap_or_else(PoisonError::into_inner);
     if roots.is_empty() {
         return Ok(None);
     }
-    // The folder of a bare name is the working folder.
+    // The folder of a bare name is the working directory.
     let is_empty = path.as_os_str().is_empty();
     let mut absolute = std::path::absolute(if is_empty { Path::new(".") } else { path })?;
     if path.is_relative() {
@@ -155,7 +155,7 @@ pub(super) fn confined(path: &Path, purpose: Purpose) -> io::Result<Option<Confi
     }))
 }
 
-/// Each `..` taken together with the name before it.
+/// The path with each `..` removed together with the name before it.
 fn without_parents(path: &Path) -> PathBuf {
     let mut found = PathBuf::new();
     for part in path.components() {
@@ -169,7 +169,7 @@ fn without_parents(path: &Path) -> PathBuf {
     found
 }
 
-/// A link where there must be none.
+/// A link where none may be.
 #[derive(Debug)]
 struct LinkInTheWay {
     link: PathBuf,
@@ -188,7 +188,7 @@ impl fmt::Display for LinkInTheWay {
 
 impl std::error::Error for LinkInTheWay {}
 
-/// The error that says where a link is in the way.
+/// The error for a link that may not be followed.
 pub(super) fn link_in_the_way(link: &Path) -> io::Error {
     let link = LinkInTheWay {
         link: link.to_owned(),
@@ -197,7 +197,7 @@ pub(super) fn link_in_the_way(link: &Path) -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, link)
 }
 
-/// Whether an operation failed because a link was in the way.
+/// Whether an operation failed because of a link that may not be followed.
 #[must_use]
 pub fn is_link_in_the_way(error: &io::Error) -> bool {
     error

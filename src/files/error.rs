@@ -1,23 +1,22 @@
-//! What can go wrong with a file.
+//! Errors of files.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A file or folder that could not be read, written or made: a variant of the error of every layer that reaches for
-/// files.
+/// An error of reading, writing or creating a file or folder: a variant of the error of every layer that uses files.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} “{}”: {}", path.display(), why(error))]
 pub struct FileError {
-    /// What was tried: "read", "write", "make".
+    /// The operation: "read", "write", "make".
     pub action: &'static str,
-    /// Which file or folder: the one that was to be, not its temporary name.
+    /// The file or folder: the intended one, not its temporary name.
     pub path: PathBuf,
-    /// What the system said; part of the message, so not offered as a source again.
+    /// The system's error. It is part of the message, hence not a source.
     pub error: io::Error,
 }
 
 impl FileError {
-    /// For `map_err`: an error with the file it happened to.
+    /// For `map_err`: an error with its file.
     pub(crate) fn new(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -31,11 +30,11 @@ impl FileError {
     }
 }
 
-/// What the system said, in words that say what to do where there is something to do; to follow a colon.
+/// The system's message, with a remedy if there is one, to follow a colon.
 #[must_use]
 pub fn why(error: &io::Error) -> String {
     if error.get_ref().is_some() {
-        // Not the system's own words.
+        // Not an error of the system.
         return error.to_string();
     }
     match error.kind() {

@@ -1,8 +1,8 @@
-//! An open folder, and what is done to the names in it.
+//! An open folder, with operations on its entries.
 //!
-//! Below a [confined](super::confine) folder it is reached by opening one folder after the other without following
-//! links; on Unix it is then held by a handle, so that what is done in it happens there and nowhere else. Windows has no
-//! such calls in the standard library: the folders on the way are checked just before.
+//! In a [confined](super::confine) folder it is reached by opening one folder after the other without following links.
+//! On Unix it is then held by a handle, so that operations cannot be redirected elsewhere. For Windows the standard
+//! library has no such functions: there the folders on the path are checked just before.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,18 +11,18 @@ use std::path::{Path, PathBuf};
 
 use super::confined::{Confined, Purpose, confined, link_in_the_way};
 
-/// How a file is opened.
+/// The mode of opening a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Open {
     /// For reading.
     Read,
-    /// For reading and writing in place, made if it is missing.
+    /// For reading and writing in place; created if necessary.
     ReadWrite,
-    /// For locking, made if it is missing; nothing is written into it.
+    /// For locking; created if necessary, and never written.
     Lock,
-    /// For adding at its end, made if it is missing.
+    /// For appending; created if necessary.
     Append,
-    /// A new one, for reading and writing; an error if there is one.
+    /// A new file for reading and writing; an error if it exists.
     New,
 }
 
@@ -48,11 +48,11 @@ impl Open {
     }
 }
 
-/// A folder in which something is opened or changed.
+/// A folder for opening and changing entries.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// `None` outside confined folders: there the system follows links as usual.
+    /// `None` outside confined folders, where links are followed as usual.
     #[cfg(unix)]
     handle: Option<std::os::fd::OwnedFd>,
     #[cfg(not(unix))]
@@ -68,7 +68,7 @@ impl Folder {
         }
     }
 
-    /// Opens the folder that the file or folder `path` lies in; with the name of it there.
+    /// Opens the folder that contains `path`; returns it with the name in it.
     pub(super) fn of(path: &Path, purpose: Purpose) -> io::Result<(Self, OsString)> {
         let nameless = || io::Error::from(io::ErrorKind::InvalidInput);
         if let Some(Confined { root, below }) = confined(path, purpose)?
@@ -84,7 +84,7 @@ impl Folder {
         Ok((Self::free(super::write::folder_of(path)), name.to_owned()))
     }
 
-    /// Whether no link is followed here.
+    /// Whether no links are followed here.
     pub(super) fn is_confined(&self) -> bool {
         #[cfg(unix)]
         return self.handle.is_some();
@@ -92,7 +92,7 @@ impl Folder {
         return self.is_confined;
     }
 
-    /// The path of a name in it.
+    /// The path of an entry.
     pub(super) fn join(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
@@ -110,13 +110,13 @@ impl Folder {
     }
 }
 
-/// Opens a file outside of confined folders for reading; links are followed.
+/// Opens a file outside confined folders for reading; links are followed.
 fn open_free(path: &Path) -> io::Result<File> {
     let mut options = Open::Read.options();
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // Should a pipe be put there after the check, it keeps nobody waiting.
+        // If a pipe takes its place after the check, opening does not block.
         options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
     }
     check_kind(&std::fs::metadata(path)?)?;
@@ -125,7 +125,7 @@ fn open_free(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Whether it is a file or a folder; whoever reads a folder as a file gets the system's error.
+/// Accepts only files and folders; reading a folder as a file then gives the system's error.
 fn check_kind(found: &std::fs::Metadata) -> io::Result<()> {
     if found.is_file() || found.is_dir() {
         return Ok(());
@@ -150,7 +150,7 @@ mod unix {
         Confined, File, Folder, Open, OsStr, Path, PathBuf, check_kind, io, link_in_the_way,
     };
 
-    /// Folders on the way need no right to list them.
+    /// Folders on the path need not be readable.
     #[cfg(target_os = "linux")]
     const PASSED: OFlags = OFlags::PATH;
     #[cfg(not(target_os = "linux"))]
@@ -162,7 +162,7 @@ mod unix {
 
     impl Open {
         fn flags(self) -> OFlags {
-            // A pipe in the place of a file must not keep the program waiting.
+            // A pipe in place of a file must not block the program.
             let common = OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
             common
                 | match self {
@@ -197,7 +197,7 @@ mod unix {
             })
         }
 
-        /// What a name is relative to, and the name as it is given with that.
+        /// The handle and the path to use for an entry.
         fn at(&self, name: &OsStr) -> (BorrowedFd<'_>, PathBuf) {
             match &self.handle {
                 Some(handle) => (handle.as_fd(), PathBuf::from(name)),
@@ -210,8 +210,7 @@ mod unix {
             is_link(fd, name.as_os_str())
         }
 
-        /// Opens a file in it. One that is to be written in place and has several names (hard links) is replaced by a copy
-        /// first.
+        /// Opens a file. A file with several names (hard links) is replaced by a copy before it is written in place.
         pub(in super::super) fn file(&self, name: &OsStr, how: Open) -> io::Result<File> {
             let path = self.join(name);
             let Some(handle) = &self.handle else {
@@ -229,7 +228,7 @@ mod unix {
             if names < 2 || !matches!(how, Open::ReadWrite | Open::Append) {
                 return Ok(file);
             }
-            // Another name of the file may lie outside of the project: what is written is a copy.
+            // Another name of the file may be outside the project, so a copy is written instead.
             drop(file);
             copy(&path, &path, Durability::Renamed).map_err(|error| error.error)?;
             match open()? {
@@ -240,7 +239,7 @@ mod unix {
             }
         }
 
-        /// Makes a folder in it.
+        /// Creates a folder.
         pub(in super::super) fn create_dir(&self, name: &OsStr) -> io::Result<()> {
             let (fd, at) = self.at(name);
             match mkdirat(fd, at, Mode::from_raw_mode(0o777)) {
@@ -251,7 +250,7 @@ mod unix {
             }
         }
 
-        /// Renames what has a name in it; it may come to lie in another folder.
+        /// Renames an entry, possibly into another folder.
         pub(in super::super) fn rename(
             &self,
             name: &OsStr,
@@ -273,7 +272,7 @@ mod unix {
             Ok(linkat(from, name, to, new, AtFlags::empty())?)
         }
 
-        /// Removes a file, or a link itself.
+        /// Removes a file or a link.
         pub(in super::super) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
             let (fd, name) = self.at(name);
             Ok(unlinkat(fd, name, AtFlags::empty())?)
@@ -285,7 +284,7 @@ mod unix {
             Ok(unlinkat(fd, name, AtFlags::REMOVEDIR)?)
         }
 
-        /// Removes a folder with all that is in it; of links in it, the links.
+        /// Removes a folder with its contents; links in it are not followed.
         pub(in super::super) fn remove_dir_all(&self, name: &OsStr) -> io::Result<()> {
             match &self.handle {
                 None => std::fs::remove_dir_all(self.join(name)),
@@ -293,18 +292,18 @@ mod unix {
             }
         }
 
-        /// Makes renames in it last through a power cut.
+        /// Syncs renames, so that they survive a power failure.
         pub(in super::super) fn sync(&self) -> io::Result<()> {
             File::from(self.opened()?).sync_all()
         }
 
-        /// Makes everything last that was written to the disk that it is on.
+        /// Syncs everything written to the disk of the folder.
         #[cfg(target_os = "linux")]
         pub(in super::super) fn sync_disk(&self) -> io::Result<()> {
             Ok(rustix::fs::syncfs(self.opened()?)?)
         }
 
-        /// The folder itself, open for reading.
+        /// The folder, open for reading.
         fn opened(&self) -> io::Result<OwnedFd> {
             let (fd, path) = match &self.handle {
                 Some(handle) => (handle.as_fd(), Path::new(".")),
@@ -324,7 +323,7 @@ mod unix {
             .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink)
     }
 
-    /// A link is named as the reason; systems report it as one of several errors.
+    /// Reports a link as the reason; systems return one of several errors for it.
     fn explained(error: Errno, folder: &OwnedFd, name: &OsStr, path: &Path) -> io::Error {
         if matches!(error, Errno::LOOP | Errno::NOTDIR | Errno::MLINK)
             && is_link(folder.as_fd(), name)
@@ -369,7 +368,7 @@ mod elsewhere {
             }
         }
 
-        /// Links and junctions are both links to the standard library.
+        /// The standard library treats both links and junctions as links.
         pub(super) fn walk(place: &Confined) -> io::Result<Self> {
             let mut path = place.root.clone();
             for part in &place.below {
@@ -384,7 +383,7 @@ mod elsewhere {
             })
         }
 
-        /// The path of a name that is opened, so must be no link.
+        /// The path of an entry to be opened, which must not be a link.
         fn followed(&self, name: &OsStr) -> io::Result<PathBuf> {
             let path = self.join(name);
             if self.is_confined && fs::symlink_metadata(&path).is_ok_and(|found| found.is_symlink())
@@ -394,17 +393,17 @@ mod elsewhere {
             Ok(path)
         }
 
-        /// Opens a file in it.
+        /// Opens a file.
         pub(in super::super) fn file(&self, name: &OsStr, how: Open) -> io::Result<File> {
             how.options().open(self.followed(name)?)
         }
 
-        /// Makes a folder in it.
+        /// Creates a folder.
         pub(in super::super) fn create_dir(&self, name: &OsStr) -> io::Result<()> {
             fs::create_dir(self.followed(name)?)
         }
 
-        /// Renames what has a name in it; it may come to lie in another folder.
+        /// Renames an entry, possibly into another folder.
         pub(in super::super) fn rename(
             &self,
             name: &OsStr,
@@ -424,7 +423,7 @@ mod elsewhere {
             fs::hard_link(self.followed(name)?, to.join(new))
         }
 
-        /// Removes a file, or a link itself.
+        /// Removes a file or a link.
         pub(in super::super) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
             fs::remove_file(self.join(name))
         }
@@ -434,12 +433,12 @@ mod elsewhere {
             fs::remove_dir(self.followed(name)?)
         }
 
-        /// Removes a folder with all that is in it; of links in it, the links.
+        /// Removes a folder with its contents; links in it are not followed.
         pub(in super::super) fn remove_dir_all(&self, name: &OsStr) -> io::Result<()> {
             fs::remove_dir_all(self.followed(name)?)
         }
 
-        /// Renames cannot be synced here.
+        /// Does nothing: here renames cannot be synced.
         #[allow(clippy::unused_self, reason = "the same signature as on Unix")]
         pub(in super::super) fn sync(&self) -> io::Result<()> {
             Ok(())

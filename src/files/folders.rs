@@ -1,4 +1,4 @@
-//! Making folders, and what can be known of them.
+//! Creating folders, and their properties.
 
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path};
@@ -9,9 +9,8 @@ use super::folder::Folder;
 use super::write::try_file;
 use super::{FileError, is_link_in_the_way};
 
-/// Makes `dir` and what is missing between it and `base`, which must be there: a folder on a drive that was unplugged
-/// is not created again in its place. Without a way from `base` to `dir` only `dir` itself is made, in a folder that
-/// is there.
+/// Creates `dir` and the missing folders between it and `base`, which must exist: a folder on a disconnected drive is
+/// not created again in its place. If `dir` is not in `base`, only `dir` itself is created, in an existing folder.
 pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
     let fail = |path: &Path, error| Err(FileError::new("make the folder", path)(error));
     let mut path = if base.as_os_str().is_empty() {
@@ -43,7 +42,7 @@ pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
         path.push(part);
         match create_dir(&path) {
             Ok(()) => {}
-            // Also a link to a folder, where links are followed.
+            // This includes a link to a folder, where links are followed.
             Err(error) if !is_link_in_the_way(&error) && is_dir(&path) => {}
             Err(error) => return fail(&path, error),
         }
@@ -51,8 +50,8 @@ pub fn make_dirs(base: &Path, dir: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// Whether files can be made in a folder; an error of any other kind than a missing right (a full disk) does not count.
-/// Tried by making one, because rights alone do not tell: a disk may be mounted read-only.
+/// Whether files can be created in a folder; errors other than missing permission (such as a full disk) do not count.
+/// Determined by creating one, because permissions are not sufficient: a disk may be mounted read-only.
 pub fn is_writable(dir: &Path) -> Result<(), io::Error> {
     match try_file(dir) {
         Err(error) if is_refusal(&error) => Err(error),
@@ -60,7 +59,7 @@ pub fn is_writable(dir: &Path) -> Result<(), io::Error> {
     }
 }
 
-/// Whether the system says that nothing may be written there.
+/// Whether an error means that writing is not permitted.
 #[must_use]
 pub fn is_refusal(error: &io::Error) -> bool {
     matches!(
@@ -69,7 +68,7 @@ pub fn is_refusal(error: &io::Error) -> bool {
     )
 }
 
-/// Makes files that were written below `base` last through a power cut: on Linux everything on its disk at once, elsewhere
+/// Syncs files written to `base`, so that they survive a power failure: on Linux the whole disk at once, elsewhere
 /// these files one by one.
 pub fn sync_files<'a>(base: &Path, files: impl Iterator<Item = &'a Path>) {
     let synced = {
@@ -101,7 +100,7 @@ fn sync_each<'a>(files: impl Iterator<Item = &'a Path>) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes renames in a folder last through a power cut, where the system allows it.
+/// Syncs renames in a folder, so that they survive a power failure, if the system supports it.
 pub fn sync_dir(dir: &Path) {
     if let Err(error) = Folder::open(dir, Purpose::Change).and_then(|dir| dir.sync()) {
         log::debug!("cannot sync {}: {error}", dir.display());

@@ -1,18 +1,18 @@
-//! Reading and writing files: each is there whole or not at all, with the permissions that an ordinary file has, and
-//! in a project none is reached through a link.
+//! Reads and writes files: each is written atomically, with ordinary permissions, and in a project no link is
+//! followed.
 //!
-//! Every file that counts is written under a temporary name in the folder where it is to be, and renamed. Four
-//! things are stated here, once for the whole program:
+//! Every important file is written under a temporary name in its folder, and renamed. Four things are specified here,
+//! once for the whole program:
 //!
-//! * **Durability.** See [`Durability`], and [`sync_files`] for many files at once. A process killed at any moment leaves the file as it was, or the new one, and
-//!   at most a temporary file.
-//! * **Permissions.** A new file has what the system gives any new file: `0666` less the umask (or what the folder's
-//!   default access list says), and the folder's group where the folder passes its group on (setgid). A file that is
-//!   replaced keeps its mode, and its owner and group as far as this user may give them.
-//! * **Temporary names.** All begin and end as [`is_temporary`] knows them, so that scanning passes over them
-//!   and opening a project clears them away. Nobody can guess them.
-//! * **Links.** Below a folder that is [confined](confine), as a project's is, none is followed. Elsewhere a link in
-//!   the place of a file is followed: the file that it leads to is replaced, the link stays.
+//! * **Durability.** See [`Durability`], and [`sync_files`] for many files at once. A process killed at any moment
+//!   leaves either the old or the new file, and at most a temporary file.
+//! * **Permissions.** A new file has the mode of any new file: `0666` without the bits of the umask (or as in the
+//!   folder's default access list), and the folder's group if the folder has the setgid bit. A file that replaces
+//!   another gets its mode, and its owner and group if this user may assign them.
+//! * **Temporary names.** [`is_temporary`] recognises them by their beginning and end, so that scans ignore them, and
+//!   opening a project removes them. They cannot be guessed.
+//! * **Links.** In a folder that is [confined](confine), such as a project's, no link is followed. Elsewhere a link in
+//!   place of a file is followed: its target is replaced, the link stays.
 
 mod access;
 mod checksum;

@@ -1,26 +1,26 @@
-//! Names of files that are being written, and clearing away those that a killed process left behind.
+//! Names of files that are being written, and removing those that a killed process left behind.
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use super::access::{read_dir, remove_dir_all, remove_file};
 
-/// Temporary names begin with this: hidden, and recognised in a folder of the user's own.
+/// The beginning of temporary names: hidden, and recognisable in the user's folders.
 pub(super) const PREFIX: &str = ".salamander-";
 
-/// Temporary names end with this.
+/// The end of temporary names.
 pub(super) const SUFFIX: &str = ".part";
 
-/// Whether a name is that of a file or folder that is still being written.
+/// Whether a name is that of a file or folder that is being written.
 #[must_use]
 pub fn is_temporary(name: &str) -> bool {
     name.strip_prefix(PREFIX)
         .is_some_and(|rest| rest.len() > SUFFIX.len() && rest.ends_with(SUFFIX))
 }
 
-/// Removes files, and folders with what is in them, whose names are `left_over`, in `folder` and down to `depth` folders
-/// below. Only for folders in which nobody else can be writing. What cannot be removed stays, with a line
-/// in the log.
+/// Removes files, and folders with their contents, for whose names `left_over` is true, in `folder` and to the given
+/// depth of folders in it. Only for folders to which no other process can be writing. Entries that cannot be removed
+/// are logged.
 pub fn remove_left_over(folder: &Path, depth: usize, left_over: &dyn Fn(&str) -> bool) {
     let Ok(entries) = read_dir(folder) else {
         return;

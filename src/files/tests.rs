@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
-/// Set in the processes that tests start: what they are to do, and in which folder.
+/// Set in processes that tests start: their task and folder.
 const CHILD: &str = "SALAMANDER_TEST_FILES";
 
 fn names(dir: &Path) -> Vec<String> {
@@ -35,7 +35,7 @@ fn child_after(lines: &str, task: &str, dir: &Path) -> Command {
     command
 }
 
-/// Does what a test asks of another process.
+/// Does the task of a child process.
 #[test]
 fn child() {
     match std::env::var(CHILD).as_deref() {
@@ -114,7 +114,7 @@ fn a_file_that_is_replaced_keeps_its_mode() {
     }
 }
 
-/// Needs to be root, to give files away.
+/// Needs root permissions, to change the owner of files.
 #[cfg(target_os = "linux")]
 #[test]
 fn group_and_owner_stay_with_the_file_and_come_from_a_setgid_folder() {
@@ -146,7 +146,7 @@ fn group_and_owner_stay_with_the_file_and_come_from_a_setgid_folder() {
             "{name} may be written by the group"
         );
     }
-    // In a folder that passes nothing on, the file that is replaced does.
+    // In a folder without setgid, the group of the replaced file is kept.
     let file = dir.path().join("file");
     write(&file, b"old", Durability::Synced).unwrap();
     chown(&file, Some(OTHER), Some(OTHER)).unwrap();
@@ -187,7 +187,7 @@ fn a_pipe_or_device_is_not_replaced() {
     assert!(folder.commit_file("inside").is_err());
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
     assert_eq!(names(dir.path()), ["pipe"]);
-    // A link to one leads to the same.
+    // A link to a pipe behaves like the pipe.
     std::os::unix::fs::symlink("pipe", dir.path().join("link")).unwrap();
     assert!(write(&dir.path().join("link"), b"new", Durability::Synced).is_err());
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
@@ -251,7 +251,7 @@ fn errors_name_the_file_that_was_to_be() {
     let error = write(&path, b"", Durability::Synced).unwrap_err();
     assert_eq!(error.path, path);
     assert!(!error.to_string().contains(".part"), "{error}");
-    // A folder in the way.
+    // A folder in place of the file.
     let error = write(dir.path(), b"", Durability::Synced).unwrap_err();
     assert_eq!(error.path, dir.path());
     assert!(names(dir.path()).is_empty());
@@ -271,7 +271,7 @@ fn a_base_that_is_gone_is_not_made_again() {
     make_dirs(&base, &base.join("cache/a/b")).unwrap();
     make_dirs(&base, &base).unwrap();
     assert!(base.join("cache/a/b").is_dir());
-    // Not through "..", and what lies elsewhere needs its parent.
+    // `..` is not allowed, and a folder elsewhere needs an existing parent.
     make_dirs(&base, &dir.path().join("beside")).unwrap();
     assert!(make_dirs(&base, &dir.path().join("not/beside")).is_err());
     assert!(make_dirs(&base, &base.join("../drive2/x")).is_err());
@@ -327,7 +327,7 @@ fn killed_at_any_moment_the_file_is_whole() {
     eprintln!("{left_over} temporary files were left over by 25 killed writers");
 }
 
-/// A small disk, where this user may mount one.
+/// A small disk, if this user may mount one.
 #[cfg(target_os = "linux")]
 struct Disk(PathBuf);
 
@@ -375,7 +375,7 @@ fn a_full_disk_keeps_what_was_there() {
         assert_eq!(fs::read(&file).unwrap(), b"old");
         assert_eq!(names(&disk.0), ["file"], "nothing half-written is left");
     }
-    // A full disk can still be deleted from, so it does not count as one that cannot be written.
+    // Files can still be deleted from a full disk, so it does not count as not writable.
     fs::write(disk.0.join("filler"), vec![0; 60_000]).unwrap();
     is_writable(&disk.0).unwrap();
 }
@@ -415,7 +415,7 @@ fn confined_with_links() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (dir, root, elsewhere)
 }
 
-/// All that lies below a folder, with the contents of files.
+/// Everything in a folder, with the contents of files.
 #[cfg(unix)]
 fn tree(dir: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     let mut found = Vec::new();
@@ -527,7 +527,7 @@ fn a_confined_folder_is_not_left_upwards() {
         );
         assert!(read(&path).is_err() && remove_file(&path).is_err());
     }
-    // By its other names it is the same folder.
+    // Other paths of the folder are confined, too.
     let other = dir.path().join("other name");
     std::os::unix::fs::symlink(&root, &other).unwrap();
     confine(&other).unwrap();
@@ -550,7 +550,7 @@ fn a_link_that_is_agreed_to_is_only_read_and_only_where_it_leads_now() {
     assert!(is_dir(&linked) && is_file(linked.join("file")));
     assert_eq!(read_dir(&linked).unwrap().count(), 2);
     assert_eq!(read(linked.join("file")).unwrap(), b"theirs");
-    // A link beyond it is not agreed to.
+    // The agreement does not include further links in the target.
     std::os::unix::fs::symlink("file", elsewhere.join("further")).unwrap();
     assert!(read(linked.join("further")).is_err());
     fs::remove_file(elsewhere.join("further")).unwrap();
@@ -605,7 +605,7 @@ fn what_is_written_in_place_has_no_other_name() {
         assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
         let expected = ["theirs more", "morers", ""][at];
         assert_eq!(fs::read_to_string(&own).unwrap(), expected);
-        // A lock writes nothing, and must be one and the same file for everybody.
+        // A lock file is never written, and must be the same file for all processes.
         fs::remove_file(&own).unwrap();
         fs::hard_link(&theirs, &own).unwrap();
         open_lock(&own).unwrap();

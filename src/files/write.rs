@@ -1,4 +1,4 @@
-//! Writing one file: a temporary file beside it, then a rename.
+//! Writes one file: to a temporary file beside it, which is then renamed.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -13,15 +13,15 @@ use super::{FileError, access};
 /// What a written file survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// A power cut: the contents are synced before the rename and the folder after it. For what exists nowhere else:
-    /// the project, runs, exports.
+    /// A power failure: the contents are synced before the rename and the folder after it. For everything that exists
+    /// nowhere else: the project, runs, exports.
     Synced,
-    /// The death of the process. After a power cut the file may be empty or as before. For what can be made again
-    /// and comes in great numbers (thumbnails, hashes), and for frames until [`sync_files`](super::sync_files).
+    /// The end of the process. After a power failure the file may be empty or unchanged. For numerous files that can
+    /// be made again (thumbnails, hashes), and for frames until [`sync_files`](super::sync_files).
     Renamed,
 }
 
-/// Writes a file whole, in the place of any that is there.
+/// Writes a file atomically, replacing an existing one.
 pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
     let mut file = NewFile::beside(path)?;
     file.write_all(bytes)
@@ -29,7 +29,7 @@ pub fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Fi
     file.commit(durability)
 }
 
-/// Copies a file so that the copy appears whole. It keeps the mode and the time of the last change.
+/// Copies a file atomically. The copy has the same mode and time of the last change.
 pub fn copy(from: &Path, to: &Path, durability: Durability) -> Result<(), FileError> {
     let mut source = access::open(from).map_err(FileError::new("read", from))?;
     let mut file = NewFile::beside(to)?;
@@ -43,8 +43,8 @@ pub fn copy(from: &Path, to: &Path, durability: Durability) -> Result<(), FileEr
     file.commit(durability)
 }
 
-/// Adds to the end of a file, which is made if need be. A process killed meanwhile may leave a part of `bytes`. The name of
-/// a file that is made is not synced; writing another one beside it does that.
+/// Appends to a file, which is created if necessary. A process killed meanwhile may leave a part of `bytes`. The name
+/// of a created file is not synced; writing another file beside it does that.
 pub fn append(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FileError> {
     let add = || {
         let mut file = Folder::open_file(path, Open::Append)?;
@@ -62,14 +62,14 @@ pub fn append(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), F
 pub struct NewFile {
     temporary: Temporary,
     place: PathBuf,
-    /// The name it is to have in the folder of the temporary file.
+    /// The final name, in the same folder.
     name: OsString,
-    /// The mode it gets if nothing is replaced; `None` is that of any new file.
+    /// Its mode, if it replaces no file; `None` for that of any new file.
     like: Option<fs::Permissions>,
 }
 
 impl NewFile {
-    /// Begins a file that is to become `path`, under a temporary name in the same folder.
+    /// Begins writing the file `path`, under a temporary name in the same folder.
     pub fn beside(path: &Path) -> Result<Self, FileError> {
         Self::begin(path).map_err(FileError::new("write", path))
     }
@@ -92,13 +92,13 @@ impl NewFile {
         })
     }
 
-    /// Where it is until it is in its place.
+    /// The temporary path.
     #[must_use]
     pub fn temporary_path(&self) -> PathBuf {
         self.temporary.folder.join(&self.temporary.name)
     }
 
-    /// Puts it in its place, over any file that is there.
+    /// Moves the file to its place, replacing an existing one.
     pub fn commit(mut self, durability: Durability) -> Result<(), FileError> {
         self.settle(durability)?;
         self.temporary
@@ -110,7 +110,7 @@ impl NewFile {
         Ok(())
     }
 
-    /// Gives it the permissions of the file that it replaces and sees that its contents are on disk.
+    /// Assigns the permissions of the file that it replaces, and syncs its contents.
     fn settle(&self, durability: Durability) -> Result<(), FileError> {
         let fail = || FileError::new("write", &self.place);
         let file = &self.temporary.file;
@@ -129,7 +129,7 @@ impl NewFile {
     }
 }
 
-/// Refuses to put a file in the place of a device or a pipe: a rename would replace it for everybody.
+/// Refuses to replace a device or a pipe, which others use.
 fn check_ordinary(place: &Path) -> io::Result<()> {
     match access::metadata(place) {
         Ok(found) if !(found.is_file() || found.is_dir() || found.is_symlink()) => Err(
@@ -149,7 +149,7 @@ impl Write for NewFile {
     }
 }
 
-/// A folder that is being filled and not in its place yet. Dropping it removes it with what is in it.
+/// A folder that is being filled and not in its place yet. Dropping it removes it with its contents.
 #[derive(Debug)]
 pub struct NewFolder {
     parent: Folder,
@@ -160,7 +160,7 @@ pub struct NewFolder {
 }
 
 impl NewFolder {
-    /// Begins a folder that is to become `path`, under a temporary name beside it.
+    /// Begins the folder `path`, under a temporary name beside it.
     pub fn beside(path: &Path) -> Result<Self, FileError> {
         let begin = || {
             let (parent, name) = Folder::of(path, Purpose::Change)?;
@@ -177,19 +177,19 @@ impl NewFolder {
         begin().map_err(FileError::new("make the folder", path))
     }
 
-    /// Whether a name is that of a folder that was to become `path`.
+    /// Whether a name is the temporary name of the folder `path`.
     #[must_use]
     pub fn was_to_become(name: &str, path: &Path) -> bool {
         is_temporary(name) && name.starts_with(&folder_prefix(path))
     }
 
-    /// Where it is until it is in its place.
+    /// The temporary path.
     #[must_use]
     pub fn temporary_path(&self) -> PathBuf {
         self.parent.join(&self.temporary)
     }
 
-    /// Puts one of the files in it to where the folder was to be, over any file that is there; the rest goes.
+    /// Moves one of the files in it to the folder's intended path, replacing an existing file; the rest is removed.
     pub fn commit_file(self, name: &str) -> Result<(), FileError> {
         let fail = || FileError::new("write", &self.place);
         check_ordinary(&self.place).map_err(fail())?;
@@ -207,7 +207,7 @@ impl NewFolder {
         Ok(())
     }
 
-    /// Puts it in its place, where nothing may be but an empty folder.
+    /// Moves the folder to its place, where at most an empty folder may exist.
     pub fn commit(mut self) -> Result<(), FileError> {
         self.parent
             .rename(&self.temporary, &self.parent, &self.name)
@@ -238,14 +238,14 @@ impl Drop for NewFolder {
     }
 }
 
-/// Temporary folders carry the name they are to have, so that those of others are left alone.
+/// Temporary folders contain their final name, so that those of others are not removed.
 fn folder_prefix(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let short: String = name.chars().take(32).collect();
     format!("{PREFIX}{short}-")
 }
 
-/// A new file of a name that nobody has, with the mode of any new file. Removed when dropped, unless it got its name.
+/// A new file with a unique name and the mode of any new file. Removed when dropped, unless it was renamed.
 #[derive(Debug)]
 struct Temporary {
     folder: Folder,
@@ -291,12 +291,12 @@ impl Drop for Temporary {
     }
 }
 
-/// Makes a file in a folder and removes it, to see whether that is possible.
+/// Creates and removes a file in a folder, to find out whether that is possible.
 pub(super) fn try_file(folder: &Path) -> io::Result<()> {
     Temporary::new(Folder::open(folder, Purpose::Change)?).map(drop)
 }
 
-/// Makes something under a temporary name that nobody can guess and nobody has.
+/// Creates something under a unique temporary name that cannot be guessed.
 fn with_new_name<T>(
     prefix: &str,
     make: impl Fn(&OsStr) -> io::Result<T>,
@@ -314,7 +314,7 @@ fn with_new_name<T>(
     Err(ErrorKind::AlreadyExists.into())
 }
 
-/// The file that a link leads to, which is written in its place; `None` if there is no link.
+/// The target of a link, which is written instead; `None` if there is no link.
 fn target_of(path: &Path) -> Option<PathBuf> {
     let link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     link.then(|| fs::canonicalize(path).ok())?
@@ -328,8 +328,8 @@ pub(super) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Gives a new file the owner, group and mode of the one it replaces. Who may not give a file away keeps it; then the
-/// group that the folder gave it stays.
+/// Assigns to a new file the owner, group and mode of the one it replaces. Without permission to change the owner it
+/// is kept, and then so is the group.
 #[cfg(unix)]
 fn take_after(new: &File, replaced: &fs::Metadata) {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -341,11 +341,11 @@ fn take_after(new: &File, replaced: &fs::Metadata) {
             log::debug!("a file that is replaced does not keep its group: {error}");
         }
     }
-    // After the owner: a change of owner clears some bits of the mode.
+    // After the owner, because changing the owner clears some bits of the mode.
     if own.permissions() != replaced.permissions()
         && let Err(error) = new.set_permissions(replaced.permissions())
     {
-        // Some network drives refuse it; the contents matter more.
+        // Some network drives refuse it; the contents are more important.
         log::debug!("a file that is replaced does not keep its mode: {error}");
     }
 }

@@ -1,8 +1,7 @@
-//! Work that cannot be interrupted: waited for no longer than its user wants.
+//! Work that cannot be interrupted: its caller waits only as long as it is not cancelled.
 //!
-//! Building a graph or loading a model has no place where it could check for a cancellation. Such a piece
-//! runs on a thread of its own; when the work that it is for is cancelled, it runs to its end there, and what it
-//! comes to is thrown away.
+//! Building a graph or loading a model has no place to check for a cancellation. Such work runs on a thread of its
+//! own. If the surrounding work is cancelled, the thread continues to its end, and its result is discarded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,24 +11,24 @@ use crossbeam_channel::bounded;
 
 use super::{Cancelled, Work};
 
-/// Threads that nobody waits for but the end of the program.
+/// Threads whose end only the exit of the program waits for.
 static ABANDONED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 fn abandoned() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
     ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Detaches a thread that has been asked to stop; [`wait_for_abandoned`] joins it.
+/// Detaches a thread that was requested to stop; [`wait_for_abandoned`] joins it.
 pub fn abandon(thread: JoinHandle<()>) {
     let mut threads = abandoned();
     threads.retain(|thread| !thread.is_finished());
     threads.push(thread);
 }
 
-/// Runs `f` on a thread of its own and waits for it, but not beyond the moment at which `work` is cancelled.
+/// Runs `f` on a thread of its own and waits for it, or until `work` is cancelled.
 ///
 /// # Errors
-/// [`Cancelled`], at once, when the work was cancelled before `f` returned. A panic in `f` continues here.
+/// [`Cancelled`], immediately, if the work was cancelled before `f` returned. A panic in `f` is propagated.
 pub fn abandonable<T: Send + 'static>(
     work: &Work,
     f: impl FnOnce() -> T + Send + 'static,
@@ -49,16 +48,16 @@ pub fn abandonable<T: Send + 'static>(
     }
 }
 
-/// Drops `value` on a thread of its own: giving gigabytes back to the system takes a while.
+/// Drops `value` on a thread of its own: freeing gigabytes takes a while.
 pub fn drop_elsewhere(value: impl Send + 'static) {
     abandon(std::thread::spawn(move || drop(value)));
 }
 
-/// Waits for everything that was abandoned. A program must not end before: ONNX Runtime takes itself apart as the process
-/// exits, and what another thread is doing in it then is a crash.
+/// Waits for all abandoned threads, as the program must before it ends: ONNX Runtime is destroyed when the process
+/// exits, and a thread still using it would crash.
 pub fn wait_for_abandoned() {
     loop {
-        // The list is free while its last thread is waited for.
+        // The list is unlocked while its last thread is joined.
         let Some(thread) = abandoned().pop() else {
             return;
         };
@@ -90,7 +89,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(50));
             other.cancel();
         });
-        // What continues only after it was given up: waiting for it would have no end.
+        // This continues only after it was abandoned: waiting for it would never end.
         let outcome = abandonable(&work, move || {
             gone.recv().unwrap_or_default();
             seen.store(true, Ordering::Relaxed);

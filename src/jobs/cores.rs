@@ -1,12 +1,13 @@
-//! How many cores this process may use.
+//! The number of cores that this process may use.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-/// What [`limit_cores`] set; 0 is no limit.
+/// The limit of [`limit_cores`]; 0 is none.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 
-/// Cores that work is spread over: those that the system gives this process, and no more than [`limit_cores`] set. At least 1.
+/// The number of cores for parallel work: those that the system assigns to this process, at most the limit of
+/// [`limit_cores`], at least 1.
 #[must_use]
 pub fn cores() -> usize {
     let given = available_parallelism().map_or(1, usize::from);
@@ -23,7 +24,7 @@ pub fn cores_and_one() -> usize {
     cores() + 1
 }
 
-/// From now on no more than so many cores are used by work that begins, where several processes share a machine.
+/// Limits the number of cores for work that begins from now on, for several processes on one machine.
 pub fn limit_cores(most: usize) {
     LIMIT.store(most, Ordering::Relaxed);
 }

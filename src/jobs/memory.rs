@@ -1,8 +1,8 @@
-//! How much memory the program may take once it works with a model that came from anywhere.
+//! Limits the program's memory while it uses a model from an untrusted origin.
 
-/// From now on the program gets at most three quarters of the machine's memory, or less where less was allowed before: a model
-/// that wants more ends with ONNX Runtime's error, where the system would end some program or other. Elsewhere than on Linux
-/// the system does not keep to such a limit.
+/// Limits the program's memory to three quarters of the machine's, or less if the limit was lower before. A model that
+/// needs more ends with ONNX Runtime's error, instead of the system ending some program. Other systems than Linux do
+/// not enforce such a limit.
 #[cfg(target_os = "linux")]
 pub fn bound_memory() {
     use std::sync::Once;
@@ -17,7 +17,7 @@ pub fn bound_memory() {
         let before = getrlimit(Resource::Data);
         let limit = Rlimit {
             current: Some(before.current.map_or(most, |before| before.min(most))),
-            // The process that decodes sets its own.
+            // The decoding process sets a limit of its own.
             maximum: before.maximum,
         };
         if let Err(error) = setrlimit(Resource::Data, limit) {
@@ -26,6 +26,6 @@ pub fn bound_memory() {
     });
 }
 
-/// As on Linux, where the system keeps to such a limit; here it does not.
+/// Does nothing: this system does not enforce such a limit.
 #[cfg(not(target_os = "linux"))]
 pub fn bound_memory() {}

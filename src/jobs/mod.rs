@@ -1,8 +1,8 @@
 //! Background work: threads, progress, pausing, cancelling, panics.
 //!
-//! Every function that can take long takes a [`Work`]: it reports progress there and calls
-//! [`Work::check`] between units of work (a frame, a batch, a file). [`spawn()`] runs such a function on
-//! a named thread and yields exactly one result, whatever happens in it.
+//! Every function that can take long has a parameter [`Work`]: it reports progress there and calls [`Work::check`]
+//! between units of work (a frame, a batch, a file). [`spawn()`] runs such a function on a named thread and always
+//! returns exactly one result.
 
 mod abandon;
 mod cores;

@@ -1,4 +1,4 @@
-//! A list worked through by several threads, each with its own tools.
+//! Processes a list on several threads, each with its own resources.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,11 +8,12 @@ use crossbeam_channel::bounded;
 
 use super::{Cancelled, Work};
 
-/// Calls `run` for each of `items` on up to `threads` threads; `make` gives each thread its tools (a session, buffers).
-/// `take` gets the index of each item and its result on the calling thread, in the order in which they are done. The first
-/// error of any of the three ends it. `work` is checked before each item.
+/// Calls `run` for each of `items` on up to `threads` threads; `make` creates the resources of each thread (a session,
+/// buffers). `take` gets the index of each item and its result on the calling thread, in the order of completion. The
+/// first error of any of the three ends it. `work` is checked before each item.
 ///
-/// Work on images takes [`cores_and_one`](super::cores_and_one) threads, work that never waits for another process [`cores`](super::cores).
+/// Work on images uses [`cores_and_one`](super::cores_and_one) threads, work that never waits for another process
+/// [`cores`](super::cores).
 pub fn in_parallel<I, W, T, E>(
     threads: usize,
     items: &[I],

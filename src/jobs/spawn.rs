@@ -1,4 +1,4 @@
-//! Runs a piece of work on a named thread and hands over its one result.
+//! Runs work on a named thread and returns its result.
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use crate::text::visible;
 
 use super::{Work, abandon};
 
-/// Why a job brought no result.
+/// Why a job has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
     /// The user cancelled it.
@@ -19,14 +19,14 @@ pub enum JobError {
     /// It failed, with a sentence for the user.
     #[error("{0}")]
     Failed(String),
-    /// It hit a defect of the program; the window lives on.
+    /// A defect of the program: it panicked. The window continues.
     #[error(
         "a defect in Salamander stopped this: {0}. Nothing that was saved is lost; please report it"
     )]
     Panicked(String),
 }
 
-/// A piece of work that runs on its own thread.
+/// Work that runs on its own thread.
 pub struct Job<T> {
     work: Work,
     result: Receiver<Result<T, JobError>>,
@@ -34,13 +34,13 @@ pub struct Job<T> {
 }
 
 impl<T> Job<T> {
-    /// Where the job reports, and where it can be paused, stopped or cancelled.
+    /// The handle to which the job reports, and by which it can be paused, stopped or cancelled.
     #[must_use]
     pub fn work(&self) -> &Work {
         &self.work
     }
 
-    /// The result, once, when the job has ended.
+    /// The result, once, after the job has ended.
     pub fn try_finish(&mut self) -> Option<Result<T, JobError>> {
         match self.result.try_recv() {
             Ok(result) => {
@@ -69,7 +69,7 @@ impl<T> Job<T> {
         })
     }
 
-    /// Cancels the job and lets it come to its end; [`wait_for_abandoned`](super::wait_for_abandoned) waits for it.
+    /// Cancels the job without waiting for its end; [`wait_for_abandoned`](super::wait_for_abandoned) does.
     pub fn abandon(&mut self) {
         self.work.cancel();
         if let Some(thread) = self.thread.take() {
@@ -86,8 +86,8 @@ impl<T> Job<T> {
     }
 }
 
-/// Runs `f` on a thread called `name`. The job ends with exactly one result; a panic in `f` becomes
-/// [`JobError::Panicked`], and an error after a cancellation [`JobError::Cancelled`].
+/// Runs `f` on a thread called `name`. The job has exactly one result: a panic in `f` becomes [`JobError::Panicked`],
+/// and an error after a cancellation [`JobError::Cancelled`].
 pub fn spawn<T, E>(
     name: &str,
     work: Work,
@@ -117,7 +117,7 @@ where
     {
         Ok(thread) => Some(thread),
         Err(error) => {
-            // The closure and its sender are gone, so the watcher sees a disconnected channel.
+            // The closure and its sender were dropped, so the receiver sees a disconnected channel.
             log::error!("cannot start a thread for “{name}”: {error}");
             None
         }
@@ -129,7 +129,7 @@ where
     }
 }
 
-/// An error with its causes as one line, for people: names in it [are visible](crate::text::visible).
+/// An error with its causes in one line, for users; control characters in names [are visible](crate::text::visible).
 #[must_use]
 pub fn sentence(error: &dyn Error) -> String {
     let mut text = error.to_string();

@@ -1,10 +1,10 @@
-//! What the code of a job works with: where it reports, and whether it may continue.
+//! The handle of a job's work: for reporting progress, and for pausing and cancelling.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The work was cancelled by the user; what was finished before is kept.
+/// The work was cancelled by the user; units finished before are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled")]
 pub struct Cancelled;
@@ -12,30 +12,31 @@ pub struct Cancelled;
 /// Longer than any program runs.
 const FOREVER: Duration = Duration::from_secs(1 << 31);
 
-/// How far a job is: the latest value, overwritten by each report.
+/// The progress of a job: the latest value, overwritten by each report.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    /// What is being done, as a heading: "Computing bottlenecks".
+    /// The current stage, as a heading: "Computing bottlenecks".
     pub stage: String,
-    /// What exactly, usually a file name; may be empty.
+    /// The current item, usually a file name; may be empty.
     pub detail: String,
     /// Units finished in this stage.
     pub done: u64,
-    /// Units in this stage, when known.
+    /// Units in this stage, if known.
     pub total: Option<u64>,
-    /// When the stage began, less the time spent paused.
+    /// When the stage began, shifted by the time spent paused.
     pub started: Instant,
 }
 
 impl Progress {
-    /// The finished part in 0..=1, when the total is known.
+    /// The finished fraction, 0..=1, if the total is known.
     #[must_use]
     pub fn fraction(&self) -> Option<f32> {
         let total = self.total.filter(|total| *total > 0)?;
         Some((self.done as f32 / total as f32).min(1.0))
     }
 
-    /// The time left in this stage at the mean pace so far; `None` until there is a pace to speak of.
+    /// The estimated time left in this stage, at the mean pace so far; `None` while there is too little to estimate
+    /// from.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
         let fraction = self.fraction()?;
@@ -75,19 +76,19 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Work that nobody is woken for.
+    /// Work that wakes nobody.
     #[must_use]
     pub fn new() -> Self {
         Self::build(None, None)
     }
 
-    /// Work that calls `wake` after each report (the window asks for a repaint there).
+    /// Work that calls `wake` after each report (the window requests a repaint there).
     #[must_use]
     pub fn with_wake(wake: impl Fn() + Send + Sync + 'static) -> Self {
         Self::build(Some(Box::new(wake)), None)
     }
 
-    /// Work that calls `pulse` at each [`Work::check`], which says that it is alive.
+    /// Work that calls `pulse` at each [`Work::check`], as a sign of life.
     #[must_use]
     pub fn with_pulse(pulse: impl Fn() + Send + Sync + 'static) -> Self {
         Self::build(None, Some(Box::new(pulse)))
@@ -115,11 +116,11 @@ impl Work {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The state is plain values, so it is sound even after a panic elsewhere.
+        // Plain values, which are valid even after a panic elsewhere.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a repaint; reports do so by themselves.
+    /// Requests a repaint; reports do so themselves.
     pub fn wake(&self) {
         if let Some(wake) = &self.0.wake {
             wake();
@@ -128,7 +129,7 @@ impl Work {
 
     // --- for those who do the work
 
-    /// Continues, waits while paused, or ends with [`Cancelled`]. Call it between units of work.
+    /// Returns, waits while paused, or fails with [`Cancelled`]. Call it between units of work.
     pub fn check(&self) -> Result<(), Cancelled> {
         if let Some(pulse) = &self.0.pulse {
             pulse();
@@ -148,7 +149,7 @@ impl Work {
         }
     }
 
-    /// Runs `inner`; if the work is cancelled before its end, `stop` is called at once, on another thread.
+    /// Runs `inner`; if the work is cancelled meanwhile, `stop` is called at once, on another thread.
     pub fn stopped_by<T>(&self, stop: impl FnOnce() + Send, inner: impl FnOnce() -> T) -> T {
         self.stopped_by_or_after(FOREVER, stop, inner)
     }
@@ -160,7 +161,7 @@ impl Work {
         stop: impl FnOnce() + Send,
         inner: impl FnOnce() -> T,
     ) -> T {
-        /// Tells the watching thread to end, however the work ends.
+        /// Ends the watching thread, however the work ends.
         struct Ends<'a>(&'a Work, &'a AtomicBool);
         impl Drop for Ends<'_> {
             fn drop(&mut self) {
@@ -181,7 +182,8 @@ impl Work {
         })
     }
 
-    /// Waits until there is something, or the work is cancelled. What brings it about must [`Work::nudge`].
+    /// Waits until `ready` returns a value, or the work is cancelled. Whoever changes the awaited state must call
+    /// [`Work::nudge`].
     pub(super) fn wait_for<T>(&self, mut ready: impl FnMut() -> Option<T>) -> Result<T, Cancelled> {
         loop {
             if let Some(found) = self.wait_until(&mut ready, FOREVER)? {
@@ -217,9 +219,9 @@ impl Work {
         }
     }
 
-    /// Lets those in [`Work::wait_for`] look again.
+    /// Makes callers of [`Work::wait_for`] check again.
     pub(super) fn nudge(&self) {
-        // With the lock, or one that has just looked and does not wait yet would miss it.
+        // With the lock held; otherwise a caller that has just checked, but does not wait yet, would miss it.
         let _state = self.state();
         self.0.resumed.notify_all();
     }
@@ -236,7 +238,7 @@ impl Work {
         self.wake();
     }
 
-    /// Says what is being worked on within the stage.
+    /// Sets the current item within the stage.
     pub fn detail(&self, detail: impl Into<String>) {
         self.state().progress.detail = detail.into();
         self.wake();
@@ -254,7 +256,7 @@ impl Work {
         self.wake();
     }
 
-    /// Says something that did not stop the work but that the user should know, in one sentence.
+    /// Adds a warning: a sentence for the user about a problem that did not stop the work.
     pub fn warn(&self, message: impl Into<String>) {
         self.state().warnings.push(message.into());
         self.wake();
@@ -274,13 +276,13 @@ impl Work {
         self.state().cancelled
     }
 
-    /// Asks the work to come to an early but regular end ("stop and keep the best").
+    /// Requests an early but regular end ("stop and keep the best").
     pub fn stop(&self) {
         self.state().stopping = true;
         self.0.resumed.notify_all();
     }
 
-    /// Whether an early, regular end was asked for.
+    /// Whether an early, regular end was requested.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.state().stopping
@@ -293,7 +295,7 @@ impl Work {
             (true, None) => state.paused_since = Some(Instant::now()),
             (false, Some(since)) => {
                 state.paused_since = None;
-                // The pause does not count as time spent, so that the time left stays true.
+                // A pause does not count as time spent, so that the estimate stays correct.
                 state.progress.started += since.elapsed();
             }
             _ => {}

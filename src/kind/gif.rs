@@ -1,8 +1,8 @@
-//! Whether a GIF moves: whether a second image follows the first (`GIF89a` specification, 1990).
+//! Detects animated GIFs: those with a second image (`GIF89a` specification, 1990).
 
 use std::io::{self, Read, Seek};
 
-/// How many images a GIF holds, counted up to `most`; what cannot be read ends the count.
+/// How many images a GIF contains, counted up to `most`; counting ends at invalid data.
 pub(crate) fn images(file: &mut (impl Read + Seek), most: usize) -> usize {
     let mut count = 0;
     if let Err(error) = walk(file, most, &mut count) {
@@ -27,11 +27,11 @@ fn walk(file: &mut (impl Read + Seek), most: usize, count: &mut usize) -> io::Re
                 let mut descriptor = [0; 9];
                 file.read_exact(&mut descriptor)?;
                 skip_palette(file, descriptor[8])?;
-                // The smallest code size, then the image's data in blocks.
+                // The minimum code size, then the image's data in blocks.
                 byte(file)?;
                 skip_blocks(file)?;
             }
-            // Padding that some programs leave.
+            // Padding written by some programs.
             0 => {}
             _ => return Ok(()),
         }
@@ -41,7 +41,7 @@ fn walk(file: &mut (impl Read + Seek), most: usize, count: &mut usize) -> io::Re
 
 fn skip_palette(file: &mut (impl Read + Seek), flags: u8) -> io::Result<()> {
     if flags & 0x80 != 0 {
-        // Of a buffered file this keeps the buffer.
+        // This keeps the buffer of a buffered file.
         file.seek_relative(3 << ((flags & 7) + 1))?;
     }
     Ok(())

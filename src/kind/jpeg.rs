@@ -1,23 +1,23 @@
-//! The segments of a JPEG file (ITU-T T.81, annex B): where the image ends, whether another one follows.
+//! The segments of a JPEG file (ITU-T T.81, annex B): finds the end of the image, and further images after it.
 
 /// Start of image.
 pub(crate) const SOI: [u8; 2] = [0xFF, 0xD8];
 
-/// A segment of a JPEG file: its marker, and what it holds without the length.
+/// A segment of a JPEG file: its marker and its data without the length.
 pub(crate) struct Segment<'a> {
     /// The second byte of the marker.
     pub marker: u8,
     /// The parameters.
     pub data: &'a [u8],
-    /// Where what follows begins; for a scan, the entropy-coded data.
+    /// Where the data after it begins; for a scan, the entropy-coded data.
     pub end: usize,
 }
 
-/// The segment at `at` or behind the junk that follows there; `None` at the end of the file or of the image.
+/// The segment at `at`, or the next one; `None` at the end of the file or of the image.
 pub(crate) fn segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
     let mut at = at;
     loop {
-        // Anything up to the marker, and fill bytes before it, are passed over.
+        // Anything before the marker, and fill bytes before it, are skipped.
         at += bytes.get(at..)?.iter().position(|byte| *byte == 0xFF)?;
         let marker = loop {
             match bytes.get(at)? {
@@ -34,7 +34,7 @@ pub(crate) fn segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
                     end: at,
                 });
             }
-            // No marker after all, or one without parameters.
+            // Not a marker, or one without parameters.
             0x00 | 0x01 | 0xD0..=0xD8 => {}
             _ => {
                 let length = usize::from(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?));
@@ -46,8 +46,8 @@ pub(crate) fn segment(bytes: &[u8], at: usize) -> Option<Segment<'_>> {
     }
 }
 
-/// Where the entropy-coded data that begins at `at` ends: at the next marker that is no restart, or at the end of
-/// the file.
+/// Where the entropy-coded data that begins at `at` ends: at the next marker other than a restart marker, or at the
+/// end of the file.
 pub(crate) fn scan_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at;
     while let Some(rest) = bytes.get(at..)
@@ -63,8 +63,8 @@ pub(crate) fn scan_end(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// Whether `bytes` are JPEG images one after the other, a film without a container. Photos with depth maps or
-/// brightness maps behind them announce these (CIPA DC-007, multi-picture format).
+/// Whether `bytes` are a sequence of JPEG images, a film without a container. Photos followed by depth maps or gain
+/// maps declare these (CIPA DC-007, multi-picture format) and are not films.
 pub(crate) fn is_motion(bytes: &[u8]) -> bool {
     let mut at = SOI.len();
     while let Some(segment) = segment(bytes, at) {
@@ -92,7 +92,7 @@ mod tests {
         .concat();
         assert!(!is_motion(&one));
         assert!(is_motion(&[one.as_slice(), &one].concat()));
-        // A photo with a film behind it.
+        // A photo followed by a film.
         assert!(!is_motion(
             &[one.as_slice(), b"\0\0\0\x18ftypmp42"].concat()
         ));

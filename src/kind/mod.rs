@@ -1,9 +1,9 @@
-//! What a file is: one answer, by content, for everybody who asks.
+//! The kind of a file, detected by content in one place for all callers.
 //!
-//! `table` holds every format with the extensions it goes by, `signature` knows formats by their first bytes.
-//! [`Kind::of_head`] is the truth; [`Kind::of_name`] is a hint where opening every file would cost too much (the
-//! scan of a million frames, the filter of a file dialog). What the signatures do not know, FFmpeg may: `Kind::of`,
-//! in the media layer, asks it and follows animations past the first bytes.
+//! `table` lists every format with its extensions, `signature` recognises formats by their first bytes.
+//! [`Kind::of_head`] is authoritative; [`Kind::of_name`] is a hint for cases in which opening every file would cost
+//! too much (the scan of a million frames, the filter of a file dialog). FFmpeg may know formats without a known
+//! signature: `Kind::of`, in the media layer, uses it, and reads animations beyond the first bytes.
 
 pub(crate) mod gif;
 pub(crate) mod jpeg;
@@ -14,45 +14,45 @@ pub(crate) mod tiff;
 use std::fmt;
 use std::path::Path;
 
-/// As many bytes from the beginning of a file as [`Kind::of_head`] wants to see.
+/// The number of bytes from the beginning of a file that [`Kind::of_head`] needs.
 pub const HEAD_BYTES: usize = 64 << 10;
 
 /// A GIF with more than one image.
 pub(crate) const ANIMATED_GIF: &str = "animated GIF";
 /// A PNG with more than one image.
 pub(crate) const ANIMATED_PNG: &str = "animated PNG";
-/// JPEG images one after the other.
+/// A sequence of JPEG images.
 pub(crate) const MOTION_JPEG: &str = "Motion JPEG";
 const AVIF_SEQUENCE: &str = "AVIF sequence";
 const HEIF_SEQUENCE: &str = "HEIF sequence";
 
-/// What a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A still image; of an animation that FFmpeg does not play, the first image.
+    /// A still image, or an animation of which FFmpeg reads only the first image.
     Image(ImageKind),
-    /// A film: anything with moving pictures, by the name of its container.
+    /// A film: anything with video, with the name of its container.
     Film(&'static str),
-    /// The undeveloped data of a camera's sensor, by maker and format.
+    /// Raw data of a camera's sensor, with the maker and format.
     CameraRaw(&'static str),
-    /// Sound alone.
+    /// Only sound.
     Sound,
-    /// Text of any sort: notes, tables, programs, labels of another tool.
+    /// Any text: notes, tables, programs, labels of another tool.
     Text,
-    /// Something to read or draw that is neither: PDF, office documents, drawings.
+    /// Another document: PDF, office documents, drawings.
     Document,
     /// Files packed into one.
     Archive,
-    /// Not one byte.
+    /// An empty file.
     Empty,
-    /// Nothing that is known here.
+    /// An unknown format.
     Unknown,
 }
 
 /// The format of a still image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ImageKind {
-    /// JPEG, also with depth maps or a short film behind it.
+    /// JPEG, also with depth maps or a short film after it.
     Jpeg,
     /// PNG; an animated one is a film.
     Png,
@@ -80,20 +80,20 @@ pub enum ImageKind {
     JpegXl,
     /// JPEG 2000.
     Jpeg2000,
-    /// Another one that FFmpeg may read.
+    /// Another format that FFmpeg may read.
     Rare(&'static str),
 }
 
 impl Kind {
-    /// By the first bytes of a file ([`HEAD_BYTES`] of them, or all there are). Never looks at a name. Animations
-    /// are seen if their second image, or the notice of it, lies within `head`.
+    /// Detects the kind by the first bytes of a file ([`HEAD_BYTES`] of them, or all if there are fewer), independent
+    /// of its name. Animations are detected if their second image, or the announcement of it, is within `head`.
     #[must_use]
     pub fn of_head(head: &[u8]) -> Self {
         signature::kind(head)
     }
 
-    /// By the extension alone, in any case; `None` when that says nothing certain (`ts`, `mod`, `dat`) or is
-    /// unknown. A hint: the content decides what becomes of a file.
+    /// The kind by the extension alone, ignoring case; `None` if that is ambiguous (`ts`, `mod`, `dat`) or unknown.
+    /// Only a hint: the content decides.
     #[must_use]
     pub fn of_name(path: &Path) -> Option<Self> {
         Self::of_extension(path.extension()?.to_str()?)
@@ -105,7 +105,7 @@ impl Kind {
         table::by_extension(extension)
     }
 
-    /// Every extension of images and films that are read, in lower case, for file dialogs.
+    /// The extensions of all images and films that can be read, in lower case, for file dialogs.
     #[must_use]
     pub fn media_extensions() -> Vec<&'static str> {
         table::media_extensions()
@@ -123,8 +123,8 @@ impl Kind {
         matches!(self, Self::Film(_))
     }
 
-    /// What the content says, settled by the name where the content has two meanings: the raw data of most cameras is
-    /// TIFF, and a film may be JPEG images one after the other.
+    /// Resolves an ambiguous content by the name: raw files of most cameras are TIFF, and a film may be a sequence of
+    /// JPEG images.
     #[must_use]
     pub(crate) fn settled_by(self, name: Option<Self>) -> Self {
         match (self, name) {
@@ -136,8 +136,7 @@ impl Kind {
         }
     }
 
-    /// The format in which its first image can be read as a still one: that of an image, and of the animations that
-    /// are made like images.
+    /// The format for reading its first image as a still one: that of an image, and of animations in image formats.
     pub(crate) fn first_image(self) -> Option<ImageKind> {
         match self {
             Self::Image(image) => Some(image),
@@ -155,7 +154,7 @@ impl Kind {
         self.is_image() || self.is_film()
     }
 
-    /// Why a file of this kind is not taken and what to do, to follow its name; `None` for images and films.
+    /// Why a file of this kind is not imported, with a remedy, to follow its name; `None` for images and films.
     #[must_use]
     pub fn refusal(self) -> Option<String> {
         Some(match self {
@@ -178,7 +177,7 @@ impl Kind {
     }
 }
 
-/// A noun for people: "JPEG image", "Matroska video", "text".
+/// A noun for users: "JPEG image", "Matroska video", "text".
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -196,7 +195,7 @@ impl fmt::Display for Kind {
 }
 
 impl ImageKind {
-    /// The format's name for people.
+    /// The format's name for users.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -218,8 +217,8 @@ impl ImageKind {
         }
     }
 
-    /// The extension that a file of this format is kept under, so that a scan knows it without opening it; `None`
-    /// for rare formats, which keep their own.
+    /// The extension for storing a file of this format, so that a scan recognises it without opening it; `None` for
+    /// rare formats, which keep their own.
     #[must_use]
     pub fn extension(self) -> Option<&'static str> {
         table::extension_of(self)
@@ -238,7 +237,7 @@ mod tests {
         assert_eq!(of("x.Nef"), Some(Kind::CameraRaw("Nikon NEF")));
         assert_eq!(of("jpg"), None);
         assert_eq!(of("label.txt"), Some(Kind::Text));
-        // TypeScript or a transport stream: the name does not tell.
+        // TypeScript or a transport stream: the name is ambiguous.
         assert_eq!(of("main.ts"), None);
         assert_eq!(of("MOV001.MOD"), None);
     }

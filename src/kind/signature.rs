@@ -1,5 +1,5 @@
-//! Formats by their first bytes. Each signature stands with the document it is from where it is not the format's own
-//! magic number.
+//! Recognises formats by their first bytes. Each signature is documented by its source, except the formats' own magic
+//! numbers.
 
 use std::io::Cursor;
 
@@ -78,7 +78,7 @@ fn image(head: &[u8]) -> Option<Kind> {
     Some(Kind::Image(image))
 }
 
-/// An `acTL` chunk before the first image data that promises more than one frame (APNG specification 1.0).
+/// Whether an `acTL` chunk before the first image data declares more than one frame (APNG specification 1.0).
 fn is_animated_png(head: &[u8]) -> bool {
     let mut rest = head.get(8..).unwrap_or_default();
     while let [a, b, c, d, name @ ..] = rest {
@@ -92,13 +92,13 @@ fn is_animated_png(head: &[u8]) -> bool {
             Some(b"IDAT") | None => return false,
             Some(_) => {}
         }
-        // Length, name, data, check sum.
+        // Length, type, data, checksum.
         rest = rest.get(length.saturating_add(12)..).unwrap_or_default();
     }
     false
 }
 
-/// `BM` and one of the sizes that information headers have.
+/// `BM`, and a valid size of the information header.
 fn is_bmp(head: &[u8]) -> bool {
     head.starts_with(b"BM")
         && matches!(
@@ -107,7 +107,7 @@ fn is_bmp(head: &[u8]) -> bool {
         )
 }
 
-/// The first entry of an icon: its unused byte is 0 and its image lies behind the directory.
+/// The first entry of an icon: its reserved byte is 0, and its image is after the directory.
 fn is_icon(head: &[u8]) -> bool {
     let Some(entry) = head.get(6..22) else {
         return false;
@@ -115,7 +115,7 @@ fn is_icon(head: &[u8]) -> bool {
     entry.get(3) == Some(&0) && matches!(entry.get(12..16), Some([a, b, ..]) if *a >= 22 || *b > 0)
 }
 
-/// `P1` to `P6`, then width, height and, but for bitmaps, the largest value, with comments between (netpbm's
+/// `P1` to `P6`, then width, height and, except for bitmaps, the largest value, with comments between (netpbm's
 /// `ppm(5)`); `P7` is PAM.
 fn is_pnm(head: &[u8]) -> bool {
     let wanted = match head.get(..2) {
@@ -223,13 +223,13 @@ fn film(head: &[u8]) -> Option<Kind> {
     Some(Kind::Film(film))
 }
 
-/// Files made of ISO boxes: films, HEIF, AVIF (ISO/IEC 14496-12; brands as registered at mp4ra.org).
+/// Files of ISO boxes: films, HEIF, AVIF (ISO/IEC 14496-12; brands as registered at mp4ra.org).
 fn iso_media(head: &[u8]) -> Option<Kind> {
     let name = head.get(4..8)?;
     if name != b"ftyp" {
         let known = [b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"];
         let size = head.get(..4)?;
-        // A first box of a size that is none is a chance resemblance.
+        // A first box of an invalid size is a coincidence.
         let plausible = size == [0, 0, 0, 1] || size == [0; 4] || size >= [0, 0, 0, 8].as_slice();
         return (plausible && known.iter().any(|one| name == *one))
             .then_some(Kind::Film("QuickTime"));
@@ -239,7 +239,7 @@ fn iso_media(head: &[u8]) -> Option<Kind> {
         b"avis" => Kind::Film(AVIF_SEQUENCE),
         b"heic" | b"heix" | b"heim" | b"heis" => Kind::Image(Heif),
         b"hevc" | b"hevx" | b"msf1" => Kind::Film(HEIF_SEQUENCE),
-        // The general brand; a better one may stand among the compatible ones.
+        // The general brand; a more specific one may be among the compatible brands.
         b"mif1" | b"mif2" | b"miaf" => {
             let brands = head.get(16..head.len().min(128)).unwrap_or_default();
             let size = head
@@ -262,14 +262,14 @@ fn iso_media(head: &[u8]) -> Option<Kind> {
     })
 }
 
-/// Raw H.264 and HEVC: a start code, then the unit that a stream begins with (ITU-T H.264 and H.265, annex B).
+/// Raw H.264 and HEVC: a start code, then the first unit of a stream (ITU-T H.264 and H.265, annex B).
 fn annex_b(head: &[u8]) -> Option<&'static str> {
     let units = head
         .strip_prefix(&[0, 0, 0, 1])
         .or_else(|| head.strip_prefix(&[0, 0, 1]))?;
     let mut first = *units.first()?;
     let mut second = *units.get(1)?;
-    // A delimiter may come before the parameters.
+    // A delimiter may precede the parameters.
     if (first & 0x1F == 9 && first & 0x80 == 0) || (first, second) == (0x46, 0x01) {
         let rest = units.get(2..units.len().min(16))?;
         let at = rest.windows(3).position(|three| three == [0, 0, 1])?;
@@ -278,7 +278,7 @@ fn annex_b(head: &[u8]) -> Option<&'static str> {
     match (first, second) {
         // Video, sequence or picture parameters: types 32 to 34, layer 0, temporal id 1.
         (0x40 | 0x42 | 0x44, 0x01) => Some("HEVC"),
-        // Sequence parameters of a profile there is.
+        // Sequence parameters of a valid profile.
         (0x27 | 0x47 | 0x67, 44 | 66 | 77 | 83 | 86 | 88 | 100 | 110 | 118 | 122 | 128 | 244) => {
             Some("H.264")
         }
@@ -286,7 +286,7 @@ fn annex_b(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Packets of 188 bytes, or of 192 with a time before each (Blu-ray, camcorders), or 204 with parity behind.
+/// Packets of 188 bytes, of 192 with a timestamp before each (Blu-ray, camcorders), or of 204 with parity after each.
 fn is_transport_stream(head: &[u8]) -> bool {
     [(0, 188), (4, 192), (0, 204)]
         .iter()
@@ -332,7 +332,7 @@ fn other(head: &[u8]) -> Option<Kind> {
     archive.then_some(Kind::Archive)
 }
 
-/// Whether the beginning of a file is plain text, in UTF-8 or, with its mark, UTF-16.
+/// Whether the beginning of a file is plain text, in UTF-8, or in UTF-16 with a byte order mark.
 fn is_text(head: &[u8]) -> bool {
     let head = head.get(..head.len().min(4096)).unwrap_or_default();
     if head.starts_with(&[0xFF, 0xFE]) || head.starts_with(&[0xFE, 0xFF]) {
@@ -340,7 +340,7 @@ fn is_text(head: &[u8]) -> bool {
     }
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
-        // The end may cut a character in two.
+        // The end may be within a character.
         Err(error) if error.error_len().is_none() => {
             std::str::from_utf8(head.get(..error.valid_up_to()).unwrap_or_default())
                 .unwrap_or_default()
@@ -428,7 +428,7 @@ mod tests {
 
     #[test]
     fn the_sensor_data_of_cameras_is_told_from_tiff_images() {
-        // One page with the given entries, each of one 16-bit value.
+        // One page with the given entries, each with one 16-bit value.
         let tiff = |entries: &[(u16, u16)]| {
             let mut bytes = b"II*\0\x08\0\0\0".to_vec();
             bytes.extend((entries.len() as u16).to_le_bytes());

@@ -1,4 +1,4 @@
-//! The one table of formats and their extensions. The first extension of an image format is the one it is kept under.
+//! The table of formats and their extensions. The first extension of an image format is used for storing files.
 
 use super::{ImageKind, Kind, MOTION_JPEG};
 
@@ -6,7 +6,7 @@ use ImageKind::{
     Avif, Bmp, Gif, Heif, Ico, Jpeg, Jpeg2000, JpegXl, Png, Pnm, Qoi, Rare, Tga, Tiff, WebP,
 };
 
-/// Most frequent first: a scan asks for every frame.
+/// Most frequent first, because a scan searches it for every frame.
 const IMAGES: [(ImageKind, &[&str]); 19] = [
     (Jpeg, &["jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "mpo"]),
     (Png, &["png", "apng"]),
@@ -86,9 +86,9 @@ const CAMERA_RAW: [(&str, &[&str]); 26] = [
     ("RED R3D", &["r3d"]),
 ];
 
-/// What lies beside images and films; known so that nobody opens each label file of a large set.
+/// Files often found beside images and films, listed so that not every label file of a large data set is opened.
 const OTHERS: [(Kind, &[&str]); 5] = [
-    // Files that are being written or fetched: whatever they hold, they are not whole.
+    // Files that are being written or downloaded are incomplete.
     (
         Kind::Unknown,
         &["part", "partial", "crdownload", "download", "tmp"],
@@ -139,7 +139,7 @@ pub(super) fn extension_of(image: ImageKind) -> Option<&'static str> {
     row.and_then(|(_, extensions)| extensions.first().copied())
 }
 
-/// Those of the table, and those that a name alone does not settle but whose content often is a film.
+/// The extensions in the table, and ambiguous ones whose content is often a film.
 pub(super) fn media_extensions() -> Vec<&'static str> {
     let images = IMAGES.iter().flat_map(|(_, extensions)| extensions.iter());
     let films = FILMS.iter().flat_map(|(_, extensions)| extensions.iter());

@@ -1,9 +1,9 @@
-//! The directories of a TIFF file: what its pages say of themselves (TIFF 6.0, 1992; TIFF/EP, ISO 12234-2; DNG 1.6).
+//! The directories of a TIFF file, with the properties of its pages (TIFF 6.0, 1992; TIFF/EP, ISO 12234-2; DNG 1.6).
 //! Nothing is decoded.
 
 use std::collections::HashSet;
 
-/// `NewSubfileType`: bit 0 for a reduced copy of another page.
+/// `NewSubfileType`: bit 0 is set for a reduced copy of another page.
 pub(crate) const SUBFILE_TYPE: u16 = 254;
 
 const PHOTOMETRIC: u16 = 262;
@@ -16,37 +16,37 @@ const ROWS_PER_STRIP: u16 = 278;
 const STRIP_BYTE_COUNTS: u16 = 279;
 const SUB_IFDS: u16 = 330;
 const DNG_VERSION: u16 = 50706;
-/// Colour filter array, `LinearRaw`: what a sensor saw.
+/// Colour filter array, `LinearRaw`: sensor data.
 const RAW_PHOTOMETRIC: [u64; 2] = [32803, 34892];
-/// More directories than this are not read.
+/// The most directories that are read.
 const MOST: usize = 10_000;
-/// So many values of a tag are read, where its beginning is enough.
+/// The most values of a tag that are read, if its beginning is sufficient.
 const FEW: u64 = 16;
-/// More strips than rows that an image can have make no sense.
+/// The most strips; an image cannot have that many rows.
 const MOST_STRIPS: u64 = 1 << 20;
 
-/// The TIFF structure in `bytes`, which may be the beginning of a file only.
+/// The TIFF structure in `bytes`, which may be just the beginning of a file.
 pub(crate) struct Tiff<'a> {
     bytes: &'a [u8],
     little: bool,
     big: bool,
 }
 
-/// One directory: tag, and its first value, for those whose values are whole numbers.
+/// A directory: tags with their first values, for integer tags.
 pub(crate) struct Directory {
     entries: Vec<Entry>,
     next: u64,
 }
 
-/// Where the rows of an image stand in the file.
+/// The strips of an image in the file.
 pub(crate) struct Strips {
-    /// Rows of the image.
+    /// Number of rows of the image.
     pub(crate) height: u64,
-    /// Rows of each strip but the last, which may have fewer.
+    /// Rows of each strip; the last may have fewer.
     pub(crate) rows_per_strip: u64,
-    /// Offset and size of each strip, bytes.
+    /// Offset and size of each strip in bytes.
     pub(crate) places: Vec<(u64, u64)>,
-    /// Whether they are not compressed.
+    /// Whether they are uncompressed.
     pub(crate) is_raw: bool,
 }
 
@@ -68,7 +68,7 @@ impl Directory {
 }
 
 impl<'a> Tiff<'a> {
-    /// `None` for what does not begin as TIFF or `BigTIFF`.
+    /// `None` if `bytes` is neither TIFF nor `BigTIFF`.
     pub(crate) fn new(bytes: &'a [u8]) -> Option<Self> {
         let (little, big) = match bytes.get(..4)? {
             b"II*\0" => (true, false),
@@ -80,7 +80,7 @@ impl<'a> Tiff<'a> {
         Some(Self { bytes, little, big })
     }
 
-    /// The directories of the pages, in order, as far as `bytes` holds them.
+    /// The directories of the pages, in order, as far as they are within `bytes`.
     pub(crate) fn pages(&self) -> Vec<Directory> {
         let mut pages = Vec::new();
         let mut at = self.first();
@@ -109,7 +109,7 @@ impl<'a> Tiff<'a> {
         })
     }
 
-    /// Where the first directory stands.
+    /// The offset of the first directory.
     fn first(&self) -> Option<u64> {
         if self.big {
             self.number(8, 8)
@@ -118,9 +118,9 @@ impl<'a> Tiff<'a> {
         }
     }
 
-    /// Whether any image in it is a sensor's, not a picture.
+    /// Whether any image in it is sensor data.
     pub(crate) fn is_camera_raw(&self) -> bool {
-        // The colour filter array lies in the first page or one level below it.
+        // The colour filter array is in the first page or one level below it.
         self.pages().iter().take(8).any(|page| {
             Self::says_raw(page)
                 || page
@@ -143,7 +143,7 @@ impl<'a> Tiff<'a> {
         self.read_directory(offset, FEW)
     }
 
-    /// The directory at `offset`, with at most `strips` values of the tags that tell where strips are.
+    /// The directory at `offset`, with at most `strips` values of the tags for strips.
     fn read_directory(&self, offset: u64, strips: u64) -> Option<Directory> {
         let offset = usize::try_from(offset).ok()?;
         let (head, entry_size, width) = if self.big { (8, 20, 8) } else { (2, 12, 4) };
@@ -186,7 +186,7 @@ impl<'a> Tiff<'a> {
         Some(Directory { entries, next })
     }
 
-    /// The number of `size` bytes at `offset`.
+    /// The integer of `size` bytes at `offset`.
     fn number(&self, offset: usize, size: usize) -> Option<u64> {
         let bytes = self.bytes.get(offset..offset.checked_add(size)?)?;
         let fold = |sum: u64, byte: &u8| sum << 8 | u64::from(*byte);

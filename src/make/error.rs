@@ -1,4 +1,4 @@
-//! What can go wrong on the way from files to a model.
+//! Errors of making a model from files.
 
 use std::path::PathBuf;
 
@@ -10,87 +10,87 @@ use crate::media::MediaError;
 use crate::project::ProjectError;
 use crate::train::TrainError;
 
-/// The layout that a folder must have, for every message that asks for it.
+/// The layout that a folder must have, used in several messages.
 const LAYOUT: &str = "give a folder with one folder for each class in it (cat/…, dog/…), or say --class-from file where the files are called cat-1.mp4, dog-1.mp4";
 
 /// An error of the make layer.
 #[derive(Debug, thiserror::Error)]
 pub enum MakeError {
-    /// Nothing was given.
+    /// No path was given.
     #[error("nothing is given to make a model of; give a folder of videos or photos")]
     Nothing,
-    /// A path that is not there.
+    /// A path does not exist.
     #[error("“{}” is not there; check its name", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
-    /// Nothing in the paths is an image or a video.
+    /// The paths contain no image or video.
     #[error("there are no videos and no photos in “{}”; {LAYOUT}", path.display())]
     NoFiles {
         /// The first path.
         path: PathBuf,
     },
-    /// There are not two classes.
+    /// There are fewer than two classes.
     #[error("{}; {LAYOUT}", classes(found.as_deref(), *without))]
     Classes {
-        /// The one class there is.
+        /// The only class, if there is one.
         found: Option<String>,
-        /// Files or images without a class.
+        /// How many files or images have no class.
         without: usize,
     },
-    /// A class that cannot be learned.
+    /// A class with too few images.
     #[error(
         "“{class}” has only {images} images, and a class needs at least 5, better a few dozen from several videos or places; add some, or take its folder out"
     )]
     TooFew {
         /// The class.
         class: String,
-        /// Its images.
+        /// The number of its images.
         images: usize,
     },
-    /// What is made would lie among what it is made of.
+    /// The output folder is inside an input folder.
     #[error(
         "“{}” lies in “{}”, and the model's files would be taken for more of what is in there; choose a folder beside it",
         out.display(), path.display()
     )]
     Inside {
-        /// The folder for what is made.
+        /// The output folder.
         out: PathBuf,
-        /// The folder that is given.
+        /// The input folder.
         path: PathBuf,
     },
-    /// The folder for what is made is a file.
+    /// The output folder is a file.
     #[error("“{}” is a file; choose a folder for the model", path.display())]
     NotAFolder {
         /// The file.
         path: PathBuf,
     },
-    /// Something of somebody else's is where the project would be.
+    /// The place of the project is taken by something that this command did not make.
     #[error(
         "“{}” was not made by this command and stays as it is; choose another folder for the model (of a project there is, `salamander train` and `salamander export` make one)",
         path.display()
     )]
     NotOurs {
-        /// What is there.
+        /// The path of that.
         path: PathBuf,
     },
-    /// A file of this layer's own.
+    /// A file that this layer writes.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The project.
+    /// An error of the project.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// Importing.
+    /// An error of the import.
     #[error(transparent)]
     Media(#[from] MediaError),
-    /// Training.
+    /// An error of the training.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// Evaluating.
+    /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// Exporting.
+    /// An error of the export.
     #[error(transparent)]
     Export(#[from] ExportError),
     /// Cancelled by the user.
@@ -111,7 +111,7 @@ fn classes(found: Option<&str>, without: usize) -> String {
 }
 
 impl MakeError {
-    /// For `map_err`: an input or output error with the file it happened to.
+    /// For `map_err`: an I/O error with its file.
     pub(super) fn io(
         action: &'static str,
         path: impl Into<PathBuf>,

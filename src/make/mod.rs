@@ -1,15 +1,15 @@
-//! From a folder of videos or photos to proved model files in one go: import, train with the defaults, evaluate, export. The
-//! window and the command line call [`make`].
+//! Makes a model from a folder of videos or photos in one go: import, training with default settings, evaluation,
+//! export. The window and the command line call [`make`].
 //!
 //! ```text
-//! OUT/make.json    says that the rest is of this
+//! OUT/make.json    marks the folder as made here
 //! OUT/project/     an ordinary project, to continue with
 //! OUT/model/       the export; as one file OUT/<project>_<run>.zip
 //! ```
 //!
-//! Each part is one that can be broken off at any moment and resumed, so that calling [`make`] again ends what was begun: files
-//! that are imported are not imported again, an unfinished run is resumed, a finished run on the same images is
-//! taken as it is.
+//! Each step can be interrupted at any moment and resumed, so calling [`make`] again completes an interrupted one:
+//! imported files are not imported again, an unfinished run is resumed, and a finished run on the same images is
+//! reused.
 
 mod error;
 mod progress;
@@ -36,43 +36,42 @@ use crate::train::{Decision, Run, RunId, RunState, TrainSettings, find_runs, res
 pub use error::MakeError;
 pub use progress::{LiveMake, MakePhase};
 
-/// In the folder: that project and model in it were made here.
+/// The file that marks the output folder as made by this command.
 const MARKER: &str = "make.json";
-/// The project, below the folder.
+/// The project's folder in the output folder.
 const PROJECT: &str = "project";
-/// The export, below the folder.
+/// The export's folder in the output folder.
 const MODEL: &str = "model";
 
-/// Fewer images of a class than this are no class that could be learned and tested.
+/// A class with fewer images cannot be trained and tested.
 const LEAST_IMAGES: usize = 5;
-/// Fewer images of a class than this are said to be few.
+/// A class with fewer images gets a remark.
 const FEW_IMAGES: usize = 20;
 
-/// What is to be made.
+/// The settings for making a model.
 #[derive(Debug, Clone)]
 pub struct MakeOrder {
     /// Videos, photos, and folders of them.
     pub paths: Vec<PathBuf>,
-    /// The folder for everything that is made.
+    /// The output folder.
     pub out: PathBuf,
-    /// Where the classes come from.
+    /// How the classes are determined.
     pub class_from: ClassFrom,
-    /// Formats of the model; the first is the one that `README.txt` shows how to use.
+    /// Formats of the model; `README.txt` shows how to use the first one.
     pub formats: Vec<Format>,
-    /// Whether the export is a folder or one file.
+    /// Whether the export is a folder or an archive.
     pub bundle: Bundle,
-    /// Whether a model is exported although it loses more than its format allows.
+    /// Whether a model is exported although its accuracy loss exceeds the limit of its format.
     pub accept_loss: bool,
-    /// Whether any number of frames is taken out of the videos; otherwise very many, or more than the disk has room for, are an
-    /// error before any is written.
+    /// Whether any number of frames is extracted from the videos. Otherwise very many, or more than the disk has room
+    /// for, are an error before any is written.
     pub force: bool,
-    /// How it is trained.
+    /// The settings of the training.
     pub settings: TrainSettings,
 }
 
 impl MakeOrder {
-    /// Everything by its default: classes from folders, a depth that the program decides, ONNX for computers and TensorFlow Lite
-    /// for phones.
+    /// Default settings: classes from folders, a recommended depth, ONNX for computers and TensorFlow Lite for phones.
     #[must_use]
     pub fn new(paths: Vec<PathBuf>, out: PathBuf) -> Self {
         let mut settings = TrainSettings::default();
@@ -96,29 +95,30 @@ pub fn default_formats() -> Vec<Format> {
     vec![Format::ONNX, Format::TFLITE_FP16]
 }
 
-/// What was made.
+/// The result of making a model.
 #[derive(Debug)]
 pub struct Made {
     /// The project's folder.
     pub project: PathBuf,
     /// The run.
     pub run: RunId,
-    /// What became of the files.
+    /// The results of the import.
     pub import: ImportOutcome,
-    /// The run on its test images; without test images on those that it chose its weights by.
+    /// The evaluation of the run on its test images; without test images on the validation images.
     pub evaluation: Evaluation,
     /// The export, with the model card.
     pub export: ExportOutcome,
-    /// What should be known, a sentence each.
+    /// Remarks and advice, a sentence each.
     pub advice: Vec<String>,
 }
 
-/// Makes a model of everything in the paths.
+/// Makes a model from everything in the paths.
 ///
 /// # Errors
-/// Before anything is written: paths without images or videos, fewer than two classes, a folder that is somebody else's. Before
-/// any frame is written: very many, without [`MakeOrder::force`] ([`MediaError::Much`](crate::media::MediaError::Much)). After
-/// the import, before the training: classes with too few images.
+/// Before anything is written: paths without images or videos, fewer than two classes, a folder of the user's in the
+/// way. Before any frame is written: very many frames, unless [`MakeOrder::force`] is set
+/// ([`MediaError::Much`](crate::media::MediaError::Much)). After the import, before the training: classes with too few
+/// images.
 pub fn make(order: &MakeOrder, live: &LiveMake, work: &Work) -> Result<Made, MakeError> {
     live.enter(MakePhase::Import);
     let project = begin(order, work)?;
@@ -168,7 +168,7 @@ struct Marker<'a> {
     paths: Vec<&'a Path>,
 }
 
-/// Opens the project that was begun, or makes it once it is known that there is something to make.
+/// Opens the project of an interrupted call, or creates it once the paths have been checked.
 fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
     let out = &order.out;
     check_places(order)?;
@@ -192,7 +192,7 @@ fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
     if root.symlink_metadata().is_ok() && !is_empty(&root) && !marker.is_file() {
         return Err(MakeError::NotOurs { path: root });
     }
-    // In a project elsewhere first, so that a folder that gives nothing to make leaves nothing behind.
+    // Created in a temporary folder first, so that paths without images leave nothing behind.
     {
         let elsewhere =
             tempfile::tempdir().map_err(MakeError::io("make a folder in", std::env::temp_dir()))?;
@@ -215,7 +215,7 @@ fn is_empty(dir: &Path) -> bool {
     files::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// What the project is called: like the one folder that is given, else like the folder for everything.
+/// The name of the project: that of the input folder if there is only one, otherwise that of the output folder.
 fn name(order: &MakeOrder) -> String {
     let path = match &order.paths[..] {
         [only] if only.is_dir() => only,
@@ -226,7 +226,7 @@ fn name(order: &MakeOrder) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// What is made must not lie among what it is made of: it would be taken for more of it.
+/// Checks that the output is not inside the input, of which it would become a part.
 fn check_places(order: &MakeOrder) -> Result<(), MakeError> {
     if order.formats.is_empty() {
         return Err(crate::export::ExportError::NoFormat.into());
@@ -255,7 +255,7 @@ fn check_places(order: &MakeOrder) -> Result<(), MakeError> {
     Ok(())
 }
 
-/// Where a path leads that need not be there.
+/// The absolute path without links, for a path that need not exist.
 fn real(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for there in absolute.ancestors() {
@@ -275,14 +275,14 @@ fn options(order: &MakeOrder) -> ImportOptions {
     }
 }
 
-/// Whether there are two classes to tell apart, known before anything is written.
+/// Checks before anything is written that there are at least two classes.
 fn check_plan(order: &MakeOrder, plan: &ImportPlan) -> Result<(), MakeError> {
     let mut classes: BTreeMap<String, usize> = BTreeMap::new();
     let mut without = 0;
     for group in &plan.groups {
         match (&group.class, &group.refused) {
             (Some(class), None) => {
-                // How many images a video gives is known when it has been read.
+                // The number of a video's images is known only after reading it.
                 let images = group
                     .files
                     .iter()
@@ -318,7 +318,7 @@ fn bring_in(project: &Project, order: &MakeOrder, work: &Work) -> Result<ImportO
     Ok(outcome)
 }
 
-/// Whether each class has images to learn from and to test on; which have few.
+/// Checks that each class has images for training and testing; returns remarks on classes with few.
 fn check_images(project: &Project, work: &Work) -> Result<Vec<String>, MakeError> {
     let counts = project.scan(work)?.counts();
     let of = |class: &crate::project::ClassName| {
@@ -362,7 +362,7 @@ fn check_images(project: &Project, work: &Work) -> Result<Vec<String>, MakeError
     Ok(advice)
 }
 
-/// The run: one that is finished on these very images, one that was broken off, or a new one.
+/// The run: a finished one on exactly these images, an interrupted one resumed, or a new one.
 fn trained(
     project: &Project,
     outcome: &ImportOutcome,
@@ -395,7 +395,7 @@ fn measured(project: &Project, run: &Run, work: &Work) -> Result<Evaluation, Mak
     Ok(found)
 }
 
-/// What is to be said of an evaluation to somebody who sees only this.
+/// Remarks on an evaluation for readers who see nothing else.
 fn judge(evaluation: &Evaluation) -> Vec<String> {
     let mut advice = Vec::new();
     let confusion = &evaluation.confusion;

@@ -1,27 +1,27 @@
-//! Where the making of a model is.
+//! The progress of making a model.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::train::LiveCurves;
 
-/// A part of the way from files to a model.
+/// A phase of making a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MakePhase {
-    /// Images are taken out of the files.
+    /// Images are extracted from the files.
     Import,
-    /// The model learns.
+    /// The model is trained.
     Train,
-    /// It is tried on images that it has not seen.
+    /// The model is evaluated on test images.
     Evaluate,
-    /// Files are written and proved.
+    /// The model is exported and verified.
     Export,
 }
 
 impl MakePhase {
-    /// All of them, in their order.
+    /// All phases, in order.
     pub const ALL: [Self; 4] = [Self::Import, Self::Train, Self::Evaluate, Self::Export];
 
-    /// What is done in it.
+    /// A description of the phase.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -39,7 +39,7 @@ impl MakePhase {
     }
 }
 
-/// The phase that is under way, for those who watch. How far it is stands in the [`crate::jobs::Work`].
+/// The current phase, for display. Its progress is in the [`crate::jobs::Work`].
 #[derive(Clone, Default)]
 pub struct LiveMake {
     phase: Arc<Mutex<Option<MakePhase>>>,
@@ -47,7 +47,7 @@ pub struct LiveMake {
 }
 
 impl LiveMake {
-    /// The phase that is under way; `None` before the first.
+    /// The current phase; `None` before the first.
     #[must_use]
     pub fn phase(&self) -> Option<MakePhase> {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner)

@@ -7,7 +7,7 @@ use crate::export::verify_bundle;
 
 use super::*;
 
-/// Photos of noise of one colour, so many of each class.
+/// Noise photos of one colour for each class, in the given number.
 fn photos(root: &Path, classes: &[(&str, u32)]) {
     for (at, (class, count)) in classes.iter().enumerate() {
         std::fs::create_dir_all(root.join(class)).unwrap();
@@ -64,7 +64,7 @@ fn a_folder_of_photos_becomes_a_proved_model_and_again_the_same() {
     let verified = verify_bundle(&out.join("model"), &Work::new()).unwrap();
     assert!(verified.problems.is_empty());
 
-    // Again, as a file: nothing is imported or trained a second time.
+    // Again, as an archive: nothing is imported or trained a second time.
     order.bundle = Bundle::Zip;
     let again = make(&order, &LiveMake::default(), &Work::new()).unwrap();
     assert_eq!(again.run, made.run);
@@ -80,7 +80,7 @@ fn a_folder_of_photos_becomes_a_proved_model_and_again_the_same() {
     assert_eq!(find_runs(&project).unwrap().runs.len(), 1);
     drop(project);
 
-    // With more photos there is more to learn.
+    // With more photos it trains again.
     photos(&films, &[("red", 40), ("green", 50)]);
     let more = make(&order, &LiveMake::default(), &Work::new()).unwrap();
     assert_ne!(more.run, made.run);
@@ -116,7 +116,7 @@ fn what_cannot_become_a_model_is_told_before_anything_is_written() {
     }
     assert!(told("two", "two/out").contains("choose a folder beside it"));
     assert!(told("two", "file").contains("is a file"));
-    // A project of somebody's own.
+    // A project that the user made.
     std::fs::create_dir(place("own")).unwrap();
     drop(Project::create(&place("own/project"), "mine").unwrap());
     assert!(told("two", "own").contains("was not made by this command"));

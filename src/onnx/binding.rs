@@ -1,9 +1,9 @@
-//! Running one graph many times with its tensors bound in ONNX Runtime's memory: the loop of a training.
+//! Runs one graph many times with its tensors bound in ONNX Runtime's memory: the loop of a training.
 //!
-//! What a step updates (weights, the optimiser's state) exists twice; a step reads one copy and writes the
-//! other, so that nothing is copied or allocated from step to step. What never changes (the table of
-//! bottlenecks, labels) is bound once. What changes with each step (batch indices, the learning rate) is
-//! written into a bound buffer.
+//! Tensors that a step updates (weights, the optimiser's state) exist twice; a step reads one copy and writes the
+//! other, so that nothing is copied or allocated from step to step. Constant tensors (the table of bottlenecks,
+//! labels) are bound once. Inputs that change with each step (batch indices, the learning rate) are written to a bound
+//! buffer.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ use super::{Element, ElementType, OnnxError, Session, Tensor};
 pub struct Constant(Arc<DynValue>);
 
 impl Constant {
-    /// Hands a tensor over without copying its contents.
+    /// Moves a tensor to ONNX Runtime without copying its contents.
     pub fn new(tensor: Tensor) -> Result<Self, OnnxError> {
         tensor.checked()?;
-        // Loading a session is what otherwise makes sure that ONNX Runtime is there.
+        // Elsewhere this is ensured by loading a session.
         super::runtime::environment()?;
         let shape = tensor.shape;
         macro_rules! owned {
@@ -47,29 +47,29 @@ impl Constant {
         Ok(Self(Arc::new(value)))
     }
 
-    /// Its contents, of a tensor of `f32`.
+    /// The contents of an `f32` tensor.
     pub fn f32(&self) -> Result<&[f32], OnnxError> {
         Ok(self.0.try_extract_tensor::<f32>().map_err(model_error)?.1)
     }
 }
 
-/// What a loop binds to the inputs and outputs of its graph.
+/// The bindings of a loop to the inputs and outputs of its graph.
 #[derive(Debug, Default)]
 pub struct Bindings<'a> {
     /// Inputs that never change.
     pub constants: Vec<(&'a str, Constant)>,
-    /// Input, output that becomes this input in the next step, and initial contents.
+    /// Triples of an input, the output that becomes this input in the next step, and the initial contents.
     pub state: Vec<(&'a str, &'a str, &'a Tensor)>,
-    /// Inputs written before each step, zero at first.
+    /// Inputs written before each step, initially zero.
     pub inputs: Vec<(&'a str, ElementType, &'a [usize])>,
     /// Outputs read after each step.
     pub outputs: Vec<(&'a str, ElementType, &'a [usize])>,
 }
 
-/// What a step is run with.
+/// ONNX Runtime's options for steps.
 struct StepOptions {
-    /// Of the first step. ONNX Runtime takes memory for it value by value, learns from it what goes where, and from the
-    /// second step on takes one piece of memory for all; without a word it would keep both.
+    /// For the first step. In it ONNX Runtime allocates memory value by value and learns the layout; from the second
+    /// step on it allocates a single block. Without this option it would keep both.
     first: RunOptions,
     later: RunOptions,
 }
@@ -85,16 +85,16 @@ impl StepOptions {
     }
 }
 
-/// Ends a step, or a run of a session, that another thread is in.
+/// Stops a step, or a run of a session, from another thread.
 pub struct Stopper(StepOptions);
 
 impl Stopper {
-    /// One that has not been used.
+    /// A new stopper.
     pub fn new() -> Result<Self, OnnxError> {
         super::runtime::environment()?;
         let mut options = StepOptions::new()?;
         for options in [&mut options.first, &mut options.later] {
-            // The log messages of a step that was stopped are of no use; errors are returned as well.
+            // Log messages of a stopped step are useless; errors are returned as well.
             options
                 .set_log_level(ort::logging::LogLevel::Fatal)
                 .map_err(model_error)?;
@@ -102,12 +102,12 @@ impl Stopper {
         Ok(Self(options))
     }
 
-    /// What a session is run with.
+    /// The options for running a session.
     pub(super) fn options(&self) -> &RunOptions {
         &self.0.later
     }
 
-    /// Ends the present step and every later one that it is given to.
+    /// Stops the current step and every later one that uses it.
     pub fn stop(&self) {
         for options in [&self.0.first, &self.0.later] {
             if let Err(error) = options.terminate() {
@@ -119,29 +119,29 @@ impl Stopper {
 
 struct State {
     input: String,
-    /// The two copies; step k reads one and writes the other.
+    /// The two copies; each step reads one and writes the other.
     copies: [DynValue; 2],
 }
 
-/// A graph whose outputs of one step are inputs of the next.
+/// A graph that is run repeatedly, with outputs of one step as inputs of the next.
 pub struct Loop {
     session: Session,
-    /// Reads copy 0 and writes copy 1 of the state; the other way round.
+    /// The first reads copy 0 of the state and writes copy 1, the second the other way round.
     bindings: [IoBinding; 2],
     state: Vec<State>,
-    /// The copy that holds the present state.
+    /// The copy with the current state.
     present: usize,
     inputs: Vec<(String, DynValue)>,
     outputs: Vec<(String, DynValue)>,
-    /// Of steps that nobody can stop.
+    /// The options for steps without a stopper.
     options: StepOptions,
-    /// Whether a step is the first one.
+    /// Whether the next step is the first.
     first: bool,
     _constants: Vec<Constant>,
 }
 
 impl Loop {
-    /// Binds everything. Each input of the graph must be among the constants, the state or the inputs.
+    /// Binds all tensors. Each input of the graph must be among the constants, the state or the inputs.
     pub fn new(session: Session, bind: Bindings<'_>) -> Result<Self, OnnxError> {
         let new_binding = || session.inner().create_binding().map_err(model_error);
         let mut bindings = [new_binding()?, new_binding()?];
@@ -207,28 +207,28 @@ impl Loop {
         })
     }
 
-    /// Writes 64-bit integers into an input.
+    /// Writes 64-bit integers to an input.
     pub fn set_i64(&mut self, input: &str, values: &[i64]) -> Result<(), OnnxError> {
         write(find(&mut self.inputs, input)?, values)
     }
 
-    /// Writes 16-bit floats into an input.
+    /// Writes 16-bit floats to an input.
     pub fn set_f16(&mut self, input: &str, values: &[f16]) -> Result<(), OnnxError> {
         write(find(&mut self.inputs, input)?, values)
     }
 
-    /// Writes 32-bit floats into an input.
+    /// Writes 32-bit floats to an input.
     pub fn set_f32(&mut self, input: &str, values: &[f32]) -> Result<(), OnnxError> {
         write(find(&mut self.inputs, input)?, values)
     }
 
-    /// Runs the graph once; its outputs can be read and its state has moved on.
+    /// Runs the graph once, after which its outputs can be read and its state is updated.
     pub fn step(&mut self) -> Result<(), OnnxError> {
         self.step_with(None)
     }
 
-    /// The same, unless the stopper is used, from before or meanwhile: then it ends with an error before the
-    /// next operator, and the state has not moved.
+    /// The same, unless the stopper is or was used: then it ends with an error before the next operator, and the state
+    /// is not updated.
     pub fn step_unless(&mut self, stopper: &Stopper) -> Result<(), OnnxError> {
         self.step_with(Some(stopper))
     }
@@ -243,7 +243,7 @@ impl Loop {
             outputs.map(drop).map_err(model_error)
         };
         if self.first {
-            // A runtime that keeps no memory refuses to give it back.
+            // A runtime that does not pool memory rejects the request to release it.
             run(&options.first).or_else(|_| run(&options.later))?;
         } else {
             run(&options.later)?;
@@ -271,13 +271,13 @@ impl Loop {
         Ok(value.try_extract_tensor::<f32>().map_err(model_error)?.1)
     }
 
-    /// Whether a step was done.
+    /// Whether a step has been run.
     #[must_use]
     pub fn has_stepped(&self) -> bool {
         !self.first
     }
 
-    /// What an `f32` state, named by its input, was before the last step; means nothing before the first.
+    /// The contents of an `f32` state, named by its input, before the last step; meaningless before the first.
     pub fn previous_f32(&self, input: &str) -> Result<&[f32], OnnxError> {
         let value = self.copy(input, 1 - self.present)?;
         Ok(value.try_extract_tensor::<f32>().map_err(model_error)?.1)
@@ -323,7 +323,7 @@ fn find<'a>(
         .ok_or_else(|| OnnxError::Model(format!("no input “{name}” is bound")))
 }
 
-/// A zeroed tensor in ONNX Runtime's memory.
+/// A tensor of zeros in ONNX Runtime's memory.
 fn buffer(element: ElementType, shape: &[usize]) -> Result<DynValue, OnnxError> {
     let ty = match element {
         ElementType::F32 => TensorElementType::Float32,

@@ -1,4 +1,4 @@
-//! What can go wrong with ONNX Runtime or a model file.
+//! Errors of ONNX Runtime and of model files.
 
 /// An error of the onnx layer.
 #[derive(Debug, thiserror::Error)]
@@ -8,15 +8,15 @@ pub enum OnnxError {
         "ONNX Runtime cannot be used: {0}. Run packaging/setup.sh, or set ORT_DYLIB_PATH to its shared library"
     )]
     Runtime(String),
-    /// A model file from outside that cannot be read.
+    /// A model file that cannot be read.
     #[error("“{}” cannot be read as a network: {reason}", path.display())]
     File {
         /// The file.
         path: std::path::PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// A model that does not load or run.
+    /// A model that cannot be loaded or run.
     #[error("the model cannot be run: {0}")]
     Model(String),
 }

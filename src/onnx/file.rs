@@ -1,7 +1,7 @@
-//! A model file that comes from anywhere, with the data that lies in files beside it.
+//! Reads a model file of any origin, with data in external files beside it.
 //!
-//! Whatever is in it, reading takes no more memory than a small multiple of the files' sizes, and no file outside the
-//! model's folder is opened.
+//! Whatever it contains, reading needs no more memory than a small multiple of the files' sizes, and opens no file
+//! outside the model's folder.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -15,12 +15,12 @@ use super::OnnxError;
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
-/// What protobuf can hold in one message, bytes; also the limit for the data of all files of a model together.
+/// The largest protobuf message in bytes; also the limit for the external data of a model in total.
 const MOST_BYTES: u64 = i32::MAX as u64;
-/// Nodes, constants, attributes and named values together: a hundred times those of the largest classifiers.
+/// The most nodes, constants, attributes and named values in total: a hundred times those of the largest classifiers.
 const MOST_MESSAGES: usize = 1_000_000;
 
-/// A model file in memory, data of other files included.
+/// A model file in memory, with its external data.
 #[derive(Debug, Clone)]
 pub struct ModelFile {
     path: PathBuf,
@@ -28,10 +28,10 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Reads a model file and the data that it keeps in other files of its folder.
+    /// Reads a model file and its external data.
     ///
     /// # Errors
-    /// [`OnnxError::File`] says in one sentence what is wrong with it.
+    /// [`OnnxError::File`] with the reason, in one sentence.
     pub fn read(path: &Path) -> Result<Self, OnnxError> {
         let fail = |reason: String| OnnxError::File {
             path: path.to_owned(),
@@ -58,25 +58,25 @@ impl ModelFile {
         Ok(Self { path, model })
     }
 
-    /// Where it was read from.
+    /// The path that it was read from.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What wrote it: `pytorch`, `tf2onnx`; empty where it is not said.
+    /// The program that wrote it: `pytorch`, `tf2onnx`; empty if unknown.
     #[must_use]
     pub fn producer(&self) -> &str {
         self.model.producer_name()
     }
 
-    /// The model as one file.
+    /// The model as a single file.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         self.model.encode_to_vec()
     }
 
-    /// The model as one file with one output, which may be any value of it: to compare with.
+    /// The model as a single file with one output, which may be any of its values, for comparisons.
     #[must_use]
     pub fn with_output(&self, name: &str) -> Vec<u8> {
         let mut model = self.model.clone();
@@ -92,7 +92,7 @@ impl ModelFile {
     }
 }
 
-/// The contents of a file of limited size.
+/// The contents of a file, with a limit on its size.
 fn read_all(path: &Path) -> Result<Vec<u8>, String> {
     let facts = files::metadata(path).map_err(|error| error.to_string())?;
     if !facts.is_file() {
@@ -108,7 +108,7 @@ fn read_all(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Calls `each` with all constants of a graph.
+/// Calls `each` for all constants of a graph.
 fn of_graph(
     graph: &mut GraphProto,
     each: &mut impl FnMut(&mut TensorProto) -> Result<(), String>,
@@ -132,7 +132,7 @@ fn of_graph(
     Ok(())
 }
 
-/// The files beside a model.
+/// The external files of a model.
 struct Beside {
     folder: PathBuf,
     open: Option<(String, File, u64)>,
@@ -148,7 +148,7 @@ impl Beside {
         }
     }
 
-    /// Takes the data of a constant from the file that it names, where it names one.
+    /// Reads the data of a constant, if it is external.
     fn fill(&mut self, tensor: &mut TensorProto) -> Result<(), String> {
         if tensor.data_location() != DataLocation::External {
             return Ok(());
@@ -194,7 +194,7 @@ impl Beside {
         Ok(())
     }
 
-    /// Opens a file of the folder and says how long it is.
+    /// Opens a file in the folder, and returns its length.
     fn file(&mut self, location: &str) -> Result<(&mut File, u64), String> {
         if self.open.as_ref().is_none_or(|(name, ..)| name != location) {
             let path = self.inside(location)?;
@@ -216,7 +216,7 @@ impl Beside {
         open.ok_or_else(|| format!("“{location}” cannot be opened"))
     }
 
-    /// The path of a file in the folder or below it, links not followed.
+    /// The path of a file in the folder, without following links.
     fn inside(&self, location: &str) -> Result<PathBuf, String> {
         let outside = || {
             format!(
@@ -242,24 +242,24 @@ impl Beside {
     }
 }
 
-/// Counts the messages in a model file without making them, since the smallest take a hundred times as much memory as
-/// file; `None` when it is damaged.
+/// Counts the messages in a model file without allocating them, because the smallest take a hundred times as much
+/// memory as in the file; `None` if the file is damaged.
 fn messages(bytes: &[u8]) -> Option<usize> {
     count(bytes, Kind::Model, 0)
 }
 
-/// The messages that hold others.
+/// The kinds of messages that contain others.
 #[derive(Clone, Copy)]
 enum Kind {
     Model,
     Graph,
     Node,
     Attribute,
-    /// Any that holds nothing worth counting but its own fields.
+    /// Any message that contains only fields of its own.
     Plain,
 }
 
-/// The deepest graph in a graph that is read; as deep as prost goes.
+/// The deepest nesting of graphs, the limit of prost.
 const DEEPEST: usize = 90;
 
 fn count(bytes: &[u8], kind: Kind, depth: usize) -> Option<usize> {
@@ -293,7 +293,7 @@ fn count(bytes: &[u8], kind: Kind, depth: usize) -> Option<usize> {
             (Kind::Model, 8 | 14)
             | (Kind::Graph, 5 | 11..=13 | 15)
             | (Kind::Attribute, 5 | 10 | 14 | 15 | 22 | 23) => Kind::Plain,
-            // Texts and the like: an empty one takes a word or three.
+            // Strings and the like: even an empty one takes up to three words.
             _ => {
                 total += usize::from(inner.len() < 8);
                 continue;
@@ -303,7 +303,7 @@ fn count(bytes: &[u8], kind: Kind, depth: usize) -> Option<usize> {
         if !matches!(inside, Kind::Plain) {
             total = total.checked_add(count(inner, inside, depth + 1)?)?;
         } else if inner.len() < 1 << 20 {
-            // Dimensions and entries of small messages are few; those of large ones are data.
+            // Dimensions and entries of small messages are few; large fields are data.
             total = total.checked_add(inner.len() / 64)?;
         }
         if total > MOST_MESSAGES {

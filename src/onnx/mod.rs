@@ -1,6 +1,6 @@
-//! The ONNX file format's messages and tensors, and running models.
+//! The messages and tensors of the ONNX file format, and running models.
 //!
-//! The only layer that knows ONNX Runtime. What a model computes is known to the layer [`crate::graph`].
+//! This is the only layer that uses ONNX Runtime. The meaning of models is the subject of the layer [`crate::graph`].
 
 mod binding;
 mod error;

@@ -1,7 +1,7 @@
-//! Finding and loading ONNX Runtime's shared library.
+//! Finds and loads ONNX Runtime's shared library.
 //!
-//! The library is checked before it is handed to `ort`, because `ort` panics when it is used without one:
-//! every way into ONNX Runtime in this layer goes through [`environment`].
+//! The library is checked before it is passed to `ort`, because `ort` panics without one: all uses of ONNX Runtime in
+//! this layer go through [`environment`].
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::files;
 
 use super::OnnxError;
 
-/// What was loaded.
+/// The loaded library.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuntimeInfo {
-    /// The library.
+    /// Its path.
     pub path: PathBuf,
-    /// "1.32.0".
+    /// Its version: "1.32.0".
     pub version: String,
     /// Execution providers built into it.
     pub providers: Vec<String>,
@@ -41,14 +41,14 @@ const FILE_NAME: &str = "libonnxruntime.dylib";
 #[cfg(not(any(target_os = "windows", target_os = "macos")))]
 const FILE_NAME: &str = "libonnxruntime.so";
 
-/// Loads the library on first use (`ORT_DYLIB_PATH`, beside the executable, `../lib/salamander`, the build
-/// folder) and says what it is. Never panics when it is missing. After a failure the next call tries again, so
+/// Loads the library on first use (from `ORT_DYLIB_PATH`, beside the executable, `../lib/salamander`, the build
+/// folder) and returns its properties. Never panics if it is missing. After a failure the next call tries again, so
 /// that a running program finds a library that was installed meanwhile.
 pub fn runtime_info() -> Result<&'static RuntimeInfo, OnnxError> {
     Ok(&loaded()?.info)
 }
 
-/// The environment that every session lives in; loads the library on first use.
+/// The environment of all sessions; loads the library on first use.
 pub(super) fn environment() -> Result<&'static Environment, OnnxError> {
     Ok(&loaded()?.environment)
 }
@@ -69,7 +69,7 @@ fn loaded() -> Result<&'static Loaded, OnnxError> {
     Ok(LOADED.get_or_init(|| loaded))
 }
 
-/// Where the library is looked for when `ORT_DYLIB_PATH` does not name it.
+/// The paths that are searched if `ORT_DYLIB_PATH` is not set.
 fn usual_places() -> Vec<PathBuf> {
     let mut places = Vec::new();
     if let Some(folder) = std::env::current_exe()
@@ -88,10 +88,10 @@ fn usual_places() -> Vec<PathBuf> {
     places
 }
 
-/// The first library that can be used, and its version. A library named by the user is not silently passed over.
+/// The first usable library, and its version. If the user named a library, no other is used.
 fn find(named: Option<PathBuf>, places: &[PathBuf]) -> Result<(PathBuf, String), OnnxError> {
     if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
-        // A folder is accepted as well as the file in it.
+        // The library's folder is accepted, too.
         let path = if path.is_dir() {
             path.join(FILE_NAME)
         } else {
@@ -128,7 +128,7 @@ fn find(named: Option<PathBuf>, places: &[PathBuf]) -> Result<(PathBuf, String),
     }))
 }
 
-/// Opens the library, asks for its version, and refuses one that is too old.
+/// Opens the library and returns its version; an error if it is too old.
 fn version_of(path: &Path) -> Result<String, OnnxError> {
     let broken = |why: String| OnnxError::Runtime(format!("“{}” {why}", path.display()));
     if files::metadata(path).is_ok_and(|file| file.len() == 0) {
@@ -183,7 +183,7 @@ fn load(path: PathBuf, version: String) -> Result<Loaded, OnnxError> {
     Ok(Loaded { info, environment })
 }
 
-/// ONNX Runtime's messages go to the log; errors are returned as well.
+/// Logs a message of ONNX Runtime; errors are returned as well.
 fn logged(level: LogLevel, _category: &str, _id: &str, place: &str, message: &str) {
     let level = match level {
         LogLevel::Verbose => log::Level::Trace,
@@ -194,8 +194,8 @@ fn logged(level: LogLevel, _category: &str, _id: &str, place: &str, message: &st
     log::log!(target: "onnxruntime", level, "{place}: {message}");
 }
 
-/// Execution providers that this build of the library brings along. `ort` itself only answers for those that
-/// were chosen when it was compiled. Called once the library is loaded, so that `ort::api` cannot panic.
+/// Execution providers of this build of the library. `ort` itself only knows those selected when it was compiled.
+/// Called after loading the library, so that `ort::api` cannot panic.
 fn providers() -> Vec<String> {
     let api = ort::api();
     let mut names = std::ptr::null_mut();
@@ -213,7 +213,7 @@ fn providers() -> Vec<String> {
             name.to_string_lossy().into_owned()
         })
         .collect();
-    // SAFETY: this releases what `GetAvailableProviders` gave, once.
+    // SAFETY: this releases the result of `GetAvailableProviders`, once.
     let status = unsafe { (api.ReleaseAvailableProviders)(names, count) };
     // SAFETY: as above.
     if let Err(error) = unsafe { ort::Error::result_from_status(status) } {

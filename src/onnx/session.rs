@@ -1,4 +1,4 @@
-//! Running a graph: plain tensors in, plain tensors out.
+//! Runs a graph: plain tensors as inputs and outputs.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ pub struct TensorInfo {
     pub name: String,
     /// Its element type; `None` for a type that Salamander does not use.
     pub element: Option<ElementType>,
-    /// Its shape; `None` for a dimension that is free.
+    /// Its shape; `None` for a free dimension.
     pub shape: Vec<Option<usize>>,
 }
 
@@ -35,15 +35,16 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    /// Loads a serialised model to run on `threads` threads (at least 1). Its operators run one after the other,
-    /// with all optimisations, and give the same bits each time. Threads do not spin while they wait.
+    /// Loads a serialised model to run on `threads` threads (at least 1). Its operators run one after the other, with
+    /// all optimisations, and always give the same bits. Threads do not spin while they wait.
     pub fn from_bytes(model: &[u8], threads: usize) -> Result<Self, OnnxError> {
         Self::build(model, threads, false)
     }
 
-    /// The same, but what stands between `DequantizeLinear` and `QuantizeLinear` is computed in single precision instead of
-    /// by kernels for integers. Slower, and the same on every processor: those without instructions for sums of products
-    /// of bytes cut such sums off. Factors behind convolutions stay behind them, so that sums of integers stay exact.
+    /// The same, but operators between `DequantizeLinear` and `QuantizeLinear` are computed in single precision
+    /// instead of by integer kernels. That is slower, but the same on every processor: those without instructions for
+    /// sums of products of bytes saturate such sums. Factors after convolutions are not folded into them, so that sums
+    /// of integers stay exact.
     pub fn simulating_integers(model: &[u8], threads: usize) -> Result<Self, OnnxError> {
         Self::build(model, threads, true)
     }
@@ -79,13 +80,13 @@ impl Session {
         Ok(Self { inner })
     }
 
-    /// The graph's inputs in its own order.
+    /// The graph's inputs, in its own order.
     #[must_use]
     pub fn inputs(&self) -> Vec<TensorInfo> {
         self.inner.inputs().iter().map(tensor_info).collect()
     }
 
-    /// The graph's outputs in its own order.
+    /// The graph's outputs, in its own order.
     #[must_use]
     pub fn outputs(&self) -> Vec<TensorInfo> {
         self.inner.outputs().iter().map(tensor_info).collect()
@@ -113,7 +114,7 @@ impl Session {
         named(&results, outputs)
     }
 
-    /// The same, until another thread stops it, which is an error. Also computes outputs that were not asked for.
+    /// The same, unless another thread stops it, which is an error. Also computes outputs that were not requested.
     pub fn run_until_stopped(
         &mut self,
         inputs: &[(&str, &Tensor)],
@@ -128,7 +129,7 @@ impl Session {
         named(&results, outputs)
     }
 
-    /// Inputs as ONNX Runtime takes them, where the graph has these inputs and outputs.
+    /// Inputs as values of ONNX Runtime, after checking that the graph has these inputs and outputs.
     fn values<'a>(
         &self,
         inputs: &[(&'a str, &'a Tensor)],
@@ -145,8 +146,8 @@ impl Session {
         Ok(values)
     }
 
-    /// Runs a graph on one `f32` input of the given shape and copies the named `f32` output into `out`, whose
-    /// length must be that of the output. The input is not copied: the way to run a backbone many times.
+    /// Runs a graph on one `f32` input of the given shape and copies the named `f32` output to `out`, whose length
+    /// must match. The input is not copied: the way to run a backbone many times.
     pub fn run_f32(
         &mut self,
         input: (&str, &[usize], &[f32]),
@@ -158,7 +159,7 @@ impl Session {
         self.check_output(output)?;
         let value = TensorRef::from_array_view((shape, data)).map_err(model_error)?;
         let inputs = vec![(name, SessionInputValue::from(value))];
-        // Outputs that were not asked for are not computed.
+        // Outputs that were not requested are not computed.
         let options = RunOptions::new()
             .map_err(model_error)?
             .with_outputs(OutputSelector::no_default().with(output));
@@ -222,7 +223,7 @@ impl Session {
     }
 }
 
-/// What `ort` says, without the type that recovers from it.
+/// The message of `ort`, without the type for recovering from it.
 #[allow(
     clippy::needless_pass_by_value,
     reason = "what `map_err` hands over is a value"
@@ -260,7 +261,7 @@ fn element_type(ty: TensorElementType) -> Option<ElementType> {
     })
 }
 
-/// Copies of the outputs of these names.
+/// Copies of the outputs with these names.
 fn named(results: &SessionOutputs<'_>, outputs: &[&str]) -> Result<Vec<Tensor>, OnnxError> {
     let tensors = outputs.iter().map(|name| {
         let value = results
@@ -449,7 +450,7 @@ pub(super) mod tests {
         assert!(Session::from_bytes(b"not a model", 1).is_err());
     }
 
-    /// `y` is `x`, found again and again for as long as an i64 counts.
+    /// A graph that computes `y` = `x` in a loop of as many iterations as an i64 can count.
     pub(crate) fn endless() -> Vec<u8> {
         let state = |name: &str| value(name, true);
         let truth = |name: &str| ValueInfoProto {
@@ -517,7 +518,7 @@ pub(super) mod tests {
         let stopper = Stopper::new().unwrap();
         std::thread::scope(|scope| {
             let run = scope.spawn(|| session.run_until_stopped(&[("x", &x)], &["y"], &stopper));
-            // While it runs, or before: both end it.
+            // While it runs, or before: it ends in both cases.
             std::thread::sleep(std::time::Duration::from_millis(50));
             stopper.stop();
             assert!(run.join().unwrap().is_err());

@@ -1,4 +1,4 @@
-//! Plain tensors: what goes into a graph and what comes out of it.
+//! Plain tensors: inputs and outputs of graphs.
 
 use half::f16;
 
@@ -35,7 +35,7 @@ macro_rules! elements {
                 }
             }
 
-            /// `len` zeros (`false` for truth values).
+            /// `len` zeros (`false` for Booleans).
             #[must_use]
             pub fn zeros(element: ElementType, len: usize) -> Self {
                 match element {
@@ -69,7 +69,7 @@ elements! {
     U8(u8), 0;
     /// 8-bit signed integer.
     I8(i8), 0;
-    /// Truth value.
+    /// Boolean.
     Bool(bool), false;
 }
 
@@ -84,14 +84,14 @@ impl Element {
 /// A tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {
-    /// Its shape.
+    /// Its shape, empty for a scalar.
     pub shape: Vec<usize>,
-    /// Its contents, as many as the shape says.
+    /// Its contents, in row-major order.
     pub data: Element,
 }
 
 impl Tensor {
-    /// A tensor of the given shape (empty for a scalar) and contents, whose number is checked when it is used.
+    /// A tensor with the given shape (empty for a scalar) and contents, whose number is checked when it is used.
     #[must_use]
     pub fn new(shape: impl Into<Vec<usize>>, data: impl Into<Element>) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Tensor {
         }
     }
 
-    /// A tensor without dimensions that holds one value.
+    /// A scalar.
     #[must_use]
     pub fn scalar<T>(value: T) -> Self
     where
@@ -109,7 +109,7 @@ impl Tensor {
         Self::new([], vec![value])
     }
 
-    /// A tensor of numbers in double precision if `element` says so, else in single precision.
+    /// A tensor in double precision if `element` is, otherwise in single precision.
     #[must_use]
     pub fn floats(element: ElementType, shape: impl Into<Vec<usize>>, values: Vec<f64>) -> Self {
         if element == ElementType::F64 {
@@ -120,7 +120,7 @@ impl Tensor {
         }
     }
 
-    /// All zeros.
+    /// A tensor of zeros.
     #[must_use]
     pub fn zeros(element: ElementType, shape: impl Into<Vec<usize>>) -> Self {
         let shape = shape.into();
@@ -131,7 +131,7 @@ impl Tensor {
         }
     }
 
-    /// The contents as 32-bit floats.
+    /// The contents as 32-bit floats; an error for other types.
     pub fn f32(&self) -> Result<&[f32], OnnxError> {
         match &self.data {
             Element::F32(values) => Ok(values),
@@ -142,7 +142,7 @@ impl Tensor {
         }
     }
 
-    /// The contents as 64-bit floats.
+    /// The contents as 64-bit floats; an error for other types.
     pub fn f64(&self) -> Result<&[f64], OnnxError> {
         match &self.data {
             Element::F64(values) => Ok(values),
@@ -153,7 +153,7 @@ impl Tensor {
         }
     }
 
-    /// The contents as 64-bit integers.
+    /// The contents as 64-bit integers; an error for other types.
     pub fn i64(&self) -> Result<&[i64], OnnxError> {
         match &self.data {
             Element::I64(values) => Ok(values),
@@ -164,10 +164,10 @@ impl Tensor {
         }
     }
 
-    /// Checks that there are as many elements as the shape says.
+    /// Checks that the number of elements matches the shape.
     pub fn checked(&self) -> Result<&Self, OnnxError> {
         let lens = self.shape.iter().copied();
-        // What overflows is more than any memory holds.
+        // An overflow is more than any memory holds.
         let expected = lens.reduce(usize::saturating_mul).unwrap_or(1);
         let expected = if self.shape.contains(&0) { 0 } else { expected };
         if self.data.len() == expected {

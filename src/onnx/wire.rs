@@ -1,4 +1,4 @@
-//! Between tensors in memory and the bytes of a model file.
+//! Converts tensors to and from their form in model files.
 
 use half::f16;
 
@@ -19,13 +19,13 @@ fn data_type(element: ElementType) -> DataType {
     }
 }
 
-/// The number of a type in a model file.
+/// The number of an element type in model files.
 #[must_use]
 pub fn cast_target(element: ElementType) -> i64 {
     i64::from(data_type(element) as i32)
 }
 
-/// The type of that number in a model file, if tensors here can hold it.
+/// The element type with that number in model files, if tensors here support it.
 #[must_use]
 pub fn element_of(data_type: i64) -> Option<ElementType> {
     let data_type = i32::try_from(data_type).ok()?;
@@ -42,7 +42,7 @@ pub fn element_of(data_type: i64) -> Option<ElementType> {
     })
 }
 
-/// A tensor as it stands in a model file, little-endian raw data.
+/// A tensor in the form of model files, with little-endian raw data.
 #[must_use]
 pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
     TensorProto {
@@ -55,7 +55,7 @@ pub fn tensor_to_proto(name: &str, tensor: &Tensor) -> TensorProto {
 }
 
 impl Element {
-    /// The elements one after the other, little-endian; truth values as 0 and 1.
+    /// The elements in little-endian order; Booleans as 0 and 1.
     #[must_use]
     pub fn to_le_bytes(&self) -> Vec<u8> {
         match self {
@@ -71,7 +71,7 @@ impl Element {
     }
 }
 
-/// Numbers as bytes, in one block that is filled in place: weights are megabytes.
+/// Numbers as bytes, in one block that is allocated once: weights are megabytes.
 fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Vec<u8> {
     let mut bytes = vec![0; N * values.len()];
     for (bytes, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
@@ -80,7 +80,7 @@ fn bytes<T: Copy, const N: usize>(values: &[T], of: impl Fn(T) -> [u8; N]) -> Ve
     bytes
 }
 
-/// Reads a tensor of a model file, from raw data or from the typed fields.
+/// Converts a tensor of a model file, from raw data or from typed fields.
 pub fn tensor_from_proto(proto: &TensorProto) -> Result<Tensor, OnnxError> {
     let wrong = |what: &str| OnnxError::Model(format!("its constant “{}” {what}", proto.name()));
     let element = element_of(i64::from(proto.data_type()))

@@ -1,21 +1,21 @@
-//! The names that `retrain.py` had for architectures.
+//! The names of architectures in `retrain.py`.
 
 use crate::backbone::Architecture;
 
-/// An architecture that a name asks for.
+/// The architecture for a name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named {
-    /// The one that is taken.
+    /// The architecture that is used.
     pub architecture: Architecture,
-    /// How it differs from the one that was named.
+    /// How it differs from the one that was requested.
     pub note: Option<String>,
 }
 
-/// The architecture that `--architecture` names: one of this program by its own name, or `mobilenet_1.0_224` and the like,
-/// whose place `MobileNet` v2 takes.
+/// The architecture for a value of `--architecture`: one of this program by its own name, or a name of `retrain.py`
+/// such as `mobilenet_1.0_224`, for which `MobileNet` v2 is used.
 ///
 /// # Errors
-/// In a sentence, for any other name.
+/// A sentence, for any other name.
 pub fn named(text: &str) -> Result<Named, String> {
     let text = text.trim();
     if let Some(rest) = text.strip_prefix("mobilenet_") {
@@ -34,7 +34,7 @@ pub fn named(text: &str) -> Result<Named, String> {
     })
 }
 
-/// `1.0_224`, `0.50_192_quantized`: width, side, and whether the graph was to be quantized.
+/// `1.0_224`, `0.50_192_quantized`: width, input size, and whether the graph was to be quantized.
 fn mobilenet(text: &str, rest: &str) -> Result<Named, String> {
     let mut parts = rest.split('_');
     let (width, side) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));

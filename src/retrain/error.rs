@@ -1,4 +1,4 @@
-//! What can go wrong while retraining.
+//! Errors of retraining.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,13 +13,13 @@ use crate::train::TrainError;
 /// An error of the retrain layer.
 #[derive(Debug, thiserror::Error)]
 pub enum RetrainError {
-    /// The folder of images is none.
+    /// The path of the images is no folder.
     #[error("--image_dir “{}” is no folder; give the one that has a folder of images for each class", path.display())]
     NoFolder {
-        /// What was given.
+        /// The path.
         path: PathBuf,
     },
-    /// There are not two class folders.
+    /// There are fewer than two class folders.
     #[error(
         "there {} in --image_dir “{}”, and two or more are needed, each called as its class (cat/…, dog/…)",
         folders(*found), path.display()
@@ -27,16 +27,16 @@ pub enum RetrainError {
     FewFolders {
         /// The folder of images.
         path: PathBuf,
-        /// How many folders are in it.
+        /// The number of folders in it.
         found: usize,
     },
-    /// The folder for bottlenecks is in the folder of images, or the other way round.
+    /// The folder for bottlenecks is inside the folder of images, or the other way round.
     #[error("--bottleneck_dir “{}” and --image_dir lie in each other; give a folder elsewhere", path.display())]
     Nested {
         /// The folder for bottlenecks.
         path: PathBuf,
     },
-    /// The project is of other images.
+    /// The project in the folder for bottlenecks was made for other images.
     #[error("--bottleneck_dir “{}” belongs to the images in “{}”; give another folder", path.display(), images.display())]
     OtherImages {
         /// The folder for bottlenecks.
@@ -44,34 +44,34 @@ pub enum RetrainError {
         /// The images that it was made for.
         images: PathBuf,
     },
-    /// The folder for the `SavedModel` holds something.
+    /// The folder for the `SavedModel` is not empty.
     #[error("--saved_model_dir “{}” is there already and not empty; give the name of a new folder", path.display())]
     SavedModelThere {
         /// The folder.
         path: PathBuf,
     },
-    /// The name of the result.
+    /// The name of the output node is invalid.
     #[error("--final_tensor_name {reason}")]
     FinalTensor {
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// A folder or file.
+    /// An error of a folder or file.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The project in the folder for bottlenecks.
+    /// An error of the project in the folder for bottlenecks.
     #[error(transparent)]
     Project(#[from] ProjectError),
-    /// The training.
+    /// An error of the training.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// The test.
+    /// An error of the evaluation.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// The graph.
+    /// An error of the graph.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The `SavedModel` around it.
+    /// An error of the `SavedModel`.
     #[error(transparent)]
     SavedModel(#[from] FrozenGraphError),
 }

@@ -1,8 +1,8 @@
-//! What TensorFlow's `retrain.py` did, by its names: a folder of class folders in, a frozen graph and its labels out.
-//! `docs/retrain.md` says what became of each of its flags.
+//! A replacement for TensorFlow's `retrain.py` with the same names: its input is a folder of class folders, its output
+//! a frozen graph and labels. `docs/retrain.md` lists all of its flags.
 //!
-//! The images stay where they are. A project of its own, in [`RetrainOrder::bottleneck_dir`], sees them through a link in the
-//! place of its class folders; bottlenecks and runs are kept there.
+//! The images stay where they are. A separate project in [`RetrainOrder::bottleneck_dir`] accesses them through a link
+//! in place of its class folders; it keeps bottlenecks and runs.
 
 mod architecture;
 mod error;
@@ -20,36 +20,36 @@ use crate::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, train};
 pub use architecture::{Named, named};
 pub use error::RetrainError;
 
-/// The name of the result in graphs that `retrain.py` wrote.
+/// The name of the output node in graphs of `retrain.py`.
 pub const FINAL_TENSOR: &str = "final_result";
 
-/// What is to be retrained; each field is the flag of `retrain.py` of that name.
+/// The settings of a retraining; each field is the flag of `retrain.py` with that name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetrainOrder {
-    /// The folder that has a folder of images for each class.
+    /// The folder with a folder of images for each class.
     pub image_dir: PathBuf,
-    /// Where the graph goes.
+    /// The path of the graph.
     pub output_graph: PathBuf,
-    /// Where the labels go, one a line.
+    /// The path of the labels, one a line.
     pub output_labels: PathBuf,
-    /// Where the event files for `TensorBoard` go.
+    /// The folder for `TensorBoard` event files.
     pub summaries_dir: PathBuf,
-    /// Where the graphs in between go, `intermediate_<step>.pb`.
+    /// The folder for intermediate graphs, `intermediate_<step>.pb`.
     pub intermediate_output_graphs_dir: PathBuf,
-    /// Steps between those; 0 writes none.
+    /// Steps between intermediate graphs; 0 writes none.
     pub intermediate_store_frequency: u32,
-    /// Where bottlenecks are cached: a folder for the project.
+    /// The folder for cached bottlenecks, which becomes a project.
     pub bottleneck_dir: PathBuf,
-    /// Where the `SavedModel` goes, a new folder; `None` writes none.
+    /// The folder for the `SavedModel`, which must be new or empty; `None` writes none.
     pub saved_model_dir: Option<PathBuf>,
-    /// The name of the result in the graph.
+    /// The name of the output node.
     pub final_tensor_name: String,
-    /// How is trained.
+    /// The settings of the training.
     pub settings: TrainSettings,
 }
 
 impl RetrainOrder {
-    /// With the defaults of `retrain.py`; its `/tmp` is the system's folder for temporary files.
+    /// The defaults of `retrain.py`, with the system's temporary folder in place of `/tmp`.
     #[must_use]
     pub fn new(image_dir: PathBuf) -> Self {
         let temp = std::env::temp_dir();
@@ -68,23 +68,23 @@ impl RetrainOrder {
     }
 }
 
-/// What was retrained.
+/// The result of a retraining.
 #[derive(Debug)]
 pub struct Retrained {
     /// The run, in the project of [`RetrainOrder::bottleneck_dir`].
     pub run: Run,
-    /// What it made of the test images.
+    /// Its evaluation on the test images.
     pub evaluation: Evaluation,
     /// The files that were written, the graph first.
     pub files: Vec<PathBuf>,
 }
 
-/// Retrains, evaluates, and writes the graph, its labels and the event files. The graph is proved on the test images
-/// before it is written, as every export.
+/// Trains, evaluates, and writes the graph, its labels and the event files. Like every export, the graph is verified
+/// on the test images before it is written.
 ///
 /// # Errors
-/// Before anything is written: a folder without two class folders, a folder for bottlenecks that belongs to something
-/// else, a name that no node can have, a folder for the `SavedModel` that holds something.
+/// Before anything is written: a folder without two class folders, a folder for bottlenecks that is used for something
+/// else, a name that no node can have, a folder for the `SavedModel` that is not empty.
 pub fn retrain(
     order: &RetrainOrder,
     curves: &LiveCurves,
@@ -112,7 +112,8 @@ pub fn retrain(
     })
 }
 
-/// Trains; where graphs in between are wanted, from one to the next. A head continues from a checkpoint to the same bits.
+/// Trains the run; with intermediate graphs, from one to the next. A resumed head gives the same bits as an
+/// uninterrupted one.
 fn train_with_graphs(
     order: &RetrainOrder,
     project: &Project,
@@ -132,7 +133,7 @@ fn train_with_graphs(
     while done < steps {
         let dir = &order.intermediate_output_graphs_dir;
         let path = dir.join(format!("intermediate_{done}.pb"));
-        // As the graph at the end.
+        // Calibrated like the final graph.
         calibrate(project, &run, work)?;
         let classes = RunClasses::of(project, &run);
         let [graph, _] = frozen_graph::of_run(&run, &classes, &order.final_tensor_name)?;
@@ -144,7 +145,7 @@ fn train_with_graphs(
     Ok(run)
 }
 
-/// Proves the graph as an export of the project, and writes it and its labels where they are wanted.
+/// Verifies the graph as an export of the project, and writes it and its labels to the requested paths.
 fn write_graph(
     order: &RetrainOrder,
     project: &Project,
@@ -168,7 +169,7 @@ fn write_graph(
     put(&order.output_labels, labels)?;
     let mut written = vec![order.output_graph.clone(), order.output_labels.clone()];
     if let Some(dir) = &order.saved_model_dir {
-        // Somebody else may have written there since.
+        // Checked again, because it may have been filled since.
         check_new(dir)?;
         let variables = dir.join("variables");
         files::create_dir_all(&variables).map_err(RetrainError::io("make", &variables))?;
@@ -179,7 +180,7 @@ fn write_graph(
     Ok(written)
 }
 
-/// Whether a `SavedModel` can be written into a folder: one that is not there, or empty, as TensorFlow has it.
+/// Checks that a `SavedModel` can be written to a folder: it must not exist, or be empty, as in TensorFlow.
 fn check_new(dir: &Path) -> Result<(), RetrainError> {
     let path = || dir.to_owned();
     match files::read_dir(dir) {
@@ -192,7 +193,7 @@ fn check_new(dir: &Path) -> Result<(), RetrainError> {
     }
 }
 
-/// Writes a file, and the folder for it.
+/// Writes a file, and creates its folder.
 fn put(path: &Path, bytes: &[u8]) -> Result<(), RetrainError> {
     if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
         files::create_dir_all(dir).map_err(RetrainError::io("make", dir))?;
@@ -200,7 +201,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), RetrainError> {
     Ok(files::write(path, bytes, Durability::Synced)?)
 }
 
-/// Puts the event files of a run in the place of those of the training before; nothing else in the folder is touched.
+/// Replaces the event files of the previous training by those of a run; other files in the folder stay.
 fn copy_events(run: &Path, to: &Path) -> Result<Vec<PathBuf>, RetrainError> {
     let mut copied = Vec::new();
     for side in ["train", "validation"] {

@@ -1,4 +1,4 @@
-//! The project that sees a folder of images through a link.
+//! The project that accesses a folder of images through a link.
 
 use std::fs;
 use std::io;
@@ -9,14 +9,14 @@ use crate::project::{Project, follow_link};
 
 use super::RetrainError;
 
-/// The link, in the place of a project's class folders.
+/// The link, in place of a project's class folders.
 const LINK: &str = "classes";
 
-/// Opens or makes the project in `root` whose class folders are those in `images`.
+/// Opens or creates the project in `root` whose class folders are those in `images`.
 pub(super) fn open(root: &Path, images: &Path) -> Result<Project, RetrainError> {
     let images = check_images(images)?;
     let link = root.join(LINK);
-    // Whoever names both folders wants the one to be read in the place of the other.
+    // The user named both folders, which is the consent to follow this link.
     let agreed = FollowedLink {
         link: LINK.into(),
         target: images.clone(),
@@ -44,7 +44,7 @@ pub(super) fn open(root: &Path, images: &Path) -> Result<Project, RetrainError> 
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(RetrainError::io("link the images in", &link)(error));
         }
-        // One of an earlier attempt that got no further.
+        // The link of an earlier, incomplete attempt.
         _ if fs::canonicalize(&link).ok().as_ref() == Some(&images) => {}
         _ => {
             return Err(RetrainError::OtherImages {
@@ -57,7 +57,7 @@ pub(super) fn open(root: &Path, images: &Path) -> Result<Project, RetrainError> 
     Ok(Project::create(root, &name)?)
 }
 
-/// The folder of images by its full name, if it can be one.
+/// The absolute path of the folder of images, which must be suitable.
 fn check_images(images: &Path) -> Result<PathBuf, RetrainError> {
     let no_folder = || RetrainError::NoFolder {
         path: images.to_owned(),

@@ -1,10 +1,10 @@
 //! A cell of comma-separated values (RFC 4180).
 
-/// Text as one cell, in quotation marks where it needs them.
+/// Text as one cell, in quotation marks if necessary.
 ///
-/// A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, which may fetch an address or start a
-/// program; names may come from anybody. Such a text, unless it is a number, begins with an apostrophe then: spreadsheets read
-/// the rest as text.
+/// Spreadsheets treat a cell that begins with `=`, `+`, `-` or `@` as a formula, which may access the network or start
+/// a program, and names may come from anyone. Such a text, unless it is a number, is prefixed with an apostrophe,
+/// which makes spreadsheets treat it as text.
 #[must_use]
 pub fn csv_cell(text: &str) -> String {
     let begins = text.trim_start_matches(|c: char| c.is_whitespace() || c.is_control());

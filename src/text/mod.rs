@@ -1,13 +1,13 @@
-//! Text for people: characters that act on a terminal or a screen, or that nobody sees, are written out.
+//! Text for users: control characters and invisible characters are escaped.
 //!
-//! The names of files, folders, classes, runs and models may come from anybody. A terminal obeys control characters in
-//! them, a direction override shows `exe.jpg` for `gpj.exe`, a line break forges a line of its own, and two names may
-//! differ by a character of no width. [`visible`] writes each such character as `\u{202e}`, and [`json`] as `\u202e`, from
-//! which every program reads the same string again. The letters of all scripts, combining marks and emoji stay as they are,
-//! joiners too where a script or an emoji sequence needs them.
+//! Names of files, folders, classes, runs and models may come from anyone. A terminal obeys control characters in
+//! them, a direction override shows `exe.jpg` for `gpj.exe`, a line break forges a line, and two names may differ in a
+//! character of zero width. [`visible`] writes each such character as `\u{202e}`, and [`json`] as `\u202e`, which
+//! every program reads as the same string. Letters of all scripts, combining marks and emoji stay, and so do joiners
+//! where a script or an emoji sequence needs them.
 //!
-//! This is applied where text leaves the program for people: the command line's console, its log, the sentence of an
-//! error, and the end of each frame of the window. Files keep names exactly.
+//! This is applied where text is output for users: to the command line's console, its log, the sentences of errors,
+//! and each frame of the window. Files contain exact names.
 
 mod csv;
 mod numbers;
@@ -17,20 +17,20 @@ use std::borrow::Cow;
 pub use csv::csv_cell;
 pub use numbers::{bytes, clock, count, counted, number, percent, percent_or_dash, percent_range};
 
-/// The text in one line: line breaks are written as `\n`, tabs as `\t`.
+/// The text in one line: line breaks are escaped as `\n`, tabs as `\t`.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     replaced(text, |_| false, escaped)
 }
 
-/// The text with its line breaks as they are.
+/// The text with line breaks unchanged.
 #[must_use]
 pub fn visible_lines(text: &str) -> Cow<'_, str> {
     replaced(text, |c| c == '\n', escaped)
 }
 
-/// JSON that means the same, with such characters in its strings written as `\u202e`. JSON has them in strings only,
-/// but for line breaks and tabs between its parts, which stay.
+/// Equivalent JSON in which such characters are escaped as `\u202e`. In valid JSON they occur only in strings, except
+/// for line breaks and tabs between tokens, which stay.
 #[must_use]
 pub fn json(json: &str) -> Cow<'_, str> {
     let is_space = |c| matches!(c, '\n' | '\r' | '\t');
@@ -47,7 +47,7 @@ pub fn json(json: &str) -> Cow<'_, str> {
     })
 }
 
-/// Whether text has nothing in it that [`visible_lines`] writes out.
+/// Whether [`visible_lines`] would leave the text unchanged.
 #[must_use]
 pub fn is_visible(text: &str) -> bool {
     matches!(visible_lines(text), Cow::Borrowed(_))
@@ -62,7 +62,7 @@ fn escaped(c: char, out: &mut String) {
     }
 }
 
-/// The text with `write` called for each character that acts or is invisible, unless `keep` keeps it.
+/// Replaces each control or invisible character for which `keep` is false, by calling `write`.
 fn replaced(
     text: &str,
     keep: impl Fn(char) -> bool,
@@ -100,50 +100,50 @@ fn replaced(
 
 const ZWNJ: char = '\u{200c}';
 const ZWJ: char = '\u{200d}';
-/// Begins the flags of England, Scotland and Wales, which continue in tag characters.
+/// The first character of the flags of England, Scotland and Wales, which continue with tag characters.
 const BLACK_FLAG: char = '\u{1f3f4}';
 
 fn is_tag(c: char) -> bool {
     matches!(c, '\u{e0020}'..='\u{e007f}')
 }
 
-/// Whether a character does something to the text around it, or is seen by nobody (Unicode's categories Cc, Cf, Zl and Zp,
-/// and the fillers among the letters).
+/// Whether a character affects the text around it or is invisible (Unicode's categories Cc, Cf, Zl and Zp, and the
+/// filler letters).
 fn acts(c: char) -> bool {
     matches!(c,
         // C0, DEL, C1.
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
         | '\u{ad}' | '\u{61c}' | '\u{180e}'
-        // Of no width, joiners, direction marks.
+        // Zero-width characters, joiners, direction marks.
         | '\u{200b}'..='\u{200f}'
         // Line and paragraph separator, embeddings and overrides.
         | '\u{2028}'..='\u{202e}'
         // Word joiner, invisible operators, isolates, deprecated formatting.
         | '\u{2060}'..='\u{206f}'
-        // Letters that are blank.
+        // Blank letters.
         | '\u{3164}' | '\u{ffa0}'
         // Byte order mark, interlinear annotation, tags.
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Whether a joiner between two characters changes how they are written, as their script wants it.
+/// Whether a joiner between two characters is meaningful in their script.
 fn joins(before: Option<char>, joiner: char, after: Option<char>) -> bool {
     let Some(before) = before else { return false };
     let in_emoji = joiner == ZWJ && is_emoji(before) && after.is_some_and(is_emoji);
-    // In scripts of India and Ceylon a joiner may end a word.
+    // In scripts of India and Sri Lanka a joiner may end a word.
     let ends = matches!(before, '\u{900}'..='\u{dff}');
     let in_script =
         is_of_joining_script(before) && (ends || after.is_some_and(is_of_joining_script));
     in_emoji || in_script
 }
 
-/// Symbols that emoji are made of, the variation selector and skin tones included.
+/// Characters of emoji, including the variation selector and skin tones.
 fn is_emoji(c: char) -> bool {
     matches!(c, '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// Scripts whose letters change shape beside each other: Arabic and its relatives, those of India and South-East Asia,
+/// Scripts whose letters change shape by context: Arabic and related scripts, those of India and South-East Asia,
 /// Mongolian.
 fn is_of_joining_script(c: char) -> bool {
     !acts(c)
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// Each as it is written and as it is shown.
+    /// Original and escaped forms.
     const ACTING: [(&str, &str); 16] = [
         ("\u{1b}[2Jcat", "\\u{1b}[2Jcat"),
         ("\u{9b}2Jcat", "\\u{9b}2Jcat"),

@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Numbers for users.
 
-/// `1,260`
+/// An integer with separators: `1,260`.
 #[must_use]
 pub fn number(value: u64) -> String {
     let digits = value.to_string();
@@ -27,7 +27,7 @@ pub fn counted(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", number(value), if value == 1 { one } else { many })
 }
 
-/// A part of one in per cent with one decimal: `93.4 %`.
+/// A fraction of one in per cent with one decimal: `93.4 %`.
 #[must_use]
 pub fn percent(part: impl Into<f64>) -> String {
     format!("{:.1} %", part.into() * 100.0)
