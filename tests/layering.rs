@@ -1,13 +1,13 @@
-//! The edges between layers are those of the table below, and each outside library that a change would make
-//! expensive is used in one place. Reads the sources; the reader itself is tested at the end.
+//! The dependencies between layers are those of the table below, and each external library that would be expensive to
+//! replace is used in one place. Parses the sources; the parser itself is tested at the end.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a failing unwrap is a failing test
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each layer, from the top, and the layers that it may use. An edge that no file needs any more is removed here,
-/// a new one is added with the same thought as a new dependency.
+/// Each layer, from the top, and the layers that it may use. An entry that no file needs is removed, a new one is
+/// considered as carefully as a new dependency.
 const LAYERS: [(&str, &[&str]); 21] = [
     ("text", &[]),
     ("jobs", &["text"]),
@@ -89,7 +89,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ),
 ];
 
-/// Outside crates and the only layers that may name them.
+/// External crates and the only layers that may use them.
 const HOMES: [(&[&str], &[&str]); 4] = [
     (&["ffmpeg_next", "ffmpeg_sys_next"], &["media"]),
     (&["ort", "ort_sys"], &["onnx"]),
@@ -147,7 +147,7 @@ fn layers_import_only_what_the_table_allows() {
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
 
-/// What opens, makes, renames or deletes files is in `files/`, where links in a project are not followed.
+/// Code that opens, creates, renames or deletes files is in `files/`, which does not follow links in a project.
 #[test]
 fn only_one_layer_reaches_for_files() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -182,9 +182,9 @@ fn without_tests(text: &str) -> &str {
 
 /// Calls of the standard library that follow links: line and call.
 fn reaches_for_files(text: &str) -> Vec<(usize, String)> {
-    // Those that only say where a path leads.
+    // These only resolve paths.
     const HARMLESS: [&str; 4] = ["canonicalize", "read_link", "symlink_metadata", "Metadata"];
-    // The link that `retrain` makes in its own project.
+    // The link that `retrain` creates in its own project.
     const MADE: [&str; 2] = ["symlink", "symlink_dir"];
     let tokens = tokens(text);
     let text_at = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
@@ -228,7 +228,7 @@ fn only_one_layer_listens_to_a_network() {
     assert!(read > 0, "the layer that listens was not found");
 }
 
-/// Whether the table is in an order: without that, two layers could use each other.
+/// Whether the table is ordered: otherwise two layers could use each other.
 #[test]
 fn every_edge_leads_to_a_layer_above() {
     for (at, (layer, allowed)) in LAYERS.iter().enumerate() {
@@ -287,8 +287,8 @@ fn rank(layer: &str) -> Option<usize> {
     LAYERS.iter().position(|(known, _)| *known == layer)
 }
 
-/// What a file of the module `module` (its first part is the layer) does against the table, as line and message, and
-/// the other layers that it uses.
+/// The violations of the table in a file of the module `module` (its first part is the layer), as line and message,
+/// and the other layers that it uses.
 fn check(module: &[String], text: &str) -> (Vec<(usize, String)>, BTreeSet<String>) {
     let tokens = tokens(text);
     let layer = module[0].as_str();
@@ -317,7 +317,7 @@ fn check(module: &[String], text: &str) -> (Vec<(usize, String)>, BTreeSet<Strin
                     inner.pop();
                 }
             }
-            // A module within the file is one `super` further from the root.
+            // A module within the file is one more `super` away from the root.
             "mod" if text_at(i + 2) == "{" => inner.push(depth + 1),
             "crate" if before == "extern" => outside(token.line, text_at(i + 1)),
             "crate" if text_at(i + 1) == "::" => from_root.extend(heads(&tokens, i + 2)),
@@ -413,7 +413,7 @@ fn heads(tokens: &[Token], at: usize) -> Vec<(usize, String)> {
     found
 }
 
-/// Whether the token stands in a `use` declaration.
+/// Whether the token is in a `use` declaration.
 fn in_use(tokens: &[Token], at: usize) -> bool {
     tokens[..at]
         .iter()
@@ -436,7 +436,7 @@ struct Token {
     text: String,
 }
 
-/// Names, `::` and single other characters; comments, texts and characters in quotes are left out.
+/// Names, `::` and single other characters; comments, strings and characters in quotes are left out.
 fn tokens(text: &str) -> Vec<Token> {
     let chars: Vec<char> = text.chars().collect();
     let mut tokens = Vec::new();
@@ -482,7 +482,7 @@ fn tokens(text: &str) -> Vec<Token> {
             }
             i += 1;
         } else if c == '\'' {
-            // A character, or else a lifetime, whose name then counts as a name.
+            // A character, or a lifetime, whose name counts as a name.
             i += 1;
             if at(i) == '\\' {
                 i += 2;
@@ -527,7 +527,7 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// The number of `#` of a raw text that begins here.
+/// The number of `#` of a raw string that begins here.
 fn raw_text(chars: &[char], i: usize) -> Option<usize> {
     if !matches!(chars[i], 'b' | 'c' | 'r') {
         return None;
@@ -544,7 +544,7 @@ fn raw_text(chars: &[char], i: usize) -> Option<usize> {
     (chars.get(i + skip + hashes) == Some(&'"')).then_some(hashes)
 }
 
-// --- the checker is checked
+// --- tests of the checker
 
 fn found(module: &str, text: &str) -> Vec<String> {
     let module: Vec<String> = module.split("::").map(str::to_owned).collect();

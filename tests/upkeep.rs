@@ -1,5 +1,5 @@
-//! What a reader finds is kept true: home-made words stay out of comments and documents, links and paths in documents
-//! lead somewhere, and every dependency is used.
+//! Checks for readers: home-made words stay out of comments and documents, links and paths in documents exist, and
+//! every dependency is used.
 #![allow(clippy::unwrap_used)] // a failing unwrap is a failing test
 
 use std::fs;
@@ -76,7 +76,7 @@ fn prose<'a>(path: &Path, line: &'a str) -> Option<&'a str> {
     if path.extension().is_some_and(|end| end == "md") {
         return Some(line);
     }
-    // Not within a text that has an address in it.
+    // Not within a string with a URL in it.
     let at = line
         .match_indices("//")
         .map(|(at, _)| at)
@@ -144,7 +144,7 @@ fn links_in_documents_lead_to_files() {
     assert!(astray.is_empty(), "\n{}\n", astray.join("\n"));
 }
 
-/// Sources in `code` of a document for developers: written with so much of their path as tells which are meant.
+/// Sources in `code` of a document for developers: with enough of their path to identify them.
 #[test]
 fn sources_that_developers_are_sent_to_are_there() {
     let sources = files(&["rs"]);
@@ -186,7 +186,7 @@ fn every_dependency_is_used() {
         if line.starts_with('[') {
             within = line.ends_with("dependencies]");
         } else if let Some((name, _)) = line.split_once(" = ").filter(|_| within) {
-            // The one whose library has another name.
+            // The only one whose library has another name.
             let name = name.replace("kamadak-", "").replace('-', "_");
             seen += 1;
             let named = [

@@ -1,4 +1,4 @@
-//! Networks that are added to a project: structures of well-known ones, and one all the way from the file to exports.
+//! Networks that are added to a project: structures of well-known ones, and one from its file to exports.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::cli_program::Place;
 use super::networks::{Random, inception_v3, mobilenet_v1, mobilenet_v3, resnet_18, sliding};
 use super::projects::of_pictures;
 
-/// With channels last, bytes in, normalised inside; each is compared with its file when it is tried.
+/// With channels last, byte input and internal normalisation; each is compared with its file during the inspection.
 #[test]
 fn structures_of_well_known_networks_are_found_whole() {
     let place = Place::new();
@@ -131,7 +131,7 @@ fn an_added_network_is_trained_evaluated_exported_and_kept() {
         .all(|line| line["own"] == false);
     assert!(all_shipped);
 
-    // Called without the hash, at every depth that is offered.
+    // Named without its hash, at every available depth.
     let unknown = place.line("train p --architecture smaller --depth head");
     assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
     assert!(
@@ -161,7 +161,7 @@ fn an_added_network_is_trained_evaluated_exported_and_kept() {
     let predicted = place.line("predict out p/classes/red/0.png");
     assert_eq!(predicted.code, Some(0), "{}", predicted.stderr);
 
-    // It opens elsewhere, with the file that it came from gone.
+    // The project opens at another place, without the file that the network came from.
     fs::remove_file(place.path("small.onnx")).unwrap();
     fs::rename(place.path("p"), place.path("q")).unwrap();
     place.result("evaluate q");

@@ -1,4 +1,4 @@
-//! What is no file, has no end, or holds numbers that nothing can have: refused in one sentence, soon.
+//! Non-files, endless files and impossible numbers: refused in one sentence, quickly.
 #![cfg(unix)]
 
 use std::process::{Output, Stdio};
@@ -16,7 +16,7 @@ use salamander::onnx::{ElementType, Tensor, cast_target, tensor_to_proto};
 
 use crate::cli_program::{Place, Ran};
 
-/// Runs it with an end; a program that is still running after a minute hangs.
+/// Runs a command with a timeout: a program that is still running after a minute hangs.
 fn ended(place: &Place, args: &[&str]) -> Output {
     let mut command = place.command(args);
     let mut child = command
@@ -66,7 +66,7 @@ fn pipes_devices_and_sockets_are_not_read() {
             assert!(!said.is_empty());
         }
     }
-    // In the place of what a project reads.
+    // Instead of a file that the project reads.
     std::fs::remove_file(place.path("p/project.json")).unwrap();
     std::fs::rename(&pipe, place.path("p/project.json")).unwrap();
     Ran::of(&ended(&place, &["classes", "p"])).failure("a pipe as project.json");
@@ -76,7 +76,7 @@ fn pipes_devices_and_sockets_are_not_read() {
 fn what_is_too_large_is_not_read() {
     let place = Place::new();
     assert_eq!(place.line("new p").code, Some(0));
-    // It takes no room on the disk.
+    // A sparse file: it takes no space on the disk.
     let huge = std::fs::File::create(place.path("huge.onnx")).unwrap();
     huge.set_len(1 << 40).unwrap();
     let said = Ran::of(&ended(&place, &["predict", "huge.onnx", "x.jpg"])).failure("huge");
@@ -89,7 +89,7 @@ fn what_is_too_large_is_not_read() {
     assert!(said.contains("project.json"), "{said}");
 }
 
-/// A value with so many free dimensions.
+/// A value with this many free dimensions.
 fn value(name: &str, element: ElementType, free: usize) -> ValueInfoProto {
     use tensor_shape_proto::{Dimension, dimension::Value};
     let dim = |at: usize| Dimension {
@@ -179,8 +179,8 @@ fn doubling() -> Vec<u8> {
     model.encode_to_vec()
 }
 
-/// The limit that the program sets itself is that of the machine; a lower one that was there before is kept, so that the
-/// test takes less than all memory.
+/// The program limits its own memory to that of the computer; a lower limit that was set before is kept, so that the
+/// test needs less than all memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_model_that_takes_all_memory_is_refused() {

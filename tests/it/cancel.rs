@@ -1,5 +1,5 @@
-//! Cancelling ends every part of a training that goes deeper, also those in which nothing can look whether it was
-//! cancelled: graphs being built, models being loaded. How soon is printed.
+//! Cancelling ends every part of a fine-tuning, including those that cannot check for it: building graphs, loading
+//! models. The delay is printed.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use salamander::train::{
 
 use super::projects::{of_pictures, quick, runs};
 
-/// Work that is cancelled by the first report after which `when` holds, on the thread that reports: however busy the machine is, it
-/// is never cancelled later than that.
+/// Work that is cancelled by the first report for which `when` holds, on the reporting thread: so it is never
+/// cancelled later than that, however busy the computer is.
 pub fn cancelled_when(when: impl Fn(&Work) -> bool + Send + Sync + 'static) -> Work {
     let itself = Arc::new(OnceLock::<Work>::new());
     let work = Work::with_wake({
@@ -32,8 +32,8 @@ pub fn cancelled_when(when: impl Fn(&Work) -> bool + Send + Sync + 'static) -> W
     work
 }
 
-/// Cancels `job` when it has come to a stage whose name begins like that and has so many units of it done. Says how
-/// long it took to end then.
+/// Cancels `job` when it has reached a stage whose name begins like this, with this many units done. Returns how long
+/// it took to end.
 fn cancelled_at<T>(
     (stage, done): (&'static str, u64),
     job: impl FnOnce(&Work) -> Result<T, TrainError>,
@@ -50,7 +50,7 @@ fn cancelled_at<T>(
     let Err(error) = job(&work) else {
         panic!("it ended before “{stage}” had {done} done");
     };
-    // Each layer has an error of its own for it.
+    // Each layer has its own error for it.
     assert_eq!(error.to_string(), "cancelled", "{stage} {done}");
     cancelled.get().unwrap().elapsed()
 }
@@ -75,7 +75,7 @@ fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
     for at in [0, 1, 2].map(|done| ("Measuring this machine", done)) {
         let took = cancelled_at(at, |work| estimate(&project, &settings(Depth::Head), work));
         println!("{at:?}: {took:?}");
-        // What is still being prepared would slow down the next.
+        // Abandoned preparations would slow down the next job.
         wait_for_abandoned();
     }
     for at in [
@@ -91,7 +91,7 @@ fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
         wait_for_abandoned();
     }
 
-    // What was cancelled can be resumed, wherever that was.
+    // A cancelled training can be resumed, at every stage.
     let all = runs(&project);
     let unfinished: Vec<_> = all
         .iter()

@@ -1,5 +1,5 @@
-//! Files changed at random, from seeds: documents by their values, models and tensors by their structure, everything also byte by
-//! byte.
+//! Files changed at random, from seeds: documents by their values, models and tensors by their structure, all files
+//! also byte by byte.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ impl Random {
     }
 }
 
-/// All values within a JSON value, as pointers.
+/// JSON pointers to all values within a JSON value.
 fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -47,10 +47,10 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// So many of [`odd_value`]'s are numbers; they come first.
+/// The number of [`odd_value`]'s values that are numbers; they come first.
 const NUMBERS: usize = 13;
 
-/// A value that nobody expects in the place of another; for most numbers a number.
+/// An unexpected value in place of another; for most numbers a number.
 fn odd_value(of: &Value, random: &mut Random) -> Value {
     let all = [
         json!(0),
@@ -111,9 +111,9 @@ fn json_changed(value: &mut Value, random: &mut Random) {
     }
 }
 
-/// Bytes with bits flipped, numbers replaced, a piece lost, doubled or put elsewhere.
+/// Bytes with bits flipped, numbers replaced, or a piece lost, doubled or moved.
 fn bytes_changed(bytes: &mut Vec<u8>, random: &mut Random) {
-    // Headers are worth more than the middle of weights.
+    // Headers matter more than the middle of weights.
     let at = |random: &mut Random, length: usize| match random.below(2) {
         0 => random.below(length.min(512)),
         _ => random.below(length),
@@ -144,7 +144,7 @@ fn bytes_changed(bytes: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// Numbers that nobody expects in a model.
+/// Unexpected numbers for a model.
 fn odd_number(random: &mut Random) -> i64 {
     *random.one(&[
         0,
@@ -253,14 +253,14 @@ fn header_changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     new
 }
 
-/// The changed contents of a file, other than they are.
+/// The changed contents of a file, never equal to the original.
 pub fn changed(path: &Path, random: &mut Random) -> Vec<u8> {
     let old = std::fs::read(path).unwrap();
     let ends_with = |ending: &str| path.extension().is_some_and(|name| name == ending);
     let (is_json, is_lines) = (ends_with("json"), ends_with("jsonl"));
     loop {
         let mut new = old.clone();
-        // Of the cache some end with a hash.
+        // Some files of the cache end with a hash.
         let value = serde_json::from_slice::<Value>(&old);
         if let Ok(mut value) = value
             && is_json

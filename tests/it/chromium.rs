@@ -1,4 +1,4 @@
-//! Headless Chromium, steered by its own protocol over two pipes, and a plain static server for what it is to open.
+//! Headless Chromium, controlled by its own protocol over two pipes, and a simple static server for its pages.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,22 +9,22 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// How long an answer may take before the browser counts as hung: a fault, not a measurement.
+/// The time after which the browser counts as hung.
 const HUNG: Duration = Duration::from_mins(4);
 
-/// A browser with one page. It ends with this value.
+/// A browser with one page. It is closed when this value is dropped.
 pub struct Chromium {
     child: Child,
     stdin: ChildStdin,
     messages: Receiver<Value>,
     last_id: u64,
     session: Option<String>,
-    /// Addresses that pages asked for.
+    /// URLs that pages requested.
     pub requested: Vec<String>,
     profile: tempfile::TempDir,
 }
 
-/// The browser's program. Without one the test is left out, loudly; not in CI.
+/// The browser's program. Without one the test is skipped with a message; not in CI.
 fn program() -> Option<PathBuf> {
     let names = [
         "chromium",
@@ -47,7 +47,7 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Chromium {
-    /// Starts it; `None` where there is none.
+    /// Starts it; `None` if there is none.
     pub fn start() -> Option<Self> {
         let program = program()?;
         let profile = tempfile::tempdir().unwrap();
@@ -175,7 +175,7 @@ impl Chromium {
         found["result"]["value"].clone()
     }
 
-    /// Puts a file into the page's file field with that selector, as a person does who chooses it.
+    /// Puts a file into the page's file field with this selector, like a user.
     pub fn choose(&mut self, selector: &str, file: &Path) {
         let found = self.call(
             "Runtime.evaluate",
@@ -194,7 +194,7 @@ impl Chromium {
         ));
     }
 
-    /// Makes the page believe that it is on a phone: small, and touched with fingers.
+    /// Makes the page believe that it is on a phone: small, with a touch screen.
     pub fn be_a_phone(&mut self) {
         let screen = json!({ "width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": true });
         self.call("Emulation.setDeviceMetricsOverride", screen);
@@ -204,7 +204,7 @@ impl Chromium {
         );
     }
 
-    /// What the page looks like, into a file when `SALAMANDER_TEST_SCREENSHOTS` names a folder.
+    /// Writes a screenshot of the page into the folder of `SALAMANDER_TEST_SCREENSHOTS`, if that is set.
     pub fn screenshot(&mut self, name: &str, width: u32, height: u32, scale: u32, dark: bool) {
         let Some(folder) = std::env::var_os("SALAMANDER_TEST_SCREENSHOTS") else {
             return;
@@ -261,14 +261,14 @@ fn from_base64(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// A server of folders over loopback, as simple as they come: it calls everything but pages, styles and scripts that end
-/// in `.js` plain text. It ends with the program.
+/// A minimal server of folders over loopback: everything but pages, styles and scripts that end in `.js` has the type
+/// plain text. It ends with the program.
 pub struct StaticServer {
     address: SocketAddr,
 }
 
 impl StaticServer {
-    /// Serves each folder below a name of its own.
+    /// Serves each folder below a path of its own.
     pub fn new(folders: Vec<(&'static str, PathBuf)>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -317,7 +317,7 @@ fn answer(mut stream: TcpStream, folders: &[(&'static str, PathBuf)]) -> Option<
     stream.write_all(&body).ok()
 }
 
-/// Without `%20` and its like.
+/// Decodes `%20` and similar escapes.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();

@@ -33,7 +33,7 @@ fn from_videos_to_an_exported_model() {
     assert!(!progress.is_empty());
     assert!(progress[0]["stage"].is_string() && progress[0]["done"].is_u64());
 
-    // Importing again finds everything there already.
+    // Importing again finds that all files are already there.
     let again = place.result("import p videos --class-from folder --fps 5 --width 160");
     assert_eq!(again["frames"], 0, "{again}");
 
@@ -90,7 +90,7 @@ fn from_videos_to_an_exported_model() {
     check_features(&place);
 }
 
-/// The matrix agrees with the accuracy and the figures per class and per source.
+/// The matrix agrees with the accuracy and the metrics by class and by source.
 fn check_confusion(evaluated: &Value) {
     let confusion: Vec<Vec<u64>> = serde_json::from_value(evaluated["confusion"].clone()).unwrap();
     assert_eq!(confusion.len(), 3);
@@ -148,7 +148,7 @@ fn check_export(place: &Place, run: &str) {
         "{path}"
     );
 
-    // The run and the export say the same of a new video and of a photo.
+    // The run and the export predict the same for a new video and for a photo.
     place.video(
         "new.mp4",
         "testsrc2=size=160x120:rate=10,hue=h=30,trim=duration=1",
@@ -225,7 +225,7 @@ fn check_features(place: &Place) {
         .zip(&all)
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
-    // The cache may keep fewer bits.
+    // The cache may store fewer bits.
     assert!(difference < 0.01, "{difference}");
 }
 
@@ -425,7 +425,7 @@ fn ctrl_c_leaves_a_run_that_resumes() {
         "{last}"
     );
 
-    // The steps that were done are not done again: the run continues from there.
+    // Steps are not repeated: the run continues.
     let unfinished = place.failure("evaluate p");
     assert!(unfinished.contains("--resume"), "{unfinished}");
     let ran = place.command(&["train", "p", "--resume", "latest", "--json"]);
@@ -433,7 +433,7 @@ fn ctrl_c_leaves_a_run_that_resumes() {
     assert!(first_step > 10, "{first_step}");
 }
 
-/// The first `step` that a training reports; the training is then ended.
+/// The first `step` that a training reports; the training is then killed.
 #[cfg(unix)]
 fn first_step_of(mut command: Command) -> u64 {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -447,7 +447,7 @@ fn first_step_of(mut command: Command) -> u64 {
     step["step"].as_u64().unwrap()
 }
 
-/// A training that goes deeper: its figures, the verdict, and that evaluation and export follow its weights.
+/// A fine-tuning: its results, the verdict, and that evaluation and export use its weights.
 #[test]
 fn fine_tuning_from_estimate_to_export() {
     let place = Place::new();
@@ -509,7 +509,7 @@ fn fine_tuning_from_estimate_to_export() {
         "same seed, other weights"
     );
 
-    // Extended, it continues from where it stands.
+    // Extended, it continues from its last step.
     let refused = place.line("train p --resume latest --how-many-training-steps 500");
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("--fine-tune-steps"));
@@ -517,12 +517,12 @@ fn fine_tuning_from_estimate_to_export() {
     assert!(fewer.contains("40 steps already"), "{fewer}");
     let extended = place.result("train p --resume latest --fine-tune-steps 50");
     assert_eq!(extended["steps"], 50);
-    // Said again, it is done already.
+    // The same command again: it is already done.
     let again = place.result("train p --resume latest --fine-tune-steps 50");
     assert_eq!(again, extended);
 }
 
-/// `README.md` names every command, and `docs/json.md` says what each writes.
+/// `README.md` mentions every command, and `docs/json.md` documents the output of each.
 #[test]
 fn documents_know_every_command() {
     let help = Place::new().line("--help").stdout;
@@ -544,7 +544,7 @@ fn documents_know_every_command() {
     for name in names {
         let code = format!("`{name}`");
         assert!(readme.contains(&code), "README.md does not name {name}");
-        // A window writes nothing.
+        // A window has no output.
         let is_there =
             name == "open" || json.contains(&code) || json.contains(&format!("`{name} "));
         assert!(is_there, "docs/json.md does not describe {name}");

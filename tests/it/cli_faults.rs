@@ -1,4 +1,4 @@
-//! Bad input and faults: each one clear sentence, and nothing lost.
+//! Bad input and faults: each is reported in one clear sentence, and nothing is lost.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use salamander::project::Project;
 use crate::cli_program::{Place, events, ffmpeg};
 use crate::projects::{of_pictures, without_hashes};
 
-/// A sentence for people: it begins and ends as one and shows no insides of the program.
+/// A sentence for users: it begins and ends like one, and has no internals of the program.
 pub fn assert_sentence(text: &str, must_contain: &[&str]) {
     for part in must_contain {
         assert!(text.contains(part), "“{part}” is not in: {text}");
@@ -76,7 +76,7 @@ fn files_that_are_no_videos() {
     }
     assert_eq!(frames(&place.path("p")), 0);
 
-    // Beside a good one they are skipped with a word each.
+    // Next to a good file they are skipped, each with a message.
     place.video("good.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
     let lines = place.json("import p good.mp4 notes.mp4 empty.mp4 song.mp4 --fps 5");
     let result = lines.last().unwrap();
@@ -164,7 +164,7 @@ fn classes_are_added_all_or_none() {
         let counted = place.result("classes p");
         assert_eq!(counted["classes"].as_array().unwrap().len(), 1, "{line}");
     }
-    // A file in the place of the second folder: the first is taken back.
+    // A file instead of the second folder: the first is removed again.
     fs::write(place.path("p/classes/cow"), "").unwrap();
     place.failure("classes p add dog cow");
     assert_eq!(folders(), ["bird", "cow"]);
@@ -190,7 +190,7 @@ fn a_project_is_no_model_but_has_some() {
     let run = format!("p/runs/{}", trained["run"].as_str().unwrap());
     let told = place.failure(line);
     assert_sentence(&told, &["“p” is a project", &format!("newest is “{run}”")]);
-    // One that is unfinished is no model.
+    // An unfinished run is not a model.
     let other = place.path("p/runs/2099-01-01_unfinished_1");
     fs::create_dir(&other).unwrap();
     fs::copy(place.path(&run).join("run.json"), other.join("run.json")).unwrap();
@@ -228,7 +228,7 @@ fn too_little_to_train_on() {
     place.result("label p one p/unsorted");
     assert_sentence(&place.failure("train p"), &["two classes"]);
 
-    // One frame cannot be both learned from and tested.
+    // One frame cannot be used for both training and testing.
     place.result("import p b.mp4 --class two --fps 1");
     let ran = place.line("train p --depth head --how-many-training-steps 5");
     let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -328,7 +328,7 @@ fn onnx_runtime_that_is_missing() {
         command.env("ORT_DYLIB_PATH", place.path("no-such-library.so"));
         crate::cli_program::Ran::of(&command.output().unwrap())
     };
-    // What does not need it continues working.
+    // Features that do not need it still work.
     let imported = run("import p a.mp4 --class a --fps 5");
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
     for line in ["features p --out f.safetensors", "doctor"] {
@@ -339,7 +339,7 @@ fn onnx_runtime_that_is_missing() {
     assert!(run("doctor").stdout.contains("ORT_DYLIB_PATH"));
 }
 
-/// The part of ONNX Runtime that tells its version; of a version that is too old.
+/// The part of ONNX Runtime that returns its version; here one that is too old.
 const OLD_RUNTIME: &str = r#"
 use std::ffi::{c_char, c_void};
 #[repr(C)]
@@ -382,7 +382,7 @@ fn onnx_runtime_that_is_too_old() {
     ] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }
-    // Where nothing can be done without it, the one sentence says the same.
+    // If it is indispensable, the sentence is the same.
     place.video("v/a/a.mp4", "testsrc2=size=64x48:rate=10,trim=duration=1");
     assert_eq!(place.line("new p").code, Some(0));
     assert_eq!(place.line("import p v --class-from folder").code, Some(0));
@@ -482,7 +482,7 @@ fn very_many_frames_are_written_only_when_that_is_agreed_to() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["sources"], serde_json::json!([]));
     assert!(!place.path("p/classes/red").exists());
-    // What is less is not asked for; what is agreed to is written.
+    // Fewer frames need no consent; with consent, all are written.
     let done = place.result("import p long.mp4 --fps 240 --to 0.5 --class red --force");
     assert_eq!(done["frames"], 120);
 }

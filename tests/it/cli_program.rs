@@ -9,12 +9,12 @@ use serde_json::Value;
 
 use crate::surroundings;
 
-/// A temporary folder in which the program runs, with a home of its own.
+/// A temporary folder in which the program runs, with its own home.
 pub struct Place {
     dir: tempfile::TempDir,
 }
 
-/// What a run of the program left behind.
+/// The result of running the program.
 pub struct Ran {
     pub code: Option<i32>,
     pub stdout: String,
@@ -32,7 +32,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// The program with the temporary folder as home and working folder, and nothing of the machine's surroundings.
+    /// The program with the temporary folder as home and working folder, isolated from the computer's environment.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = surroundings::salamander(self.dir.path());
         command.args(args).current_dir(self.dir.path());
@@ -63,7 +63,7 @@ impl Place {
         last
     }
 
-    /// The one sentence that a line which must fail says on standard error.
+    /// The error message of a line that must fail.
     pub fn failure(&self, line: &str) -> String {
         self.line(line).failure(line)
     }
@@ -154,7 +154,7 @@ impl Ran {
         ran
     }
 
-    /// Checks that it ended with one of `codes`; `what` names it should the test fail.
+    /// Checks that it ended with one of `codes`; `what` describes it if the test fails.
     pub fn ended_with(&self, codes: &[i32], what: impl Display) {
         assert!(
             self.code.is_some_and(|code| codes.contains(&code)),
@@ -176,7 +176,7 @@ impl Ran {
             .collect()
     }
 
-    /// The one sentence of a failure; `what` names it should the test fail.
+    /// The error message of a failure; `what` describes it if the test fails.
     pub fn failure(&self, what: &str) -> String {
         assert_eq!(self.code, Some(1), "{what}: {}{}", self.stdout, self.stderr);
         let sentences: Vec<&str> = self

@@ -1,5 +1,5 @@
-//! `packaging/cluster/salamander_ray.py` with Ray on this machine: what it merges is what an import makes, also when one of its workers
-//! is killed.
+//! `packaging/cluster/salamander_ray.py` with Ray on this computer: it merges to the same as an import, even if one of
+//! its workers is killed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::shards::{ARCHITECTURE, TAKING, classes, features, list};
 
 const ARCHITECTURES: &str = " --architectures efficientnet-lite0@96";
 
-/// The Python that has Ray. Where it could not be installed the test is left out, loudly.
+/// The Python with Ray. If it could not be installed, the test is skipped with a message.
 fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/ray/bin/python");
@@ -28,7 +28,7 @@ fn python() -> Option<PathBuf> {
     found.then_some(python)
 }
 
-/// The script on a cluster of this machine with a core for each shard of a list.
+/// The script on a cluster on this computer with a core for each shard of a list.
 fn script(python: &Path, place: &Place, list: &str, out: &str) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/cluster/salamander_ray.py");
     let mut command = interpreter(python);
@@ -55,7 +55,7 @@ fn count(events: &[Value], name: &str) -> usize {
     events.iter().filter(|line| line["event"] == name).count()
 }
 
-/// The processes that make parts of this place, each with its parent.
+/// The processes that make parts in this place, each with its parent.
 fn workers(place: &Place) -> Vec<(u32, u32)> {
     let scratch = place.path("scratch");
     let mark = format!("{}/", scratch.display());
@@ -76,7 +76,7 @@ fn workers(place: &Place) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Waits until something is there; ends with the child.
+/// Waits until `look` finds something; fails if the child ends.
 fn wait_for<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     while child.try_wait().unwrap().is_none() {
         if let Some(found) = look() {
@@ -99,7 +99,7 @@ fn parts_made_by_ray_are_merged_to_what_an_import_makes() {
     let shards = list(&place, ARCHITECTURE);
     assert!(shards > 2);
 
-    // Parts in a folder. A worker is killed: its child dies with it, and the shard is made again.
+    // Parts in a folder. A worker is killed: its child dies too, and the shard is made again.
     let mut child = script(&python, &place, "l.jsonl", "parts")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -130,7 +130,7 @@ fn parts_made_by_ray_are_merged_to_what_an_import_makes() {
     let left: Vec<_> = fs::read_dir(place.path("scratch")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 
-    // Again there is nothing to make; what is missing is made.
+    // A second run makes nothing; then a missing part is made.
     fs::remove_dir_all(place.path("parts/part-000002")).unwrap();
     let again = events(&Ran::of(
         &script(&python, &place, "l.jsonl", "parts")
@@ -163,7 +163,7 @@ fn films_and_parts_may_lie_in_a_store() {
     place.result("new p");
     place.result(&format!("import p videos {TAKING}"));
     let shards = list(&place, ARCHITECTURE);
-    // The films are where the list does not name them.
+    // The films are at another place than in the list.
     let films = place.path("videos");
     fs::rename(&films, place.path("bucket")).unwrap();
     let media = format!(
@@ -181,7 +181,7 @@ fn films_and_parts_may_lie_in_a_store() {
     let left: Vec<_> = fs::read_dir(place.path("scratch")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 
-    // A file that is not in the store: one sentence with its name.
+    // A file is missing from the store: one sentence with its name.
     fs::remove_dir_all(place.path("store")).unwrap();
     fs::remove_file(place.path("bucket/bars/bars-1.mp4")).unwrap();
     let mut command = script(&python, &place, "l.jsonl", &store);

@@ -1,5 +1,5 @@
 //! Core ML packages read back, in ONNX Runtime, and by Apple's coremltools with an executor in `NumPy`
-//! (`tests/run_coreml.py`), against the networks that they were written of.
+//! (`tests/run_coreml.py`), compared with the original networks.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use super::projects::{of_photos, of_pictures, quick};
 use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
 
-/// The tests' Python with coremltools, of which there is none for Windows.
+/// The tests' Python with coremltools, which does not exist for Windows.
 fn coremltools() -> Option<PathBuf> {
     let python = python_with("python", "coremltools");
     if python.is_none() {
@@ -43,7 +43,7 @@ fn coremltools() -> Option<PathBuf> {
     python
 }
 
-/// What a model says of itself, with `labels` made-up labels.
+/// The description of a model, with `labels` made-up labels.
 fn about(side: usize, labels: usize) -> About {
     let architecture: Architecture = "efficientnet-lite0@96".parse().unwrap();
     let mut preprocessing = architecture.preprocessing(Fit::CenterCrop).unwrap();
@@ -142,7 +142,7 @@ fn prove(graphs: Vec<(String, Graph)>, half: bool, limit: f32) -> BTreeSet<Strin
 fn random_networks_compute_the_same_as_core_ml() {
     let used = prove(random_graphs(120), false, 3e-5);
     println!("operations: {used:?}");
-    // Values of a hundred and more, each rounded to 11 bits, one after the other.
+    // Values of a hundred and more, each rounded to 11 bits, accumulate errors.
     prove(random_graphs(40), true, 3e-2);
 }
 
@@ -152,7 +152,7 @@ fn structures_of_known_networks_compute_the_same_as_core_ml() {
     prove(known_graphs(), true, 3e-2);
 }
 
-/// How a package of an exported run agrees with the run, by coremltools.
+/// Checks that a package of an exported run agrees with the run, by coremltools.
 fn by_coremltools(project: &Project, run: &Run, package: &Path, limit: f32, most: Option<usize>) {
     let Some(python) = coremltools() else { return };
     let TestFrames { frames, files, .. } =
@@ -212,7 +212,8 @@ fn an_exported_run_predicts_the_same_as_core_ml() {
         by_coremltools(&project, &run, of_half, 2e-2, None);
         by_coremltools(&project, &run, of_full, 2e-5, None);
 
-        // The same bytes again, though coremltools writes the manifest again when it opens a package, and the same proof from the folder alone.
+        // The same bytes again, although coremltools rewrites the manifest when it opens a package, and the same proof
+        // from the folder alone.
         let again = dir.path().join("again");
         export(&project, &run, &order, &again, &Work::new()).unwrap();
         for package in ["Model.mlpackage", "Model-fp32.mlpackage"] {
@@ -234,7 +235,7 @@ fn an_exported_run_predicts_the_same_as_core_ml() {
                 .all(|model| model.ok && model.same_top1 == 10)
         );
 
-        // Predicted with: the export, a package, one under another name.
+        // Predictions with the export, a package, and one under another name.
         let moved = dir.path().join("elsewhere");
         std::fs::rename(again.join("Model.mlpackage"), &moved).unwrap();
         let frames = evaluate(&project, &run, Split::Test, &Work::new()).unwrap();
@@ -291,7 +292,7 @@ fn photos_predict_the_same_as_core_ml() {
                 model.size_ratio
             );
             let limit = if model.format == "coreml" { 5e-2 } else { 2e-5 };
-            // NumPy takes a while.
+            // NumPy is slow.
             by_coremltools(&project, &run, &out.join(&model.file), limit, Some(200));
         }
     }

@@ -1,5 +1,6 @@
-//! What an action on one frame costs in a project of ten thousand, counted in operations: files looked up or moved,
-//! folders listed, writes of `project.json`, frames visited by the window. None of these may grow with the project unseen.
+//! The cost of an action on one frame in a project of ten thousand, counted in operations: files looked up or moved,
+//! folders listed, writes of `project.json`, frames visited by the window. None of these may grow with the project
+//! unnoticed.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +18,7 @@ use crate::window::Desk;
 
 const FRAMES: usize = 10_000;
 const SOURCES: usize = 20;
-/// `cat` and `dog`, and what lies in `classes/`.
+/// `cat` and `dog`, and the entries of `classes/`.
 const CLASSES: usize = 2;
 
 fn class(name: &str) -> Label {
@@ -85,7 +86,7 @@ fn opening_lists_the_frames_once_and_looks_at_no_file() {
     let project = Project::open(&place.path("p")).unwrap();
     project.scan(&Work::new()).unwrap();
     let found = project.costs();
-    // `classes/` itself by opening and by the scan.
+    // `classes/` itself is listed by opening and by the scan.
     assert_eq!(found.folders_listed, 2 + CLASSES as u64 + 1, "{found:?}");
     let entries = (FRAMES + 2 * CLASSES) as u64;
     assert_eq!(found.entries_listed, entries, "{found:?}");
@@ -100,7 +101,7 @@ fn labelling_one_frame_and_undo_touch_one_frame() {
     let frame = first_cat(&project);
     let mut history = History::default();
     let work = Work::new();
-    // The file, and the name it gets.
+    // The file, and its new name.
     let one_move = Costs {
         files_touched: 2,
         ..Costs::default()
@@ -130,7 +131,7 @@ fn into_cat() -> ImportOptions {
     }
 }
 
-/// Photos of one colour each.
+/// Photos, each of one colour.
 fn photos(place: &Place, count: u8) -> Vec<PathBuf> {
     let one = |number: u8| {
         let path = place.path(format!("photo-{number}.png"));
@@ -156,7 +157,7 @@ fn importing_photos_lists_the_frames_once_and_looks_up_what_is_imported() {
     assert_eq!(found.files_touched, 0, "{found:?}");
     assert!(found.documents_written <= 4, "{found:?}");
 
-    // One of these is there already: it is looked up.
+    // One of these is already there: it is looked up.
     let (outcome, found) = costs(&project, || {
         import(&project, &photos, &into_cat(), &Work::new()).unwrap()
     });
@@ -165,7 +166,7 @@ fn importing_photos_lists_the_frames_once_and_looks_up_what_is_imported() {
     assert_eq!(found.files_touched, 1, "{found:?}");
     assert!(found.documents_written <= 4, "{found:?}");
 
-    // Files that were put in by hand are looked up once, for however many photos.
+    // Files that were copied into the project by hand are looked up once, for any number of photos.
     let folder = project.label_dir(&class("dog"));
     for number in 0..7 {
         let path = folder.join(format!("by hand {number}.png"));
@@ -202,11 +203,11 @@ fn undoing_an_import_lists_nothing_while_its_frames_are_where_it_put_them() {
     imported(&mut history);
     let (_, found) = costs(&project, || history.undo(&project, &work).unwrap());
     assert_eq!(found.entries_listed, 0, "{found:?}");
-    // Each is looked for, then moved into the trash.
+    // Each is looked up, then moved into the trash.
     assert_eq!(found.files_touched, 3 * 3, "{found:?}");
     assert_eq!(frames(), FRAMES);
 
-    // One has another class by now: it is looked for in the whole project.
+    // One has another class by now: the whole project is searched for it.
     history.redo(&project, &work).unwrap();
     let cats = project.scan(&work).unwrap().list.into_iter();
     let one = cats
@@ -220,7 +221,7 @@ fn undoing_an_import_lists_nothing_while_its_frames_are_where_it_put_them() {
     assert_eq!(project.sources().len(), SOURCES);
 }
 
-/// A window on the project, in the label workspace, at rest.
+/// A window on the project, in the label workspace, idle.
 fn window(place: &Place) -> Desk {
     drop(many_frames(&place.path("p")));
     let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
@@ -233,13 +234,13 @@ fn window(place: &Place) -> Desk {
     desk
 }
 
-/// Frames visited by the window, and operations on files.
+/// Frames visited by the window, and operations on files, so far.
 fn so_far(desk: &Desk) -> (u64, Costs) {
     let session = desk.harness.state().app().session.as_ref().unwrap();
     (session.label.visited.get(), session.project.costs())
 }
 
-/// What `f` and all that follows it cost.
+/// The cost of `f` and everything that follows from it.
 fn in_the_window(desk: &mut Desk, f: impl FnOnce(&mut Desk)) -> (u64, Costs) {
     let before = so_far(desk);
     f(desk);
@@ -269,7 +270,7 @@ fn in_the_window_labelling_one_frame_visits_a_few() {
         assert!(visited < 20, "{show:?}: {visited} frames visited");
         assert_eq!(found.files_touched, 2, "{show:?}: {found:?}");
         assert_eq!(found.documents_written, 0, "{show:?}: {found:?}");
-        // The edit lists nothing. The watcher may list the frames once where the system tells of the move late.
+        // The edit lists nothing. The watcher may list the frames once if the system reports the move late.
         assert!(found.entries_listed < 10_100, "{show:?}: {found:?}");
 
         let (visited, found) = in_the_window(&mut desk, |desk| {

@@ -1,4 +1,4 @@
-//! Bits that flipped in the files of runs and exports: each is noticed, or changes nothing.
+//! Flipped bits in the files of runs and exports: each is detected, or changes nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::projects::{change_tensors, of_pictures, quick, runs, without_hashes};
 use crate::window::Desk;
 use crate::window_project::{go, session, train_until};
 
-/// Bits that are flipped in each file.
+/// The number of bits that are flipped in each file.
 const FLIPS: usize = 40;
 
 /// A training in two stages, a few seconds long.
@@ -37,13 +37,13 @@ fn project(root: &Path) -> Project {
     of_pictures(root, &[("cat", 12), ("dog", 12), ("fox", 12)])
 }
 
-/// Calls `look` with each of so many flipped bits in a file, the first and the last among them.
+/// Calls `look` with each of this many flipped bits in a file, including the first and the last.
 fn with_flips(path: &Path, flips: usize, mut look: impl FnMut(&str)) {
     let whole = fs::read(path).unwrap();
     let bits = whole.len() * 8;
     assert!(bits > flips, "{}", path.display());
     for flip in 0..flips {
-        // Another bit of its byte each time.
+        // A different bit of its byte each time.
         let bit = (flip * (bits - 1) / (flips - 1) / 8 * 8 + flip % 8).min(bits - 1);
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
@@ -122,7 +122,7 @@ fn a_flipped_bit_in_any_file_of_a_run_is_noticed() {
         });
     }
 
-    // What a longer training begins with.
+    // The files that extending a training reads.
     for file in ["fine_tune.safetensors", "head_only.safetensors"] {
         with_flips(&run.dir.join(file), FLIPS / 2, |what| {
             let longer = resume(&project, &run.id, Some(8), &LiveCurves::default(), &work);
@@ -130,7 +130,7 @@ fn a_flipped_bit_in_any_file_of_a_run_is_noticed() {
             assert!(error.contains(file), "{what}: {error}");
         });
     }
-    // A file of another run, whole in itself.
+    // A valid file of another run.
     let other = TrainSettings {
         how_many_training_steps: 61,
         ..settings()
@@ -142,8 +142,8 @@ fn a_flipped_bit_in_any_file_of_a_run_is_noticed() {
     assert!(error.contains("weights.safetensors"), "{error}");
 }
 
-/// An interrupted run whose files are as `train` and `resume` left them is gone on with; one with a flipped bit is not, or
-/// comes to the same.
+/// An interrupted run can be resumed with the files that `train` and `resume` left; with a flipped bit it cannot, or
+/// has the same result.
 #[test]
 fn a_run_is_not_resumed_from_flipped_bits() {
     let dir = tempfile::tempdir().unwrap();
@@ -229,7 +229,7 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
         found.map_err(|error| error.to_string())
     };
     let right: Vec<Vec<f32>> = models.iter().map(|model| says(model).unwrap()).collect();
-    // A file that the manifest does not name any more is one that nobody checks.
+    // A file that the manifest no longer names would not be checked.
     let manifest = out.join("export.json");
     let whole = fs::read_to_string(&manifest).unwrap();
     let mut fields: serde_json::Value = serde_json::from_str(&whole).unwrap();
@@ -253,7 +253,7 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
             });
         }
         with_flips(&file, 2, |what| match verify_bundle(&out, &work) {
-            // In the manifest itself there are the program's version and spaces.
+            // The manifest itself also has the program's version and spaces.
             Ok(found) => assert!(
                 !found.problems.is_empty() || (name == "export.json" && found == verified),
                 "{what}"
@@ -294,7 +294,7 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
     assert_ne!(place.line("verify out").code, Some(0));
 }
 
-/// A run from before files had hashes: what it says of itself is all there is.
+/// A run from before files had hashes: only its own data can be checked.
 #[test]
 fn an_altered_head_does_not_certify_itself() {
     let place = Place::new();
@@ -341,7 +341,7 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     let settings = quick("efficientnet-lite0@96", 20);
     let train = || train(&project, &settings, &LiveCurves::default(), &work).unwrap();
     let (first, second) = (train(), train());
-    // A clock that was set back between the two.
+    // The clock was set back between the two.
     without_hashes(&first.dir);
     let path = first.dir.join("run.json");
     let text = fs::read_to_string(&path).unwrap();
@@ -406,11 +406,11 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     go(&mut desk, "Train");
     desk.see_part("is damaged");
     assert_eq!(session(&desk).train.runs.len(), 2);
-    // A run whose curves are damaged is listed, and that is said.
+    // A run with damaged curves is listed, with a message.
     desk.see_part("curves.jsonl");
 }
 
-/// What an earlier version wrote carries no checksum: its numbers are checked one by one.
+/// Files of an earlier version have no checksum: their numbers are checked one by one.
 #[test]
 fn numbers_that_no_training_came_to_are_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -540,13 +540,13 @@ fn a_sweep_that_was_changed_is_named_and_not_passed_over() {
     go(&mut desk, "Train");
     desk.see_part("sweep.json");
     drop(desk);
-    // It can be moved away although it cannot be read.
+    // It can be removed although it cannot be read.
     let removed = place.line(&format!("sweeps p --remove {}", sweep.id));
     assert_eq!(removed.code, Some(0), "{}", removed.stderr);
     assert!(!path.exists());
 }
 
-/// What serves the page of a run and what continues a model that was being made read the run's files, and say what is wrong.
+/// Serving a run's page and continuing to make a model read the run's files, and report what is wrong.
 #[test]
 fn damage_is_said_by_what_serves_and_makes() {
     let place = Place::new();

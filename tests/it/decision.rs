@@ -1,4 +1,4 @@
-//! A depth that is left to the program: where the head is right on everything outside the test, nothing more is trained.
+//! A depth that is chosen automatically: if the head is right on everything outside the test, no more is trained.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use crate::cli_program::{Place, events};
 
-/// Quick on any machine, however deep it goes.
+/// Fast on any computer, at every depth.
 const TRAIN: &str = "train p --architecture efficientnet-lite0@96 --learning-rate 0.05 --views 0 --fine-tune-steps 2 \
      --fine-tune-batch-size 4 --validation-percentage 25 --testing-percentage 25";
 
-/// Three classes that are easily told apart, four films of twenty frames each.
+/// Three classes that are easy to distinguish, four films of twenty frames each.
 fn easy() -> Place {
     let place = Place::new();
     place.videos();
@@ -45,7 +45,7 @@ fn a_head_that_is_right_already_is_not_fine_tuned() {
     );
     let note = result["notes"].to_string();
     assert!(note.contains("all 180 images outside the test"), "{note}");
-    // Its record says what was left to the program, and what came of it.
+    // Its record has the automatic choice, and its result.
     let run = document(&place, result);
     assert_eq!(run["depth_decision"], decision);
     assert_eq!(run["settings"]["fine_tune"]["automatic"], true);
@@ -61,7 +61,7 @@ fn a_head_that_is_right_already_is_not_fine_tuned() {
         result["test_accuracy"]
     );
     place.result("export p --out exported");
-    // Trained further, it stays a head.
+    // Extended, it is still only a head.
     let extended = place.result("train p --resume latest --how-many-training-steps 4020");
     assert_eq!(
         (&extended["depth"], &extended["steps"]),
@@ -69,7 +69,7 @@ fn a_head_that_is_right_already_is_not_fine_tuned() {
     );
     assert_eq!(extended["depth_decision"], decision);
 
-    // Who asks for a depth gets it.
+    // A requested depth is always used.
     let asked = place.result(&format!("{TRAIN} --depth last-1"));
     assert_eq!(
         (&asked["depth"], &asked["steps"]),
@@ -88,7 +88,7 @@ fn a_head_that_is_right_already_is_not_fine_tuned() {
 #[test]
 fn a_head_that_is_wrong_is_fine_tuned() {
     let place = easy();
-    // Of each film of bars one frame that is called fractal.
+    // For each film of bars, one frame has the label fractal.
     let mut films = std::collections::BTreeSet::new();
     for entry in fs::read_dir(place.path("p/classes/bars")).unwrap() {
         let path = entry.unwrap().path();

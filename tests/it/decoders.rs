@@ -1,5 +1,5 @@
-//! Defects in a decoder, of every kind: a library that is loaded before FFmpeg's crashes, hangs, takes all memory, answers
-//! nonsense or reaches out. The program names the file, sets it aside and continues with the next.
+//! Defects in a decoder, of every kind: a library that is loaded before FFmpeg's crashes, hangs, uses all memory,
+//! returns nonsense or accesses the network. The program names the file, sets it aside and continues with the next.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::cli_program::{Place, Ran};
 use crate::preload::preloaded;
 
-/// Stands for a defect in libavcodec: does what `FAULT` says with the packet of the number `FAULT_AT`, from then on always.
+/// Simulates a defect in libavcodec: applies the fault `FAULT` to the packet number `FAULT_AT` and all later ones.
 pub const FAULTS: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -97,7 +97,7 @@ fn run(mut command: Command) -> Ran {
     Ran::of(&command.output().unwrap())
 }
 
-/// The films are named with what they did, each once; the photo came in.
+/// The films are named with their fault, each once; the photo was imported.
 fn assert_named(ran: &Ran, films: usize, what: &str) {
     let lines = ran.json();
     let files: Vec<_> = lines
@@ -132,7 +132,7 @@ fn a_crashing_decoder_ends_no_import() {
         .count();
     assert!(films >= 4, "{films}");
     assert_named(&ran, films, "crash (signal 11)");
-    // Mended, all of them come in.
+    // With a working decoder, all of them are imported.
     let ran = place.run(&IMPORT);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert_eq!(ran.json().last().unwrap()["failed"], 0);

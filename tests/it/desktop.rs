@@ -1,5 +1,5 @@
-//! A desktop for tests: an Xvfb of one's own, the real program in it, a keyboard, and files dragged
-//! from "another program" by the XDND protocol (version 5, <https://freedesktop.org/wiki/Specifications/XDND>).
+//! A desktop for tests: its own Xvfb, the real program in it, a keyboard, and files dragged from "another program" by
+//! the XDND protocol (version 5, <https://freedesktop.org/wiki/Specifications/XDND>).
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -47,8 +47,8 @@ impl Drop for Desktop {
 }
 
 impl Desktop {
-    /// Starts an Xvfb of `width × height` pixels and `salamander` with `arguments` in it, with its
-    /// settings in `home/config`, and waits for the window.
+    /// Starts an Xvfb of `width × height` pixels and `salamander` with `arguments` in it, with its settings in
+    /// `home/config`, and waits for the window.
     pub fn start(
         size: (u16, u16),
         scale: f32,
@@ -71,7 +71,7 @@ impl Desktop {
             atoms,
         };
         let window = desktop.wait_for("the window", Desktop::window);
-        // Without a window manager nobody gives the window the keyboard.
+        // Without a window manager, the window does not get the keyboard focus by itself.
         desktop
             .connection
             .set_input_focus(
@@ -104,7 +104,7 @@ impl Desktop {
         self.connection.setup().roots[self.screen].root
     }
 
-    /// The program's mapped window that takes drops.
+    /// The program's mapped window that accepts drops.
     fn window(&self) -> Option<Window> {
         let children = self.connection.query_tree(self.root()).ok()?.reply().ok()?;
         children.children.into_iter().find(|window| {
@@ -230,7 +230,7 @@ impl Desktop {
             }
             if served && accepted {
                 served = false;
-                // The hand lingers a moment before it lets go, as hands do.
+                // A short pause before the button is released, as by a user.
                 self.connection.flush().unwrap();
                 std::thread::sleep(Duration::from_millis(200));
                 self.tell(
@@ -316,7 +316,7 @@ impl Desktop {
             .unwrap_or_else(|| panic!("no key for “{key}”"))
     }
 
-    /// The key that gives a keysym at a level: 0 alone, 1 with Shift.
+    /// The key for a keysym at a level: 0 alone, 1 with Shift.
     fn key_with(&self, keysym: u32, level: usize) -> Option<u8> {
         let setup = self.connection.setup();
         let (low, high) = (setup.min_keycode, setup.max_keycode);
@@ -333,7 +333,7 @@ impl Desktop {
         Some(low + u8::try_from(index).unwrap())
     }
 
-    /// What the screen shows.
+    /// A screenshot.
     pub fn picture(&self) -> RgbImage {
         let geometry = self
             .connection
@@ -369,7 +369,7 @@ impl Desktop {
         .unwrap()
     }
 
-    /// Keeps a picture of the screen under `name` in `SALAMANDER_SCREENSHOTS`, if that is set.
+    /// Stores a screenshot under `name` in `SALAMANDER_SCREENSHOTS`, if that is set.
     pub fn screenshot(&self, name: &str) {
         if let Some(folder) = std::env::var_os("SALAMANDER_SCREENSHOTS") {
             let path = PathBuf::from(folder).join(name).with_extension("png");
@@ -404,13 +404,13 @@ impl Desktop {
                 std::thread::sleep(Duration::from_millis(50));
             }
             assert!(Instant::now() < deadline, "the window does not close");
-            // On a busy machine a job may still run, and the program asks whether to quit all the same.
+            // On a busy computer a job may still be running, and the program asks whether to quit.
             self.press("escape");
         }
     }
 }
 
-/// `salamander` on a display, with nothing else of the machine's desktop ([`surroundings`]).
+/// `salamander` on a display, isolated from the computer's desktop ([`surroundings`]).
 pub fn program(display: &str, scale: f32, home: &Path) -> Command {
     let mut command = surroundings::salamander(home);
     command
@@ -422,10 +422,10 @@ pub fn program(display: &str, scale: f32, home: &Path) -> Command {
     command
 }
 
-/// An Xvfb on a free display of its own choosing.
+/// An Xvfb on a free display.
 pub fn start_server((width, height): (u16, u16)) -> (Child, String) {
-    // With -displayfd the server picks a free number and writes it to that descriptor, here its stdout. The keyboard
-    // is the one that the server has by itself, whatever layout the machine's variables ask for.
+    // With -displayfd the server chooses a free number and writes it to that descriptor, here its stdout. The keyboard
+    // is the server's default, whatever layout the computer's variables request.
     let mut server = Command::new("Xvfb")
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())

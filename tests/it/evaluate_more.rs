@@ -1,4 +1,4 @@
-//! What `evaluate` measures on request, by the program.
+//! The measurements of `evaluate` on request, by the program.
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn a_run_is_calibrated_and_everything_is_measured() {
     assert!(found["per_class"][0]["roc"].as_array().unwrap().len() > 2);
     assert!(!found["findings"].as_array().unwrap().is_empty());
 
-    // From the cache, the same again.
+    // The same result from the cache.
     let again = place.result("evaluate p --everything --curves");
     for key in ["leak", "cross_validation", "unknown", "learning_curve"] {
         assert_eq!(again.get(key), found.get(key), "{key}");
@@ -66,7 +66,7 @@ fn a_run_is_calibrated_and_everything_is_measured() {
         assert!(text.stdout.contains(part), "{part}: {}", text.stdout);
     }
 
-    // The threshold is kept, until the run is trained further.
+    // The threshold is kept until the run is extended.
     let kept_at = place.result("evaluate p --unknown-at 10");
     assert_eq!(
         kept_at["calibration"]["unknown"],
@@ -130,7 +130,7 @@ fn a_run_is_calibrated_and_everything_is_measured() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    // Nothing from elsewhere is loaded, and nothing runs.
+    // Nothing is loaded from elsewhere, and no script runs.
     assert!(
         !page.contains("http") && !page.contains("<script"),
         "{page}"
@@ -161,7 +161,7 @@ fn a_run_is_calibrated_and_everything_is_measured() {
 fn mistakes_have_their_nearest_training_images_and_frames_their_time_of_day() {
     let place = Place::new();
     place.videos();
-    // Recorded from one second before six on.
+    // Recorded from one second before six o'clock.
     for class in ["bars", "moving", "fractal"] {
         for number in 0..4 {
             let film = place.path(format!("videos/{class}/{class}-{number}.mp4"));
@@ -230,7 +230,7 @@ fn mistakes_have_their_nearest_training_images_and_frames_their_time_of_day() {
         .iter()
         .map(|of| (of["part"].as_str().unwrap(), number(&of["frames"])))
         .collect();
-    // Of two seconds at five frames a second, five are in each part.
+    // Of two seconds at five frames per second, five are in each part.
     let half = number(&result["frames"]) / 2.0;
     assert_eq!(told, [("night", half), ("morning", half)]);
 }

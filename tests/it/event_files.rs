@@ -1,7 +1,7 @@
-//! TensorBoard's event files: read back as its reader does, while a training continues and after it was interrupted.
+//! TensorBoard's event files, read back as its reader does, during a training and after it was interrupted.
 //!
-//! A record is the length of a message (u64), its checksum, the message, its checksum; checksums are CRC-32C, turned
-//! and shifted (`tensorflow/core/lib/io/record_writer.h`).
+//! A record is the length of a message (u64), its checksum, the message, its checksum; checksums are CRC-32C, rotated
+//! and offset (`tensorflow/core/lib/io/record_writer.h`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -84,7 +84,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// The events of the one file in a folder; none where there is no folder, or no file in it yet. A record that is cut at
+/// The events of the only file in a folder; none if there is no folder, or no file in it yet. A truncated record at
 /// the end is left out, as TensorBoard does; `whole` is whether there was none.
 fn events(folder: &Path) -> (Vec<Event>, bool) {
     let Ok(entries) = fs::read_dir(folder) else {
@@ -152,7 +152,7 @@ fn others(folder: &Path) -> Vec<(String, u32, f32)> {
         let scalars = values
             .iter()
             .filter_map(move |value| Some((value.tag.clone(), step, value.simple_value?)));
-        // Those of the histograms are looked at with these, by the reader of TensorBoard.
+        // Those of the histograms are tested together with these, by TensorBoard's reader.
         let of_curves = ["accuracy", "cross_entropy"];
         scalars.filter(move |(tag, ..)| {
             !of_curves.contains(&tag.as_str()) && !tag.starts_with("final_training_ops/")
@@ -161,7 +161,7 @@ fn others(folder: &Path) -> Vec<(String, u32, f32)> {
     values.collect()
 }
 
-/// That the other scalars in `dir` are these.
+/// Checks that these are the other scalars in `dir`.
 fn check_others(dir: &Path, metrics: &Metrics) {
     for (name, sides) in [
         ("train", &[MetricSide::Train, MetricSide::Run][..]),
@@ -195,7 +195,7 @@ fn both(dir: &Path) -> [Vec<(u32, f64, f32, f32)>; 2] {
     ["train", "validation"].map(|name| points(&dir.join(name)))
 }
 
-/// That what was found in files is these points, or the first ones of them.
+/// Checks that the points found in files are these, or the first ones of them.
 fn compare(found: &[Vec<(u32, f64, f32, f32)>; 2], curves: &[CurvePoint], all: bool) {
     let of_train: Vec<_> = curves
         .iter()
@@ -216,13 +216,13 @@ fn compare(found: &[Vec<(u32, f64, f32, f32)>; 2], curves: &[CurvePoint], all: b
                 (found.0, found.2, found.3),
                 (expected.0, expected.2, expected.3)
             );
-            // Seconds since 1970 have less than a microsecond left.
+            // As seconds since 1970, they have a resolution of less than a microsecond.
             assert!((found.1 - expected.1).abs() < 1e-5);
         }
     }
 }
 
-/// That the files in `dir` hold these points, whole.
+/// Checks that the files in `dir` have exactly these points.
 fn check(dir: &Path, curves: &[CurvePoint]) {
     compare(&both(dir), curves, true);
     for name in ["train", "validation"] {
@@ -250,7 +250,7 @@ fn settings(depth: Depth, steps: u32) -> TrainSettings {
     settings
 }
 
-/// Cuts the last record and adds what a kill between two writes leaves: points that no checkpoint knows.
+/// Truncates the last record and adds what a kill between two writes leaves: points after the last checkpoint.
 fn maltreat(folder: &Path) {
     let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
     let mut bytes = fs::read(file.path()).unwrap();
@@ -260,7 +260,7 @@ fn maltreat(folder: &Path) {
     fs::write(file.path(), bytes).unwrap();
 }
 
-/// Trains until its files have grown several times, looks at them meanwhile, cancels, continues to the end.
+/// Trains until its files have grown several times, reads them meanwhile, cancels, resumes to the end.
 fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
     let (curves, work) = (LiveCurves::default(), Work::new());
     std::thread::scope(|scope| {
@@ -278,7 +278,7 @@ fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
                 && curves.since([0, 0]).0 == part
             {
                 let on_disk = both(&run.dir);
-                // What is on disk by then has been shown before.
+                // The points on disk have been shown before.
                 compare(&on_disk, &curves.snapshot(), false);
                 let found = on_disk[0].len();
                 if found > 0 && sizes.last() != Some(&found) {

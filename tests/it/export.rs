@@ -1,5 +1,5 @@
-//! Exports, run by somebody else: ONNX Runtime for Python with nothing but what ships with the export, and
-//! Pillow's resize against ours.
+//! Exports, run by other software: ONNX Runtime for Python with only the files of the export, and Pillow's resize
+//! compared with ours.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use salamander::train::{LiveCurves, RunClasses, TrainSettings, train};
 
 use super::projects::{of_pictures, of_sample_videos, quick};
 
-/// The interpreter with onnxruntime, numpy and Pillow. Without one the test is left out, loudly; not in CI.
+/// The interpreter with onnxruntime, numpy and Pillow. Without one the test is skipped with a message; not in CI.
 pub fn python() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let windows = root.join("target/python/Scripts/python.exe");
@@ -45,7 +45,7 @@ pub fn python() -> Option<PathBuf> {
     found
 }
 
-/// Python without what variables and the locale of the machine make of it.
+/// Python, independent of the computer's variables and locale.
 pub fn interpreter(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-E", "-X", "utf8"]);
@@ -95,8 +95,8 @@ pub fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The same top-1 on every frame; returns the largest difference of a probability. JPEG decoders may differ by
-/// a level or two, so the probabilities need not be equal to the last digit.
+/// Checks for the same top-1 on every frame; returns the largest difference of a probability. JPEG decoders may differ
+/// by a level or two, so the probabilities need not be exactly equal.
 pub fn compare(evaluation: &Evaluation, found: &[Value], what: &str) -> f64 {
     assert_eq!(found.len(), evaluation.predictions.len());
     let mut largest = 0.0_f64;
@@ -190,7 +190,7 @@ fn others_get_the_same_classes_from_an_export() {
             assert!((a.probability - b.probability).abs() < 1e-4);
         }
 
-        // A cancelled export leaves the earlier one alone, and nothing beside it.
+        // A cancelled export does not change the earlier one, and leaves nothing next to it.
         let before = std::fs::read(&model.path).unwrap();
         let work = Work::new();
         work.cancel();

@@ -1,4 +1,4 @@
-//! Exports as one ZIP file, of several runs, and their model card; what fails leaves nothing behind.
+//! Exports as one ZIP file, of several runs, and their model card; a failed export leaves nothing behind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,7 +70,7 @@ fn a_zip_is_the_folder_in_one_file() {
     let bytes = fs::read(&outcome.place).unwrap();
     assert_eq!(outcome.files[0].bytes, bytes.len() as u64);
 
-    // What is in it is what the folder would be, below a folder of its name.
+    // Its content is that of the folder, below a folder of its name.
     let folder = dir.path().join("folder");
     export(&project, run, &Format::ONNX.into(), &folder, &Work::new()).unwrap();
     let inside = unzipped(&outcome.place);
@@ -81,7 +81,7 @@ fn a_zip_is_the_folder_in_one_file() {
         assert!(fs::read(folder.join(below)).unwrap() == *bytes, "{name}");
     }
 
-    // The same bytes elsewhere and over itself, and proved from the file alone.
+    // The same bytes at another place and over itself, and verified from the file alone.
     let again = dir.path().join("again");
     let second = export(&project, run, &zipped(), &again, &Work::new()).unwrap();
     assert!(fs::read(&second.place).unwrap() == bytes);
@@ -91,7 +91,7 @@ fn a_zip_is_the_folder_in_one_file() {
     assert!(found.problems.is_empty(), "{:?}", found.problems);
     assert_eq!((found.images, found.models.len()), (10, 1));
 
-    // The golden images are to be shown, wherever they lie.
+    // The golden images can be shown from both.
     let golden = |place: &Path| -> Vec<(String, image::RgbImage)> {
         let examples = found_in(place).unwrap().unwrap().examples;
         let images = examples.into_iter();
@@ -105,7 +105,7 @@ fn a_zip_is_the_folder_in_one_file() {
     let missing = example_image(&outcome.place.join("golden/99.png")).unwrap_err();
     assert!(missing.to_string().contains("is missing"), "{missing}");
 
-    // A byte of the model more or less is seen.
+    // An added or removed byte of the model is detected.
     let mut changed = bytes.clone();
     let middle = changed.len() / 2;
     changed[middle] ^= 1;
@@ -115,7 +115,7 @@ fn a_zip_is_the_folder_in_one_file() {
         .problems;
     assert!(!problems.is_empty());
 
-    // What was changed since, or is no export, is not replaced; with force a former export is.
+    // Changed files, and files that are not of an export, are not replaced; with force an earlier export is.
     let refused = |order: &Order| {
         let error = export(&project, run, order, &out, &Work::new()).unwrap_err();
         error.to_string()
@@ -162,7 +162,7 @@ fn several_runs_are_exported_each_whole_or_not_at_all() {
         }
     }
     assert_eq!(entries(&blocked), ["README.txt"]);
-    // Cancelled, nothing is begun.
+    // Cancelled before it begins, it does nothing.
     let work = Work::new();
     work.cancel();
     let none = dir.path().join("none");
@@ -257,7 +257,7 @@ fn the_command_line_exports_and_verifies_them() {
         let verified = place.result(&format!("verify {zip}"));
         assert_eq!(verified["problems"], serde_json::json!([]));
     }
-    // What the cards needed trainings for is kept, although an export opens the project for reading only.
+    // Trainings for the cards are cached, although an export opens the project read-only.
     let kept = fs::read_dir(place.path("p/cache/evaluate")).unwrap();
     let kept = kept.filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
@@ -291,7 +291,7 @@ fn the_command_line_exports_and_verifies_them() {
     let twice = place.line(&format!("export p --run {first} --run {first} --out x"));
     assert_eq!(twice.code, Some(2));
 
-    // What is no export is told what to give instead.
+    // For a path that is not an export, the message says what to give instead.
     let message = place.failure(&format!("verify both/{second}/model.onnx"));
     assert!(message.contains("give the folder"), "{message}");
     for (nothing, told) in [("nowhere", "nothing of that name"), ("p", "export.json")] {
@@ -300,7 +300,7 @@ fn the_command_line_exports_and_verifies_them() {
     }
 }
 
-/// The formats that can be written on this machine: all in CI, where ONNX Runtime Web is installed.
+/// The formats that can be written on this computer: all in CI, where ONNX Runtime Web is installed.
 pub fn installed() -> Vec<Format> {
     let ready = |format: &&Format| {
         let found = format.check_installed();
@@ -313,7 +313,7 @@ pub fn installed() -> Vec<Format> {
     Format::all().iter().filter(ready).copied().collect()
 }
 
-/// A disk that takes no file over a megabyte stands for a full one: no format leaves anything, and an earlier export stays.
+/// A limit of one megabyte per file simulates a full disk: no format leaves any files, and an earlier export stays.
 #[cfg(unix)]
 #[test]
 fn a_full_disk_leaves_things_as_they_were_in_each_format() {
@@ -329,7 +329,7 @@ fn a_full_disk_leaves_things_as_they_were_in_each_format() {
         let mut command = std::process::Command::new("/bin/bash");
         command
             .arg("-c")
-            // Without the trap the signal would end the program, which a full disk does not.
+            // Without the trap the signal would kill the program, unlike a full disk.
             .arg("trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"")
             .arg(plain.get_program())
             .args(plain.get_args())
@@ -368,7 +368,7 @@ fn a_full_disk_leaves_things_as_they_were_in_each_format() {
     assert!(place.line("verify there").code == Some(0));
 }
 
-/// A model that half precision spoils: its logits lie far from zero and close together.
+/// A model that does not work in half precision: its logits are far from zero and close together.
 #[test]
 fn a_loss_is_refused_on_the_command_line_or_accepted_and_recorded() {
     let place = Place::new();

@@ -1,4 +1,5 @@
-//! Several formats in one export: all or none, the same bytes each time, certified, and proved again from the folder alone.
+//! Several formats in one export: all or none, the same bytes each time, certified, and verified again from the folder
+//! alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,7 +85,7 @@ fn several_formats_are_one_export() {
     for file in &files {
         assert_eq!(file.bytes, fs::metadata(&file.path).unwrap().len());
     }
-    // What certificate.json says is what is returned, and it holds.
+    // certificate.json has what is returned, and is correct.
     let written: Value = json(&out.join("certificate.json"));
     assert_eq!(written, serde_json::to_value(&certificate).unwrap());
     assert_eq!(certificate.split, "test");
@@ -146,7 +147,7 @@ fn several_formats_are_one_export() {
     export(&project, &run, &all(), &out, &Work::new()).unwrap();
     assert!(contents(&out) == first);
 
-    // One format instead: the models of before are gone, and said to be.
+    // One format instead: the previous models are deleted, with a message.
     let work = Work::new();
     export(&project, &run, &Format::ONNX_FP16.into(), &out, &work).unwrap();
     assert!(!out.join("model.onnx").exists() && !out.join("model-float.onnx").exists());
@@ -201,7 +202,7 @@ fn the_bundle_proves_itself_without_the_project() {
         }
     }
 
-    // What was changed is named: a model by another one, a label, an image, an expectation.
+    // Changed files are named: a model replaced by another one, a label, an image, an expectation.
     let place = |name: &str| out.join(name);
     let whole = contents(&out);
     let restore = || {
@@ -239,7 +240,7 @@ fn the_bundle_proves_itself_without_the_project() {
     }
     restore();
 
-    // What is no number, and nothing at all, prove nothing.
+    // NaN and empty results prove nothing.
     if let Some(python) = &python {
         let number = text.rsplit_once("\"model.onnx\": [").unwrap();
         let (_, rest) = number.1.split_once(',').unwrap();
@@ -393,7 +394,7 @@ fn the_command_line_exports_several_and_verifies_them() {
     assert!(unknown.stderr.contains("onnx-fp16"), "{}", unknown.stderr);
     assert!(!place.path("other").exists());
 
-    // What is the user's is not replaced, not even with --force.
+    // The user's own files are not replaced, even with --force.
     fs::write(place.path("model/labels.txt"), "mine").unwrap();
     let refused = place.failure("export p --format onnx --out model");
     assert!(refused.contains("labels.txt"), "{refused}");
@@ -416,7 +417,7 @@ fn the_command_line_exports_several_and_verifies_them() {
     place.result("verify model");
 }
 
-/// A quarter of the size, the same bytes each time, found on frames that are not the test's, and proved like all others.
+/// A quarter of the size, the same bytes each time, searched on frames outside the test, and verified like all others.
 #[test]
 fn int8_is_found_and_certified() {
     let dir = tempfile::tempdir().unwrap();
@@ -441,7 +442,7 @@ fn int8_is_found_and_certified() {
     // The first was good enough, or others were tried.
     let first = &search.candidates[0];
     assert!(first.taken && first.is_good_enough() == (search.candidates.len() == 1));
-    // What was taken never made it worse.
+    // Accepted changes never made it worse.
     let taken = search.candidates.iter().filter(|known| known.taken);
     let divergences: Vec<f64> = taken.map(|known| known.divergence).collect();
     assert!(divergences.windows(2).all(|pair| pair[1] < pair[0]));
@@ -479,7 +480,7 @@ fn int8_is_found_and_certified() {
     .unwrap();
     tflite_int8::prove_export(&project, &run, &lite.join("model-int8.tflite"));
 
-    // The folder proves itself; what takes floats computes the same.
+    // The folder verifies itself; the model with float input computes the same.
     for model in verify_bundle(&out, &Work::new()).unwrap().models {
         assert!(model.ok, "{model:?}");
     }

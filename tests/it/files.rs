@@ -1,4 +1,4 @@
-//! What the program writes can be used by those whom the user's own settings (umask, shared folders) let use it.
+//! Files of the program can be used by everyone whom the user's settings (umask, shared folders) allow.
 #![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::cli_program::{Place, Ran};
 /// Runs a line of the program under a umask.
 fn under(place: &Place, umask: &str, line: &str) {
     let plain = place.command(&line.split(' ').collect::<Vec<_>>());
-    // By its path: the `PATH` of the isolated surroundings, by which it would be looked up, leads nowhere.
+    // By its path: the `PATH` of the isolated environment is empty.
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
@@ -62,7 +62,7 @@ fn every_file_of_a_project_has_the_mode_of_an_ordinary_file() {
             "features p --out features/of-p.safetensors",
             "export p",
             "export p --out model",
-            // Over what is there.
+            // Over existing files.
             "export p --out model --format onnx-float",
             "classes p rename bars stripes",
         ] {
@@ -112,14 +112,14 @@ fn a_folder_of_the_users_own_is_not_exported_into() {
     assert_eq!(std::fs::read_to_string(&licence).unwrap(), "my licence");
     assert_eq!(std::fs::read_dir(place.path("app")).unwrap().count(), 2);
 
-    // What an export wrote is replaced by the next one, until somebody changes it.
+    // Files of an export are replaced by the next one, unless the user has changed them.
     place.result("export p --out model");
     place.result("export p --out model --format onnx-float");
     std::fs::write(place.path("model/labels.txt"), "eins\nzwei\ndrei\n").unwrap();
     let message = place.failure("export p --out model");
     assert!(message.contains("labels.txt"), "{message}");
 
-    // An export by a version that kept no list of what it wrote.
+    // An export by a version that stored no list of its files.
     place.result("export p --out earlier");
     std::fs::remove_file(place.path("earlier/export.json")).unwrap();
     place.result("export p --out earlier --format onnx-float");

@@ -1,5 +1,4 @@
-//! A run whose backbone was trained too: everything that uses the run computes with its weights, or says in one
-//! sentence why it cannot.
+//! A fine-tuned run: everything that uses the run computes with its weights, or reports in one sentence why it cannot.
 
 use std::path::{Path, PathBuf};
 
@@ -68,7 +67,7 @@ fn test_set(project: &Project, run: &Run) -> Result<Evaluation, EvaluateError> {
     evaluate(project, run, Split::Test, &Work::new())
 }
 
-/// The probabilities of a picture by nothing but ONNX Runtime and sums: the graph's constants are overwritten here.
+/// The probabilities of an image, only by ONNX Runtime and sums: the graph's constants are overwritten here.
 fn directly(run: &Run, weights: &[(String, Tensor)], pictures: &[PathBuf]) -> Vec<Vec<f32>> {
     let mut graph = folded(run);
     for (name, tensor) in weights {
@@ -165,7 +164,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
         assert!(largest_difference([&found.unwrap()], [expected]) < 1e-5);
     }
 
-    // These weights come from no training: the accuracy that was recorded is not theirs.
+    // These weights come from no training: the recorded accuracy does not apply to them.
     let mut run = run;
     let out = place.path("refused");
     let refused = export(&project, &run, &Format::ONNX.into(), &out, &Work::new());
@@ -195,7 +194,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
         assert!(readme.contains("changed by further training"), "{readme}");
     }
 
-    // Other weights: the bottlenecks of the ones before are neither used nor kept.
+    // With other weights, the previous bottlenecks are neither used nor kept.
     let rows = |run: &Run| -> Vec<PathBuf> {
         let folder = std::fs::read_dir(run.cache_dir().join("bottlenecks")).unwrap();
         let files = folder.map(|entry| entry.unwrap().path());
@@ -236,8 +235,8 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
     assert_ne!(plain, of_run);
 }
 
-/// A training of the last three blocks, exported, run by somebody else: on pictures that need no resizing and that
-/// everybody decodes to the same bits, so that nothing but the model can make a difference.
+/// A fine-tuning of the last three blocks, exported, run by other software: on images that need no resizing and that
+/// all decoders decode identically, so that only the model can make a difference.
 #[test]
 fn others_get_the_same_from_a_fine_tuned_export() {
     let Some(python) = python() else { return };
@@ -274,7 +273,7 @@ fn others_get_the_same_from_a_fine_tuned_export() {
         .iter()
         .map(|frame| project.root().join(&frame.path))
         .collect();
-    // The shipped backbone under the same head says something else.
+    // The original backbone with the same head gives other results.
     let untrained = directly(&run, &[], &pictures);
     let shift = largest_difference(probabilities(&evaluation), &untrained);
     assert!(shift > 0.01, "{shift}");
@@ -318,7 +317,7 @@ fn weights_that_cannot_be_used_are_one_sentence() {
         assert!(!out.exists(), "nothing is exported");
     };
 
-    // A file that the run knows nothing of.
+    // A file that does not belong to the run.
     std::fs::write(&file, "anything").unwrap();
     refused(&run, &["run.json"]);
 
@@ -360,7 +359,7 @@ fn weights_that_cannot_be_used_are_one_sentence() {
     refused(&run, &["is damaged", "checksum"]);
     std::fs::remove_file(&file).unwrap();
     refused(&run, &["is damaged", "missing"]);
-    // Nothing was lost by any of this.
+    // None of this lost anything.
     std::fs::write(&file, whole).unwrap();
     assert_eq!(test_set(&project, &run).unwrap(), right);
 }

@@ -1,5 +1,5 @@
-//! Frozen graphs read back, in ONNX Runtime, and by hand (`packaging/tensorflow-proof.sh`) in TensorFlow, against the networks
-//! that they were written of.
+//! Frozen graphs read back, in ONNX Runtime, and by hand (`packaging/tensorflow-proof.sh`) in TensorFlow, compared
+//! with the original networks.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ pub fn random_graphs(count: u64) -> Vec<(String, Graph)> {
         .collect()
 }
 
-/// Structures of networks that people bring along.
+/// Structures of well-known networks.
 pub fn known_graphs() -> Vec<(String, Graph)> {
     vec![
         ("MobileNet v1".to_owned(), networks::mobilenet_v1(96)),
@@ -158,7 +158,8 @@ fn structures_of_known_networks_compute_the_same_as_frozen_graphs() {
     prove(known_graphs(), 2e-5);
 }
 
-/// How the answers of a model to all frames agree with the run's: how many have the same top-1, and the largest difference.
+/// Compares the answers of a model to all frames with the run's: the number with the same top-1, and the largest
+/// difference.
 pub fn agreement(frames: &Evaluation, lines: &[Value]) -> (usize, f32) {
     let mut same = 0;
     let mut largest = 0.0_f32;
@@ -190,7 +191,7 @@ fn in_tensorflow(python: &Path, project: &Project, run: &Run, out: &Path) {
         same == frames.predictions.len() && largest < 2e-5,
         "{same} {largest}"
     );
-    // The old program scales without antialiasing, and is given no crop: another image, about the same answer.
+    // The old program scales without antialiasing, and gets no crop: another image, but about the same answer.
     let images = frames.predictions.iter().take(200);
     let cases: Vec<Value> = images
         .clone()
@@ -244,7 +245,7 @@ fn an_exported_run_predicts_the_same_as_a_frozen_graph() {
         assert!(found.problems.is_empty(), "{:?}", found.problems);
         assert!(found.models[0].ok && found.models[0].same_top1 == 10);
 
-        // Predicted with: the export, the folder under another name, the graph alone.
+        // Predictions with the export, the folder under another name, the graph alone.
         let moved = dir.path().join("elsewhere");
         std::fs::create_dir(&moved).unwrap();
         for file in ["output_graph.pb", "output_labels.txt"] {

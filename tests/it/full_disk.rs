@@ -1,4 +1,4 @@
-//! Disks without room. Mounting a small one needs root; without it these tests say that they were skipped.
+//! Full disks. Mounting a small one needs root; otherwise these tests are skipped with a message.
 
 use std::fs;
 use std::io::Write;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cli_faults::assert_sentence;
 use crate::cli_program::Place;
 
-/// A file system of one megabyte, unmounted at the end. `None` where mounting is not allowed.
+/// A file system of one megabyte, unmounted at the end. `None` if mounting is not allowed.
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
@@ -39,14 +39,14 @@ fn a_disk_that_fills_up_while_extracting() {
         return;
     };
     place.video("small.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
-    // A mandelbrot does not compress: about 20 kB a frame.
+    // A Mandelbrot image does not compress: about 20 kB per frame.
     place.video("big.mp4", "mandelbrot=size=320x240:rate=30,trim=duration=8");
     assert_eq!(place.line("new disk/p").code, Some(0));
     place.result("import disk/p small.mp4 --class small --fps 5");
     let line = "import disk/p big.mp4 --class big --fps 30 --width original";
     assert_sentence(&place.failure(line), &["full", "big-"]);
 
-    // The project is whole: what was confirmed is there, no frame is half written.
+    // The project is intact: everything confirmed is there, no frame is half written.
     let counted = place.result("classes disk/p");
     assert_eq!(counted["classes"][0]["name"], "small");
     assert_eq!(counted["classes"][0]["frames"], 5);
@@ -56,7 +56,7 @@ fn a_disk_that_fills_up_while_extracting() {
     }
 }
 
-/// Fills the disk to its last byte.
+/// Fills the disk completely.
 fn fill(disk: &Path) {
     let mut file = fs::File::create(disk.join("filling")).unwrap();
     let block = [0; 4096];
@@ -64,7 +64,7 @@ fn fill(disk: &Path) {
     assert!(fs::write(disk.join("one more"), block).is_err());
 }
 
-/// Gives `project.json` a change that had begun.
+/// Writes a pending change into `project.json`.
 fn begin(project: &Path, pending: Value) {
     let path = project.join("project.json");
     let mut json: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -72,7 +72,7 @@ fn begin(project: &Path, pending: Value) {
     fs::write(&path, json.to_string()).unwrap();
 }
 
-/// The names of all files and folders of a project but its trash.
+/// The names of all files and folders of a project except its trash.
 fn names(project: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![project.to_owned()];

@@ -1,4 +1,5 @@
-//! A project's folder that goes away while it is in use, and comes back; and files that others move meanwhile.
+//! A project's folder that disappears while it is in use, and comes back; and files that other programs move
+//! meanwhile.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Starts a line, moves the project away once `begun`, and returns the one sentence it ends with.
+/// Starts a line, moves the project away once `begun`, and returns the error message.
 fn moved_away_during(place: &Place, line: &str, begun: impl Fn() -> bool) -> String {
     let child = place
         .command(&line.split(' ').collect::<Vec<_>>())
@@ -76,7 +77,7 @@ fn jobs_end_with_the_one_sentence_and_make_nothing_again() {
         "{line}: {message}"
     );
 
-    // Back, everything is there and the run continues.
+    // Once it is back, everything is there and the run can be resumed.
     let runs = place.path("p/runs");
     let run = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap();
     assert!(run.path().join("run.json").exists());
@@ -87,7 +88,7 @@ fn frame_count(desk: &Desk) -> usize {
     session(desk).snapshot.frames.list.len()
 }
 
-/// Waits until the window shows so many frames.
+/// Waits until the window shows this many frames.
 fn until_frames(desk: &mut Desk, count: usize) {
     desk.until(&format!("{count} frames"), |harness| {
         let session = harness.state().app().session.as_ref();
@@ -135,7 +136,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     )));
     desk.until("it is moved", |_| !root.join(&frame).exists());
 
-    // A copy in its place (the same drive, plugged in again) is another folder: it is opened again, lock and all.
+    // A copy in its place (the same drive, plugged in again) is another folder: it is opened and locked again.
     desk.rest();
     copy_dir(&root, &place.path("copy"));
     std::fs::rename(&root, &away).unwrap();
@@ -172,7 +173,7 @@ fn an_unplugged_drive_leaves_an_empty_folder_that_stays_empty() {
         return;
     }
     let mut desk = desk(&place);
-    // What is being written just when the drive goes may be written to the folder below it.
+    // A file that is being written at that moment may end up in the folder below the mount point.
     desk.rest();
     let unplugged = std::process::Command::new("umount")
         .arg("-l")
@@ -250,7 +251,7 @@ fn files_that_others_move_show_by_themselves_and_own_changes_cause_no_scans_for_
         after - before
     );
     assert_eq!(idle(&mut desk), after);
-    // A thousand files of somebody else's are a few scans, not a thousand.
+    // A thousand new files cause a few scans, not a thousand.
     for number in 0..1000 {
         std::fs::copy(
             files(&root.join("classes/moving"))[0].clone(),

@@ -1,5 +1,5 @@
-//! The gradients of whole networks against those of `PyTorch`, from files that `tests/gradients_of_networks.py`
-//! prepares: small networks always, those of which the files are large when a variable names their folder.
+//! The gradients of whole networks compared with those of `PyTorch`, from files that `tests/gradients_of_networks.py`
+//! prepares: small networks always, those with large files if a variable names their folder.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use salamander::graph::passes::layout::append_in_rows;
 use salamander::graph::{CrossEntropy, Dim, Graph, ValueId, gradients, reach};
 use salamander::onnx::{ElementType, Session, Tensor};
 
-/// How far a parameter's gradient may be from that in double precision, as a share of its length.
+/// The allowed error of a parameter's gradient compared with double precision, as a fraction of its length.
 const TOLERANCE: f64 = 1e-4;
 
 #[test]
@@ -59,12 +59,12 @@ fn compare_all(folder: &Path) -> usize {
     networks.len()
 }
 
-/// How the network is written for its derivatives.
+/// The form of the network that is differentiated.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Layout {
     /// As in the file.
     AsItIs,
-    /// As a training has it: with the images of a batch laid out together.
+    /// As in a training: with the images of a batch laid out together.
     Rows,
 }
 
@@ -114,7 +114,7 @@ fn compare(path: &Path, layout: Layout) -> (f64, String, usize) {
         .iter()
         .filter_map(|name| name.strip_prefix("gradient.").map(str::to_owned))
         .collect();
-    // Among others: one constant under several names, which the exporter makes of equal parameters.
+    // Among others: one constant with several names, which the exporter makes of equal parameters.
     graph.fold_constants().unwrap();
     let logits = graph.find("logits").unwrap();
     let found = reach(&graph, logits);
@@ -124,7 +124,7 @@ fn compare(path: &Path, layout: Layout) -> (f64, String, usize) {
         graph
             .free_batch(graph.inputs()[0], &inner_of(&graph))
             .unwrap();
-        // A class token is added as a constant then, and stays as it is in a training.
+        // A class token is then added as a constant, and is not trained.
         parameters.retain(|name| graph.find(name).is_some());
     }
 

@@ -56,7 +56,7 @@ fn heat_maps_are_exact_and_nothing_is_replaced() {
     );
 }
 
-/// Verdicts of whole films, accuracy by the folders' names, and the probabilities of all frames.
+/// Verdicts for whole films, accuracy by the folders' names, and the probabilities of all frames.
 fn whole_films_are_judged(place: &Place) {
     let run = std::fs::read_dir(place.path("p/runs"))
         .unwrap()
@@ -89,7 +89,7 @@ fn whole_films_are_judged(place: &Place) {
         lines.count() as u64,
         result["predictions"].as_u64().unwrap()
     );
-    // A file of something else stays.
+    // A file with other content is not replaced.
     std::fs::write(place.path("notes.csv"), "mine").unwrap();
     let refused = place.line(&format!(
         "predict {} videos --timeline notes.csv",

@@ -52,12 +52,12 @@ fn every_format_has_the_hidden_layer() {
     let evaluation = evaluate(&project, &run, Split::Test, &work).unwrap();
     assert_eq!(evaluation.confusion.accuracy(), result.test_accuracy);
     assert!(result.test_accuracy.unwrap() > 0.6, "{result:?}");
-    // A version that knows no stages refuses the run by its number.
+    // A version that does not know stages refuses the run by its format version.
     let file = std::fs::read_to_string(run.dir.join("run.json")).unwrap();
     let file: serde_json::Value = serde_json::from_str(&file).unwrap();
     assert_eq!(file["format"], 4);
 
-    // Calibrated in the last layer alone, and each proved on the test images before it is written.
+    // Calibrated in the last layer only, and each verified on the test images before it is written.
     for format in [
         Format::ONNX,
         Format::ONNX_FP16,
@@ -107,7 +107,7 @@ fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
     assert!(result.trained_weights > 1281 * 24 + 25 * 3);
     assert!(whole.fine_tuned().unwrap().is_some());
 
-    // Cancelled in the midst of the fine-tuning and resumed.
+    // Cancelled during the fine-tuning and resumed.
     let curves = LiveCurves::default();
     let watched = curves.clone();
     let work = cancelled_when(move |_| watched.baseline().is_some());

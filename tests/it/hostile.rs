@@ -1,5 +1,5 @@
-//! Projects from strangers: whatever links they bring along, no command and no window changes anything outside of the
-//! project, or reads there unasked.
+//! Projects from strangers: whatever links they have, no command and no window changes anything outside the project,
+//! or reads there without asking.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::cli_program::{Place, copy_dir};
 use crate::window::Desk;
 
-/// What is done with every hostile project; each may fail, with a sentence.
+/// The commands for every hostile project; each may fail, with a sentence.
 const LINES: [&str; 11] = [
     "classes p add bird",
     "classes p remove fractal",
@@ -29,7 +29,7 @@ const LINES: [&str; 11] = [
     "classes p --follow-links",
 ];
 
-/// What is done with fewer of them, because it takes longer.
+/// The commands for fewer of them, because they take longer.
 const MORE_LINES: [&str; 8] = [
     "sweep p --depths head --architectures efficientnet-lite0@96 --set how-many-training-steps=2,3 --testing-percentage 25",
     "sweeps p --remove latest",
@@ -41,7 +41,7 @@ const MORE_LINES: [&str; 8] = [
     "train p --resume latest --how-many-training-steps 22",
 ];
 
-/// What continues a model that was being made.
+/// The command that continues making a model.
 const MAKE: &str =
     "make videos --out made --architecture efficientnet-lite0@96 --depth head --format onnx";
 
@@ -79,7 +79,7 @@ fn whole_project(place: &Place) {
     }
 }
 
-/// Everything below a folder: contents, and the times of the last changes of folders too.
+/// Everything below a folder: contents, and the modification times of folders too.
 fn state(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -94,7 +94,7 @@ fn state(dir: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
     found
 }
 
-/// All folders of a project, relative to it, its own first; of the classes one.
+/// All folders of a project, relative to it, its own first; for classes only one.
 fn folders(root: &Path) -> Vec<PathBuf> {
     fn walk(dir: &Path, root: &Path, found: &mut Vec<PathBuf>) {
         found.push(dir.strip_prefix(root).unwrap().to_owned());
@@ -163,7 +163,7 @@ impl<'a> Hostile<'a> {
         }
     }
 
-    /// The commands that take longer; `codes` are those that each may end with.
+    /// The commands that take longer, each of which may end with one of `codes`.
     fn more_commands(&self, codes: &[i32]) {
         let new = self.place.path("new");
         for line in MORE_LINES {
@@ -200,7 +200,7 @@ impl<'a> Hostile<'a> {
         self.nothing_changed("serve");
     }
 
-    /// Continues with it as with a model that was being made.
+    /// Continues making a model with it.
     fn made(&self, codes: &[i32]) {
         let made = self.place.path("made");
         std::fs::create_dir_all(&made).unwrap();
@@ -211,7 +211,7 @@ impl<'a> Hostile<'a> {
         std::fs::remove_dir_all(made).unwrap();
     }
 
-    /// Opens it in a window, and lets it do what it does by itself.
+    /// Opens it in a window, and lets the window do what it does by itself.
     fn in_the_window(&self) {
         let mut desk = Desk::new(&self.place.path("config"), [1000.0, 700.0]);
         desk.act(Action::OpenProject(self.place.path("p")));
@@ -220,7 +220,7 @@ impl<'a> Hostile<'a> {
     }
 }
 
-/// Puts a link to a copy of it outside in the place of something.
+/// Replaces something by a link to a copy of it outside.
 fn move_out(root: &Path, outside: &Path, name: &Path) {
     let (own, theirs) = (
         root.join(name),
@@ -228,7 +228,7 @@ fn move_out(root: &Path, outside: &Path, name: &Path) {
     );
     if own.is_dir() {
         copy_dir(&own, &theirs);
-        // What opening a project clears away in its own folders.
+        // A file that opening a project deletes in its own folders.
         std::fs::write(theirs.join(".salamander-0123456789ab.part"), "theirs").unwrap();
         std::fs::write(theirs.join(".tmpAbCd12.part"), "theirs").unwrap();
         std::fs::remove_dir_all(&own).unwrap();
@@ -279,7 +279,7 @@ fn with_a_link_in_the_place_of_any_folder_or_of_all_files_in_it() {
                 .map(Result::unwrap)
                 .collect();
             for entry in entries {
-                // Without it there is no project.
+                // Without this file there is no project.
                 if entry.file_type().unwrap().is_file() && entry.file_name() != "project.json" {
                     move_out(root, outside, &folder.join(entry.file_name()));
                 }
@@ -341,7 +341,7 @@ fn with_links_and_commands_that_take_longer() {
     hostile.more_commands(&[0, 1]);
 }
 
-/// Gives each file of a project a second name outside.
+/// Gives each file of a project a hard link outside.
 fn link_all(own: &Path, theirs: &Path) {
     std::fs::create_dir_all(theirs).unwrap();
     for entry in std::fs::read_dir(own).unwrap() {
@@ -355,7 +355,7 @@ fn link_all(own: &Path, theirs: &Path) {
     }
 }
 
-/// As a copy by `cp -al` has it, or an archive that was unpacked among other files.
+/// Like a copy by `cp -al`, or an archive that was unpacked among other files.
 #[test]
 fn with_files_that_have_a_second_name_outside() {
     let place = Place::new();
@@ -366,7 +366,7 @@ fn with_files_that_have_a_second_name_outside() {
     std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
     std::fs::rename(place.path("p"), place.path("good")).unwrap();
     let hostile = Hostile::make(&place, "hard links", |root, outside| {
-        // What is written in place is longer than what is known: the next to write cuts it.
+        // A file that is written in place is longer than its known content: the next writer truncates it.
         for kind in ["keys", "rows"] {
             for entry in std::fs::read_dir(root.join("cache/bottlenecks")).unwrap() {
                 let path = entry.unwrap().path();
@@ -394,7 +394,7 @@ fn with_names_that_some_systems_take_for_the_same() {
     let place = Place::new();
     whole_project(&place);
     let root = place.path("p");
-    // In another case: on a disk that knows cases, folders that are none of the project's own.
+    // In another case: on a case-sensitive disk, these folders do not belong to the project.
     let strangers = ["Classes", "CACHE", "Runs", "Unsorted", "TRASH"];
     if root.join("Classes").exists() {
         eprintln!("SKIPPED: this disk knows no cases");
@@ -403,7 +403,7 @@ fn with_names_that_some_systems_take_for_the_same() {
     for name in strangers {
         copy_dir(&root.join("classes/bars"), &root.join(name).join("theirs"));
     }
-    // Two spellings of é, and another case of a class.
+    // Two spellings of é, and a class in another case.
     let left_out = ["classes/Bars", "classes/cafe\u{301}"];
     for name in ["classes/caf\u{e9}", left_out[0], left_out[1]] {
         copy_dir(&root.join("classes/moving"), &root.join(name));
@@ -506,7 +506,7 @@ fn with_a_change_that_has_begun() {
         }}));
     }
     for change in pending {
-        // By itself, and with the class a link.
+        // Alone, and together with a link for the class.
         for linked in [false, true] {
             let name = format!("{change}, linked: {linked}");
             let hostile = Hostile::make(&place, &name, |root, outside| {
@@ -559,7 +559,7 @@ fn a_linked_class_is_read_once_the_user_agrees_and_never_written() {
     ] {
         hostile.does(line, &[0, 1]);
     }
-    // In the window the answer is remembered, outside of the project.
+    // In the window the answer is remembered, outside the project.
     let mut desk = Desk::new(&place.path("config"), [1000.0, 700.0]);
     desk.act(Action::OpenProject(place.path("p")));
     desk.see("Read linked folders");
@@ -576,7 +576,7 @@ fn a_linked_class_is_read_once_the_user_agrees_and_never_written() {
         opened(harness.state().app().session.as_ref())
     });
     hostile.nothing_changed("the window");
-    // Somebody leads the link elsewhere: the answer was not for that.
+    // The link now points elsewhere: the answer does not apply to it.
     drop(desk);
     std::fs::remove_file(place.path("p/classes/bars")).unwrap();
     symlink(place.path("outside"), place.path("p/classes/bars")).unwrap();

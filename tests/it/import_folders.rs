@@ -1,4 +1,4 @@
-//! What folders mean to an import beside classes: a given split, what is unsorted, names that can be no class.
+//! The meaning of folders in an import besides classes: a given split, unsorted images, names that cannot be classes.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn notes(result: &Value) -> String {
     notes.join("\n")
 }
 
-/// How many images of classes are on each side.
+/// The number of labelled images on each side.
 fn on_sides(project: &Project) -> [usize; 3] {
     let sides = sides(project);
     [Split::Train, Split::Validation, Split::Test]
@@ -41,7 +41,7 @@ fn a_given_split_can_be_declined() {
     let project = place.open("p");
     assert!(project.sources().iter().all(|s| s.given_split.is_none()));
     drop(project);
-    // What has a side keeps it.
+    // Images with a side keep it.
     place.fresh("q");
     place.result("import q g --class-from folder");
     place.result("import q g --class-from folder --ignore-split");
@@ -73,7 +73,7 @@ fn a_given_split_is_kept_wherever_the_classes_come_from() {
         }
     }
     assert_eq!(on_sides(&place.open("q")), [2, 2, 2]);
-    // The classes come later; the sides are there.
+    // The classes are given later; the sides are already there.
     let result = place.result("import p g --class-from folder --on-conflict move");
     assert!(notes(&result).contains("is kept as it is"), "{result}");
     let project = place.open("p");
@@ -128,7 +128,7 @@ fn what_was_imported_without_a_side_takes_one_later() {
     assert_eq!(expected(Split::Test), 3);
     drop(project);
 
-    // Images of one batch that are given for several sides stay as they are, and that is said.
+    // Images of one batch that are given for several sides are not changed, with a message.
     fs::create_dir(place.path("flat")).unwrap();
     for (number, from) in SPLIT.iter().enumerate() {
         fs::copy(place.path(from), place.path(format!("flat/{number}.jpg"))).unwrap();
@@ -202,7 +202,7 @@ fn of_copies_in_one_import_the_first_decides() {
         let said = warnings(&lines).join("\n");
         assert!(said.contains("the first counts"), "{said}");
     }
-    // An earlier class gives way to that of the first copy, once.
+    // The first copy's class replaces an earlier one, once.
     place.fresh("p2");
     place.result("import p2 g/dog --class dog");
     for moved in [2, 0] {

@@ -1,7 +1,7 @@
-//! Killed with SIGKILL at many moments: the project opens, nothing confirmed is lost, the work resumes.
+//! Killed with SIGKILL at many moments: the project opens, nothing confirmed is lost, the work can be resumed.
 //!
-//! Each kind of work first runs undisturbed, which tells how long it takes and what it ends with. Then it
-//! is killed at [`moments`] spread over that time, looked at, and run again to the end.
+//! Each kind of work first runs undisturbed, to measure its duration and record its result. Then it is killed at
+//! [`moments`] spread over that time, checked, and run again to the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cli_program::{Place, copy_dir};
 use crate::export_bundles::installed;
 
-/// How often each kind of work is killed.
+/// The number of kills for each kind of work.
 fn kills() -> u32 {
     std::env::var("SALAMANDER_KILLS")
         .ok()
@@ -32,14 +32,14 @@ fn so_many(count: u32, length: Duration) -> impl Iterator<Item = Duration> {
     })
 }
 
-/// How long `line` takes undisturbed; it must succeed.
+/// The duration of `line` undisturbed; it must succeed.
 fn undisturbed(place: &Place, line: &str) -> Duration {
     let start = Instant::now();
     place.result(line);
     start.elapsed()
 }
 
-/// Starts `line` and kills it after `moment`. Tells whether it was still running.
+/// Starts `line` and kills it after `moment`. Returns whether it was still running.
 fn kill_after(place: &Place, line: &str, moment: Duration) -> bool {
     let mut child = place
         .command(&line.split(' ').collect::<Vec<_>>())
@@ -54,7 +54,8 @@ fn kill_after(place: &Place, line: &str, moment: Duration) -> bool {
     running
 }
 
-/// Kills `line`, which takes `length`, at moments spread over it, and calls `then` after each. Returns how often it was running.
+/// Kills `line`, which takes `length`, at moments spread over it, and calls `then` after each. Returns how often it
+/// was still running.
 pub fn kill_moments(
     place: &Place,
     line: &str,
@@ -64,7 +65,7 @@ pub fn kill_moments(
     kill_so_many(kills(), place, line, length, then)
 }
 
-/// [`kill_moments`], so many times: for work that takes long.
+/// [`kill_moments`] with this number of kills: for work that takes long.
 pub fn kill_so_many(
     count: u32,
     place: &Place,
@@ -107,7 +108,7 @@ fn frames(place: &Place) -> BTreeMap<String, Vec<u8>> {
     contents(&place.path("p/classes"))
 }
 
-/// A test that never hit the work in flight proves nothing.
+/// A test that never killed running work proves nothing.
 fn enough(hits: u32) {
     assert!(hits * 4 >= kills(), "only {hits} of {} kills hit", kills());
 }
@@ -127,7 +128,7 @@ fn during_import_and_extraction() {
         std::fs::remove_dir_all(place.path("p")).unwrap();
         place.result("new p");
         hits += u32::from(kill_after(&place, line, moment));
-        // It opens, and what is there under its final name is whole.
+        // It opens, and files under their final names are complete.
         place.result("classes p");
         for (name, bytes) in frames(&place) {
             if Path::new(&name).extension().is_none_or(|e| e != "part") {
@@ -191,7 +192,7 @@ const FINE_TUNE: &str = "train p --depth last-1 --how-many-training-steps 100 --
                          --fine-tune-batch-size 8 --views 1 --architecture efficientnet-lite0@96 \
                          --validation-percentage 25 --testing-percentage 25";
 
-/// The kept weights of the one run of the project, of the head and of the backbone as far as it was trained.
+/// The kept weights of the only run of the project, of the head and of the backbone if it was fine-tuned.
 fn weights(place: &Place) -> (PathBuf, [Vec<u8>; 2]) {
     let runs: Vec<PathBuf> = std::fs::read_dir(place.path("p/runs"))
         .unwrap()
@@ -270,8 +271,8 @@ fn during_activations() {
     train_through_kills(FINE_TUNE, true);
 }
 
-/// Everything that the fine-tuning of the one run has arrived at, by name: the last weights, the optimiser's state, and the
-/// best weights. What is kept may be what did best long ago; these change with every step.
+/// The state of the fine-tuning of the only run, by name: the last weights, the optimiser's state, and the best
+/// weights. The best weights may be old; the others change with every step.
 fn state(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let bytes = std::fs::read(weights(place).0.join("fine_tune.safetensors")).unwrap();
     let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -281,7 +282,7 @@ fn state(place: &Place) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A finished run that is trained further: its folder is put back as it was before each kill.
+/// A finished run that is extended: its folder is restored before each kill.
 #[test]
 fn during_an_extension() {
     let place = Place::new();
@@ -299,7 +300,7 @@ fn during_an_extension() {
         std::fs::remove_dir_all(place.path("p/runs")).unwrap();
         copy_dir(&place.path("before"), &place.path("p/runs"));
         hits += u32::from(kill_after(&place, line, moment));
-        // Killed before it began, it is the finished run; afterwards the same line continues where it was.
+        // Killed before it began, it is the finished run; afterwards the same line continues.
         let resumed = place.line("train p --resume latest --json");
         let none = resumed.stderr.contains("unfinished");
         assert!(resumed.code == Some(0) || none, "{}", resumed.stderr);
@@ -322,7 +323,7 @@ fn trained(place: &Place) -> BTreeMap<u64, BTreeMap<String, Vec<u8>>> {
     for entry in std::fs::read_dir(place.path("p/runs")).unwrap() {
         let dir = entry.unwrap().path();
         let Ok(text) = std::fs::read(dir.join("run.json")) else {
-            // Killed before it was a run.
+            // Killed before the run was created.
             continue;
         };
         let run: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -333,7 +334,7 @@ fn trained(place: &Place) -> BTreeMap<u64, BTreeMap<String, Vec<u8>>> {
             let Ok(bytes) = std::fs::read(dir.join(format!("{file}.safetensors"))) else {
                 continue;
             };
-            // What else is in the file are seconds.
+            // The rest of the file is times.
             let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
             for (name, tensor) in tensors.iter() {
                 all.insert(format!("{file} {name}"), tensor.data().to_vec());
@@ -394,12 +395,12 @@ fn during_export() {
     place.result(TRAIN);
     let installed = installed();
     let formats: Vec<&str> = installed.iter().map(|format| format.name()).collect();
-    // A model that loses too much here says nothing of what is left behind.
+    // Whether a model loses too much does not matter for what is left behind.
     let line = format!(
         "export p --format {} --accept-loss --out model",
         formats.join(",")
     );
-    // The search for integers is made once and then kept by the project; what is timed is what is killed.
+    // The search for integers is made once and then cached by the project; only the rest is timed and killed.
     place.result(&line);
     std::fs::remove_dir_all(place.path("model")).unwrap();
     let length = undisturbed(&place, &line);
@@ -416,7 +417,7 @@ fn during_export() {
     let mut hits = 0;
     for (index, moment) in so_many(count, length).enumerate() {
         std::fs::remove_dir_all(place.path("model")).unwrap();
-        // Every other time there is an earlier export to be replaced, and a file of the user's.
+        // Every other time there is an earlier export to replace, and a file of the user.
         if index % 2 == 0 {
             copy_dir(&place.path("earlier"), &place.path("model"));
         }
@@ -432,7 +433,7 @@ fn during_export() {
             assert_eq!(found.remove("mine.txt").as_deref(), Some(&b"mine"[..]));
         }
         assert!(found == whole, "after {moment:?}");
-        // Nothing is left beside it either.
+        // Nothing is left next to it either.
         let beside = std::fs::read_dir(place.path("")).unwrap();
         let names = beside.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         let left: Vec<String> = names.filter(|name| name.contains(".part")).collect();

@@ -1,4 +1,5 @@
-//! A task that was cancelled for another ends after that has begun: its end must not be taken for the other's.
+//! A task that was cancelled in favour of another ends after that has begun: its end must not be mistaken for the
+//! other's.
 
 use std::path::PathBuf;
 
@@ -24,7 +25,7 @@ fn the_end_of_what_was_cancelled_is_not_the_end_of_its_successor() {
     let run = session(&desk).train.runs[0].run.id.clone();
     let evaluate = |action| Action::Evaluate(action);
 
-    // Back to what is being cancelled, before that has ended.
+    // Back to the run that is being cancelled, before that has ended.
     let app = desk.harness.state_mut();
     app.apply(evaluate(EvaluateAction::Open(run)));
     app.apply(evaluate(EvaluateAction::Split(Split::Validation)));

@@ -30,7 +30,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
     place.result("verify made/model");
     place.result("classes made/project");
 
-    // Again, for people; nothing is trained again.
+    // Again, with text output; nothing is trained again.
     let ran = place.line(line);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for part in [
@@ -46,7 +46,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
     let runs = place.result("runs made/project");
     assert_eq!(runs["runs"].as_array().unwrap().len(), 1);
 
-    // What cannot become a model is told at once.
+    // Files that cannot become a model are reported at once.
     let one = place.failure("make videos/bars --out other");
     assert!(one.contains("two to tell apart"), "{one}");
     assert!(!place.path("other").exists());
@@ -54,7 +54,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
     programs_of(&place);
 }
 
-/// Two films, each of which gives as many frames as are written unasked, and more than a few.
+/// Two films, each with as many frames as are written without consent, and a few more.
 fn long_films(place: &Place) {
     for (class, hue) in [("black", 0), ("white", 90)] {
         place.video(
@@ -79,7 +79,7 @@ fn so_many_frames_are_written_once_it_was_agreed_to() {
         fs::read_dir(dir).map_or(0, Iterator::count)
     };
     assert_eq!((frames("black"), frames("white")), (0, 0));
-    // Agreed to, they are written; killed then, since the rest of the work is not what is looked at.
+    // With consent, they are written; then it is killed, because the rest of the work is not tested here.
     let forced = format!("{line} --force");
     let mut child = place
         .command(&forced.split(' ').collect::<Vec<_>>())
@@ -107,7 +107,7 @@ fn so_many_frames_are_written_once_it_was_agreed_to() {
     desk.see_part("Cancelled");
 }
 
-/// The programs that lie in an export.
+/// The example programs of an export.
 fn programs_of(place: &Place) {
     let export = place.path("made/model");
     let image = fs::read_dir(place.path("made/project/classes/bars")).unwrap();
@@ -140,7 +140,7 @@ fn programs_of(place: &Place) {
             found == class && (value - probability).abs() < 0.02,
             "{text} {top}"
         );
-        // With a threshold that nothing reaches.
+        // With a threshold that no probability reaches.
         let recipe = export.join("preprocess.json");
         let whole = fs::read(&recipe).unwrap();
         let mut changed: serde_json::Value = serde_json::from_slice(&whole).unwrap();
@@ -156,7 +156,7 @@ fn programs_of(place: &Place) {
     kotlin(place);
 }
 
-/// Whether there is a compiler. In CI there must be, where `packaging/setup.sh --tests` can install it.
+/// Whether there is a compiler. In CI there must be one, where `packaging/setup.sh --tests` can install it.
 fn has_kotlin() -> bool {
     if let Ok(found) = Command::new("kotlinc").arg("-version").output() {
         assert!(found.status.success());
@@ -176,7 +176,7 @@ fn has_kotlin() -> bool {
     false
 }
 
-/// Compiled against what it uses of the runtimes, and run without them.
+/// Compiled against stubs of the used parts of the runtimes, and run without them.
 fn kotlin(place: &Place) {
     if !has_kotlin() {
         return;

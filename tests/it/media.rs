@@ -1,5 +1,5 @@
-//! Media against the `ffmpeg` program: the same frames, the same count; bad files in one sentence each;
-//! import, extraction and taking it up again.
+//! Media compared with the `ffmpeg` program: the same frames, the same count; bad files in one sentence each; import,
+//! extraction and resuming it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use salamander::project::{ClassName, Fps, Project, Sampling};
 use crate::cancel::cancelled_when;
 use crate::window::decode_apart;
 
-/// Runs the `ffmpeg` program; its words come with the failure.
+/// Runs the `ffmpeg` program; a failure shows its output.
 fn ffmpeg(arguments: &[&str]) {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-y"])
@@ -59,7 +59,7 @@ fn sampling(fps: f64, width_px: u32) -> Sampling {
     }
 }
 
-/// All frames of a sampling: time, JPEG as a reader sees it; and the warning.
+/// All frames of a sampling: times and decoded JPEG images; and the warning.
 fn sample(path: &Path, sampling: &Sampling) -> (Vec<(f64, RgbImage)>, Option<String>) {
     let work = Work::new();
     let mut sampler = JpegSampler::open(path, sampling).unwrap();
@@ -73,7 +73,7 @@ fn sample(path: &Path, sampling: &Sampling) -> (Vec<(f64, RgbImage)>, Option<Str
     (frames, sampler.warnings().into_iter().next())
 }
 
-/// What the `ffmpeg` program writes for the same sampling.
+/// The frames that the `ffmpeg` program writes for the same sampling.
 fn reference(path: &Path, fps: f64, width_px: u32, before: &[&str]) -> Vec<RgbImage> {
     let folder = TempDir::new().unwrap();
     let filter = format!("fps={fps},scale={width_px}:-1");
@@ -96,7 +96,7 @@ fn reference(path: &Path, fps: f64, width_px: u32, before: &[&str]) -> Vec<RgbIm
         .collect()
 }
 
-/// Peak signal to noise in dB; equal pictures give 99.
+/// Peak signal-to-noise ratio in dB; 99 for equal images.
 fn psnr(a: &RgbImage, b: &RgbImage) -> f64 {
     assert_eq!(a.dimensions(), b.dimensions());
     let sum: f64 = a
@@ -113,7 +113,7 @@ fn psnr(a: &RgbImage, b: &RgbImage) -> f64 {
     }
 }
 
-/// Same count and same frames as the `ffmpeg` program, at times that stand on the sampling's grid.
+/// Same count and same frames as the `ffmpeg` program, at times on the sampling's grid.
 fn assert_like_ffmpeg(path: &Path, fps: f64, width_px: u32, range: Option<(f64, f64)>) {
     let mut wanted = sampling(fps, width_px);
     let (mut from, mut to) = (String::new(), String::new());
@@ -307,7 +307,7 @@ fn times_count_from_the_start_of_the_container() {
         ]);
         assert_like_ffmpeg(&path, 2.0, 160, None);
         if path.extension().unwrap() == "ts" {
-            // There the program misses the only key frame and writes nothing.
+            // Here the program misses the only key frame and writes nothing.
             let range = Sampling {
                 from_secs: Some(0.7),
                 to_secs: Some(2.1),
@@ -319,7 +319,7 @@ fn times_count_from_the_start_of_the_container() {
             assert_like_ffmpeg(&path, 5.0, 160, Some((0.7, 2.1)));
         }
     }
-    // Sound from the beginning, the picture from 1.2 s on.
+    // Sound from the beginning, images from 1.2 s.
     let late = folder.path().join("late.mkv");
     ffmpeg(&[
         "-f",
@@ -466,7 +466,7 @@ fn a_damaged_video_gives_what_it_has_and_one_warning() {
     let (frames, warning) = sample(&path, &sampling(2.0, 160));
     assert!((15..=17).contains(&frames.len()), "{} frames", frames.len());
     assert!(warning.expect("a warning").contains("is damaged after 0:0"));
-    // Without its index nothing can be had.
+    // Without its index nothing can be read.
     let path = whole("lost.mp4", &[]);
     cut(&path);
     let message = probe(&path).unwrap_err().to_string();
@@ -582,7 +582,7 @@ fn cancelling_takes_effect_inside_a_video() {
         work.cancel();
         job.join().unwrap()
     });
-    // Not the frame that it was on the way to.
+    // Not the frame that was being decoded.
     assert!(
         matches!(result, Err(MediaError::Cancelled(_))),
         "{result:?}"
@@ -601,7 +601,7 @@ fn photos_that_need_ffmpeg_are_read_too() {
         &["-frames:v", "1", "-c:v", "ljpeg", "-pix_fmt", "bgr24"],
     );
     assert_eq!(load_image(&lossless).unwrap(), load_image(&plain).unwrap());
-    // A video is no photo, whatever it is called.
+    // A video is not a photo, whatever its name.
     let video = make(&folder, "film.mp4", "testsrc2=s=64x64:r=5:d=1", &H264);
     let disguised = folder.path().join("film.jpg");
     fs::copy(video, &disguised).unwrap();
@@ -609,7 +609,7 @@ fn photos_that_need_ffmpeg_are_read_too() {
     assert!(message.contains("is a video, not a photo"), "{message}");
 }
 
-/// Two class folders with a video each, one nested, and things that are no media.
+/// Two class folders with a video each, one nested, and files that are not media.
 fn two_classes(folder: &TempDir) {
     for class in ["cat", "dog"] {
         fs::create_dir_all(folder.path().join(class)).unwrap();
@@ -679,7 +679,7 @@ fn import_names_classes_and_never_writes_a_frame_twice() {
     let progress = work.progress();
     assert_eq!((progress.done, progress.total), (10, Some(10)));
 
-    // Again: nothing new, no complaint. Also when a frame has another label by now, or is in the trash.
+    // Again: nothing new, no message. Even if a frame has another label by now, or is in the trash.
     project.trash(&first[..1], &work).unwrap();
     let moved = project
         .relabel(&first[1..2], &salamander::project::Label::Unsorted, &work)
@@ -695,7 +695,7 @@ fn import_names_classes_and_never_writes_a_frame_twice() {
     assert_eq!(work.take_warnings(), Vec::<String>::new());
     assert_eq!(names(&project).len(), 9);
 
-    // Lost frames, as after a crash: extraction brings back what is missing.
+    // Lost frames, as after a crash: extraction restores the missing ones.
     let lost = names(&project)
         .into_iter()
         .find(|name| name.starts_with("classes/dog"))
@@ -708,7 +708,7 @@ fn import_names_classes_and_never_writes_a_frame_twice() {
         .unwrap();
     assert_eq!(extract(&project, &dog.id, &work).unwrap(), 1);
     assert!(load_image(&project.root().join(&lost)).is_ok());
-    // A name without content, as after a power cut.
+    // An empty file, as after a power cut.
     fs::write(project.root().join(&lost), "").unwrap();
     assert_eq!(extract(&project, &dog.id, &work).unwrap(), 1);
     assert!(load_image(&project.root().join(&lost)).is_ok());
@@ -860,14 +860,14 @@ fn gathering_survives_loops_and_locked_folders() {
     let locked = root.join("locked");
     fs::create_dir(&locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
-    // The superuser reads everything.
+    // Root can read everything.
     let refused = fs::read_dir(&locked).is_err();
     let work = Work::new();
     let gone = root.join("gone.jpg");
     let named = [root.to_owned(), root.join("a/notes.txt"), gone.clone()];
     let found = gather(&named, &work).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
-    // The junk that an import leaves out is left out; what was named is opened, so that the reader says what is wrong.
+    // Junk is skipped; an explicitly named file is opened, so that the error is reported.
     let expected = [
         "a/b/x.JPG",
         "a/clip2.mp4",
@@ -892,7 +892,7 @@ fn a_full_disk_is_told_and_leaves_no_half_file() {
         sampling: sampling(5.0, 64),
         ..ImportOptions::default()
     };
-    // A folder that is always full stands in for the class folder where the system lets us make one.
+    // A folder that is always full replaces the class folder, if the system allows creating one.
     let folder = project.root().join("unsorted");
     fs::remove_dir(&folder).unwrap();
     let mounted = Command::new("mount")

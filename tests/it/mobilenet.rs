@@ -1,5 +1,5 @@
-//! `MobileNet` v2 all the way: trained, evaluated, exported, run by others, fine-tuned and extended. Unlike the other
-//! backbones it normalises each channel by its own figures and pads alike on all sides.
+//! `MobileNet` v2 in all steps: trained, evaluated, exported, run by other software, fine-tuned and extended. Unlike
+//! the other backbones it normalises each channel separately and pads equally on all sides.
 
 use std::path::PathBuf;
 
@@ -114,7 +114,7 @@ fn it_is_fine_tuned_at_every_depth_and_extended() {
     }
 }
 
-/// What is exported gives the probabilities that the evaluation of the run has.
+/// The export has the same probabilities as the evaluation of the run.
 fn check_export(project: &salamander::project::Project, run: &Run, out: &std::path::Path) {
     let exported = export(project, run, &Format::ONNX.into(), out, &Work::new())
         .unwrap()
@@ -128,7 +128,7 @@ fn check_export(project: &salamander::project::Project, run: &Run, out: &std::pa
         .map(|frame| project.root().join(&frame.path))
         .collect();
     let found = python_predictions(&python, out, &pictures);
-    // The same pixels for both, so that only the model could differ.
+    // The same pixels for both, so that only the model can differ.
     let largest = compare(&evaluation, &found, "fine-tuned");
     assert!(largest < 1e-4, "{largest}");
 }

@@ -1,9 +1,9 @@
-//! Files that were changed at random: whatever is in the documents, weights, caches and models that the program reads, it
-//! ends by itself, with a sentence if it fails, and never by a panic, a signal or the clock. Where a hash is kept, what was
-//! changed is refused.
+//! Files changed at random: whatever the documents, weights, caches and models contain that the program reads, it ends
+//! by itself, with a message if it fails, and never by a panic, a signal or a timeout. If a hash is stored, changes
+//! are refused.
 //!
-//! The changes come from seeds, so that a failure can be repeated. `SALAMANDER_MUTATIONS` says how many there are of each
-//! kind of file (3 by default), `SALAMANDER_MUTATION_SEED` which comes first (0).
+//! The changes come from seeds, so that a failure can be repeated. `SALAMANDER_MUTATIONS` is the number of changes for
+//! each kind of file (3 by default), `SALAMANDER_MUTATION_SEED` the first seed (0).
 #![cfg(unix)]
 
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::changes::{Random, changed};
 use crate::cli_program::{Place, copy_dir};
 
-/// So much address space may the program take, in KiB: a model of a few MB does not need it.
+/// Address space for the program, KiB: a model of a few MB does not need it.
 const MOST_KIB: u64 = 12 << 20;
-/// So long may a command take, in a build without optimisation on a busy machine.
+/// The timeout of a command, in a build without optimisation on a busy computer.
 const MOST_TIME: Duration = Duration::from_mins(3);
 
 pub fn from_env(name: &str, otherwise: u64) -> u64 {
@@ -25,7 +25,7 @@ pub fn from_env(name: &str, otherwise: u64) -> u64 {
     text.and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Runs a line with bounds; its code, and what it said. `what` names the change.
+/// Runs a line with limits; returns its code and its output. `what` describes the change.
 fn ended(place: &Place, line: &str, what: &str) -> (i32, String) {
     let program = env!("CARGO_BIN_EXE_salamander");
     let script = format!("ulimit -v {MOST_KIB}; exec '{program}' \"$@\"");
@@ -68,19 +68,19 @@ fn ended(place: &Place, line: &str, what: &str) -> (i32, String) {
     (code.unwrap_or_default(), said)
 }
 
-/// What is done with what was changed.
+/// Files to change, and the commands that read them.
 struct Case<'a> {
-    /// The folder that is put back before each change.
+    /// The folder that is restored before each change.
     folder: &'a str,
     /// Files of it, relative to the temporary folder.
     files: Vec<PathBuf>,
-    /// Lines of the command line that read it; two of them for each change, all where it must be refused.
+    /// Commands that read it; two of them for each change, or all if it must be refused.
     lines: &'a [&'a str],
-    /// Whether each change must be refused by one of the lines.
+    /// Whether each change must be refused by one of the commands.
     hashed: bool,
 }
 
-/// Files below a folder whose names end so, sorted.
+/// Files below a folder with this ending, sorted.
 pub fn all_files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap() {
@@ -94,7 +94,7 @@ pub fn all_files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     }
     let mut found = Vec::new();
     walk(folder, &mut found);
-    // What is empty, as a lock is, cannot be changed.
+    // Empty files, such as a lock, cannot be changed.
     found.retain(|path| {
         let is_named = path.to_str().is_some_and(|name| name.ends_with(ending));
         is_named && std::fs::metadata(path).is_ok_and(|found| found.len() > 0)
@@ -150,7 +150,7 @@ fn project(place: &Place) {
     std::fs::copy(&frames[0], place.path("x.jpg")).unwrap();
     let run = all_files(&place.path("p/runs"), "_1/run.json").remove(0);
     std::fs::rename(run.parent().unwrap(), place.path("p/runs/run")).unwrap();
-    // As an earlier version wrote it: what is changed gets past the checksums.
+    // As written by an earlier version, without checksums, so that changes are not detected by these.
     let path = place.path("p/runs/run/run.json");
     let mut value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let fields = value.as_object_mut().unwrap();
@@ -217,7 +217,7 @@ fn a_changed_export_is_refused_or_read() {
     let exported =
         place.line("export p --run run --format onnx,tflite,coreml,frozen-graph --out e");
     assert_eq!(exported.code, Some(0), "{}", exported.stderr);
-    // Whatever is changed in it, the proof does not hold any more.
+    // Whatever is changed in it, the verification fails.
     let files = all_files(&place.path("e"), "");
     let lines = ["verify e", "predict e x.jpg"];
     let case = Case {
@@ -227,7 +227,7 @@ fn a_changed_export_is_refused_or_read() {
         hashed: true,
     };
     mutate(&place, &case);
-    // Models alone, which nothing vouches for.
+    // Models alone, without any hashes.
     std::fs::remove_file(place.path("e/export.json")).unwrap();
     for (ending, line) in [
         (".onnx", "predict e/model.onnx x.jpg"),

@@ -1,8 +1,10 @@
-//! Files that were changed at random, many in one process: what the library makes of a changed project, run, cache, model or
-//! export is a value or an error, never a panic in any thread, a signal or an endless wait. What a hash vouches for is refused.
+//! Files changed at random, many in one process: the library reads a changed project, run, cache, model or export with
+//! a value or an error, never with a panic in any thread, a signal or an endless wait. Changes of a file with a stored
+//! hash are refused.
 //!
-//! [`mutate`](super::mutate) runs whole commands on fewer of them. `SALAMANDER_MUTATIONS` says how many there are of each kind
-//! (10 by default), `SALAMANDER_MUTATION_SEED` which comes first (0), `SALAMANDER_MUTATED` of which kind alone.
+//! [`mutate`](super::mutate) runs whole commands on fewer of them. `SALAMANDER_MUTATIONS` is the number of changes for
+//! each kind (10 by default), `SALAMANDER_MUTATION_SEED` the first seed (0), `SALAMANDER_MUTATED` the only kind to
+//! test.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;
@@ -31,21 +33,21 @@ use crate::mutate::{all_files, from_env};
 use crate::projects::{change_tensors, of_pictures, quick, without_hashes};
 use crate::window::Desk;
 
-/// The folder that a child process works in.
+/// The working folder of a child process.
 const HERE: &str = "SALAMANDER_MUTATE_IN";
-/// So much address space may the process take, in KiB.
+/// Address space for the process, KiB.
 const MOST_KIB: u64 = 12 << 20;
-/// After this time work on one input is cancelled; it may be a long training that was asked for.
+/// After this time work on one input is cancelled; it may be a long training.
 const CANCELLED_AFTER: Duration = Duration::from_secs(5);
-/// A process that is at one input for longer than this hangs.
+/// A process that takes longer than this for one input hangs.
 const HANGS_AFTER: Duration = Duration::from_mins(2);
 
-/// What is changed, and what reads it.
+/// Files to change, and the code that reads them.
 struct Kind {
     name: &'static str,
-    /// The folder of its files, below the one that is worked in.
+    /// The folder of its files, below the working folder.
     folder: &'static str,
-    /// What the names of its files end with.
+    /// The ending of the names of its files.
     ending: &'static str,
     read: fn(&Path, &Work) -> Result<(), String>,
     /// Whether each change must be refused.
@@ -53,7 +55,7 @@ struct Kind {
 }
 
 impl Kind {
-    /// What is put back after each change: of a project the whole of it.
+    /// What is restored after each change: for a project, all of it.
     fn top(&self) -> &str {
         self.folder.split('/').next().unwrap()
     }
@@ -109,7 +111,7 @@ fn text(error: impl Display) -> String {
 
 fn read_project(here: &Path, work: &Work) -> Result<(), String> {
     let root = here.join("p");
-    // Of the time before.
+    // From the previous change.
     drop(std::fs::remove_dir(root.join("classes/new")));
     let project = Project::open(&root).map_err(text)?;
     for mut source in project.sources() {
@@ -136,7 +138,7 @@ fn read_project(here: &Path, work: &Work) -> Result<(), String> {
     Ok(())
 }
 
-/// Everything that is read of a finished run, and what it makes of its test images.
+/// Everything that is read of a finished run, and its predictions for the test images.
 fn read_run(here: &Path, work: &Work) -> Result<(), String> {
     let project = Project::open(&here.join("p")).map_err(text)?;
     let found = find_runs(&project).map_err(text)?;
@@ -186,7 +188,7 @@ fn read_window(here: &Path, _: &Work) -> Result<(), String> {
             .next();
         tab.ok_or("it was not opened")?.click();
         desk.harness.run_steps(10);
-        // A measurement of how deep a training can go takes its time.
+        // Measuring the depths of a training takes long.
         if step != "Train" {
             desk.rest();
         }
@@ -194,7 +196,7 @@ fn read_window(here: &Path, _: &Work) -> Result<(), String> {
     Ok(())
 }
 
-/// A model alone, which nothing vouches for, as one that predicts and as one that is added to a project.
+/// A model alone, without any hashes, for predictions and to be added to a project.
 fn read_onnx(here: &Path, work: &Work) -> Result<(), String> {
     let path = here.join("onnx/model.onnx");
     drop(inspect(&path, &Asked::default()));
@@ -215,7 +217,8 @@ fn read_export(here: &Path, work: &Work) -> Result<(), String> {
     found.problems.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// A project with a run that carries no checksum, so that changes get past it, and the exports of the run that the kinds ask for.
+/// A project with a run without checksums, so that changes are not detected by these, and the exports of the run for
+/// these kinds.
 fn set_up(here: &Path, kinds: &[&Kind]) {
     let work = Work::new();
     let project = of_pictures(&here.join("p"), &[("cat", 8), ("dog", 8), ("fox", 8)]);
@@ -253,7 +256,7 @@ fn set_up(here: &Path, kinds: &[&Kind]) {
     }
 }
 
-/// Puts a folder back as it was.
+/// Restores a folder.
 fn put_back(folder: &Path, before: &BTreeMap<String, Vec<u8>>) {
     let now = contents(folder);
     for name in now.keys().filter(|name| !before.contains_key(*name)) {
@@ -268,7 +271,7 @@ fn put_back(folder: &Path, before: &BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Works through the seeds of one kind in this process, from the one that `at` names; notes where it is, and what is wrong.
+/// Processes the seeds of one kind in this process, from the one in `at`; records the current one, and failures.
 fn work_through(here: &Path, kind: &Kind, end: u64) {
     static PANICS: AtomicU64 = AtomicU64::new(0);
     let note = std::panic::take_hook();
@@ -322,7 +325,8 @@ fn work_through(here: &Path, kind: &Kind, end: u64) {
     std::fs::write(here.join("counts"), counts).unwrap();
 }
 
-/// Lets processes work through the seeds of a kind; one that dies or hangs is named, and another begins after that seed.
+/// Processes the seeds of a kind in child processes; one that dies or hangs is reported, and another begins after that
+/// seed.
 fn all_seeds(here: &Path, kind: &Kind) -> String {
     let first = from_env("SALAMANDER_MUTATION_SEED", 0);
     let end = first + from_env("SALAMANDER_MUTATIONS", 10);

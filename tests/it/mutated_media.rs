@@ -1,8 +1,8 @@
-//! Films and images that were changed at random: an import of them ends by itself, accounts for each, and names what it
-//! could not use.
+//! Films and images changed at random: importing them ends by itself, reports the result of each, and names those that
+//! could not be used.
 //!
-//! The changes come from seeds, so that a failure can be repeated. `SALAMANDER_MUTATIONS` says how many there are of each
-//! kind of file (60 by default), `SALAMANDER_MUTATION_SEED` which comes first (0).
+//! The changes come from seeds, so that a failure can be repeated. `SALAMANDER_MUTATIONS` is the number of changes for
+//! each kind of file (60 by default), `SALAMANDER_MUTATION_SEED` the first seed (0).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ fn seeds(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Changes some bytes, cuts the end off, or copies a part elsewhere; the head more often than the rest.
+/// Changes some bytes, truncates the end, or copies a part elsewhere; the head more often than the rest.
 fn mutated(bytes: &[u8], random: &mut ChaCha8Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     let place = |random: &mut ChaCha8Rng, length: usize| {
@@ -111,7 +111,7 @@ fn changed_films_and_images_end_no_import() {
         let (fate, text) = (&file["fate"], file["text"].as_str().unwrap());
         let mut fate = fate.as_str().unwrap().to_owned();
         if text.contains("set aside") {
-            // A defect of FFmpeg's: contained, but worth knowing.
+            // A defect of FFmpeg: contained, but worth reporting.
             println!("{text}");
             fate.push_str(", set aside");
         }

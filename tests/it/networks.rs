@@ -74,7 +74,7 @@ fn same(stride: usize) -> Sliding {
 }
 
 impl Net {
-    /// One whose input are RGB images of that side, as bytes `[N, side, side, 3]`, normalised for each channel.
+    /// One for RGB images with sides of this length, as bytes `[N, side, side, 3]`, normalised by channel.
     pub fn of_images(seed: u64, side: usize) -> (Self, ValueId) {
         let mut graph = Graph::new("network");
         let shape = [Dim::from("N"), side.into(), side.into(), 3.into()];
@@ -275,7 +275,7 @@ pub fn mobilenet_v3(side: usize) -> Graph {
     net.graph
 }
 
-/// Inception v3 (Szegedy et al. 2015), an eighth as wide: unpadded stem, branches side by side, means over padded windows,
+/// Inception v3 (Szegedy et al. 2015), an eighth as wide: unpadded stem, parallel branches, means over padded windows,
 /// kernels of 1 × 7 and 7 × 1.
 pub fn inception_v3(side: usize) -> Graph {
     let (mut net, mut x) = Net::of_images(4, side);
@@ -308,7 +308,7 @@ pub fn inception_v3(side: usize) -> Graph {
     x = layer(&mut net, x, 10, [1, 1], 1, [0, 0]);
     x = layer(&mut net, x, 24, [3, 3], 1, [0, 0]);
     x = largest(&mut net, x);
-    // 35 × 35 in the original; the mean once with, once without padding, as PyTorch and TensorFlow take it.
+    // 35 × 35 in the original; the mean with and without padding, as PyTorch and TensorFlow compute it.
     for padding_counts in [true, false] {
         let first = layer(&mut net, x, 8, [1, 1], 1, [0, 0]);
         let second = layer(&mut net, x, 6, [1, 1], 1, [0, 0]);
@@ -339,7 +339,7 @@ pub fn inception_v3(side: usize) -> Graph {
     net.graph
 }
 
-/// `ResNet`-18 (He et al. 2015), a quarter as wide: a stem of 7 × 7, a padded largest, sums.
+/// `ResNet`-18 (He et al. 2015), a quarter as wide: a stem of 7 × 7, a padded max-pooling, sums.
 pub fn resnet_18(side: usize) -> Graph {
     let (mut net, mut x) = Net::of_images(18, side);
     x = net.conv(x, 16, [7, 7], sliding(2, 3), 1);

@@ -1,4 +1,5 @@
-//! Nothing reaches for a network: a library that is loaded before all others ends the program if it, or ONNX Runtime, or a
+//! Nothing accesses the network: a library that is loaded before all others ends the program if it, ONNX Runtime or a
+//! decoder opens an internet socket or resolves a host name.
 //! decoder, asks for a socket of the internet or for the address of a name.
 
 use crate::cli_program::{Place, Ran};

@@ -1,9 +1,9 @@
-//! Libraries that stand for a defect, or watch for what must not happen.
+//! Libraries that simulate a defect, or detect forbidden calls.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A library made of C, to be loaded before the program's own ones (`LD_PRELOAD`).
+/// Compiles a C library that is loaded before the program's own ones (`LD_PRELOAD`).
 pub fn preloaded(dir: &Path, source: &str) -> PathBuf {
     let (text, library) = (dir.join("preloaded.c"), dir.join("preloaded.so"));
     std::fs::write(&text, source).unwrap();

@@ -1,4 +1,4 @@
-//! Projects that several tests begin with, and settings that train quickly on any machine.
+//! Projects for several tests, and settings that train fast on any computer.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +12,7 @@ use salamander::train::{Run, TrainSettings, find_runs};
 
 use crate::cli_program::Place;
 
-/// A new project with six frames a second of the sample videos, in classes by their folders.
+/// A new project with the sample videos at six frames per second, in classes by their folders.
 pub fn of_sample_videos(root: &Path) -> Project {
     let project = Project::create(root, "Test").unwrap();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
@@ -28,7 +28,7 @@ pub fn of_sample_videos(root: &Path) -> Project {
     project
 }
 
-/// A picture of 96 × 96 pixels, coarse noise tinted by its class, different for each seed.
+/// An image of 96 × 96 pixels, coarse noise tinted by its class, different for each seed.
 fn picture(class: usize, seed: u32) -> RgbImage {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
     let mut cells = [0_u8; 64];
@@ -54,7 +54,7 @@ pub fn of_photos(place: &Place, photos: &OsStr) -> Project {
     Project::open(&place.path("p")).unwrap()
 }
 
-/// A new project with so many pictures of each of up to three classes, as PNG: read to the same bits by everybody.
+/// A new project with this many images of each of up to three classes, as PNG, which all decoders decode identically.
 pub fn of_pictures(root: &Path, counts: &[(&str, u32)]) -> Project {
     let project = Project::create(root, "Test").unwrap();
     for (class, (name, count)) in counts.iter().enumerate() {
@@ -85,12 +85,12 @@ pub fn quick(architecture: &str, steps: u32) -> TrainSettings {
     }
 }
 
-/// The runs of a project that can be read, the one that was begun last first.
+/// The readable runs of a project, the newest first.
 pub fn runs(project: &Project) -> Vec<Run> {
     find_runs(project).unwrap().runs
 }
 
-/// Makes the run in this folder one from before runs kept hashes of their files, so that a test can change these.
+/// Removes the hashes of a run's files, as in runs of earlier versions, so that a test can change the files.
 pub fn without_hashes(run: &Path) {
     let path = run.join("run.json");
     let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -100,7 +100,7 @@ pub fn without_hashes(run: &Path) {
     fs::write(&path, serde_json::to_vec(&json).unwrap()).unwrap();
 }
 
-/// Writes a file of tensors again, with other numbers and without its checksum.
+/// Rewrites a file of tensors with other numbers and without its checksum.
 pub fn change_tensors(path: &Path, change: impl Fn(&str, &mut Vec<f32>)) {
     let bytes = fs::read(path).unwrap();
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();

@@ -1,4 +1,4 @@
-//! Small random networks over the operators that formats of phones have.
+//! Small random networks of the operators that mobile formats have.
 
 use salamander::graph::ops::{
     Activation, Elementwise, Moves, Pool, PoolKind, Reduce, ReduceKind, Reshaping,
@@ -7,7 +7,7 @@ use salamander::graph::{AutoPad, Graph, Sliding, ValueId};
 
 use super::networks::{Net, sliding};
 
-/// A small network of random operators that phones' formats have.
+/// A small network of random operators that mobile formats have.
 pub fn small(seed: u64) -> Graph {
     let side = [7, 8, 11, 14, 16, 19][(seed % 6) as usize];
     let (mut net, mut x) = Net::of_images(1000 + seed, side);
@@ -17,7 +17,7 @@ pub fn small(seed: u64) -> Graph {
     }
     let end = net.random.below(6);
     if end < 2 {
-        // Each pixel counts, and nothing is evened out.
+        // Each pixel matters: no mean is taken.
         let flat = net.graph.op(Reshaping::FLATTEN, &[x]);
         let logits = net.logits(flat, 5);
         net.graph.output(logits);
@@ -85,7 +85,7 @@ fn step(net: &mut Net, x: ValueId) -> ValueId {
                 Elementwise::Max,
                 Elementwise::Min,
             ]);
-            // Nothing is divided by numbers around zero.
+            // No divisors near zero.
             if op == Elementwise::Div || net.random.one_in(2) {
                 net.graph.op(op, &[x, other])
             } else {
@@ -175,7 +175,7 @@ fn step(net: &mut Net, x: ValueId) -> ValueId {
     }
 }
 
-/// A window that fits a map of those lengths.
+/// A window that fits a map of these side lengths.
 fn random_sliding(net: &mut Net, lens: [usize; 2], kernel: [usize; 2], holes: bool) -> Sliding {
     let fits = |dilation: usize| (0..2).all(|at| (kernel[at] - 1) * dilation < lens[at]);
     let dilation = if holes && fits(2) && net.random.one_in(4) {
@@ -183,7 +183,7 @@ fn random_sliding(net: &mut Net, lens: [usize; 2], kernel: [usize; 2], holes: bo
     } else {
         1
     };
-    // TensorFlow has no strides and holes at once.
+    // TensorFlow has no strides together with dilation.
     let stride = |net: &mut Net| {
         if dilation == 2 {
             1
@@ -205,7 +205,7 @@ fn random_sliding(net: &mut Net, lens: [usize; 2], kernel: [usize; 2], holes: bo
         },
         ..Sliding::default()
     };
-    // ONNX Runtime has no SAME with holes, or for pools whose windows lie apart.
+    // ONNX Runtime has no SAME with dilation, or for pools with gaps between windows.
     let apart = (0..2).any(|at| sliding.strides[at] > kernel[at] as i64);
     let first = if dilation == 2 || apart { 2 } else { 0 };
     match first + net.random.below(5 - first) {
@@ -265,7 +265,7 @@ fn random_pool(net: &mut Net, x: ValueId) -> ValueId {
             padding_counts: true,
         },
     ]);
-    // ONNX's shape inference counts a window that begins in the padding behind, ONNX Runtime does not.
+    // ONNX's shape inference counts a window that begins in the end padding, ONNX Runtime does not.
     let window = sliding.window(&map, &kernel, true).unwrap();
     let is_clear = (0..2).all(|at| {
         let padded = window.before[at] + window.input[at] + window.after[at];

@@ -1,4 +1,4 @@
-//! A project that cannot be written, and one that another process has: both can be looked at, measured and exported.
+//! A read-only project, and one that another process has open: both can be viewed, evaluated and exported.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use crate::window_project::session;
 
 const TRAIN: &str = "train p --depth head --how-many-training-steps 20 --testing-percentage 25";
 
-/// A folder that cannot be written as long as this lives: by a read-only mount for root, whom rights do not bind, else
-/// by rights.
+/// A folder that is read-only while this value exists: by a read-only mount for root, who ignores permissions,
+/// otherwise by permissions.
 struct ReadOnly {
     dir: PathBuf,
     mounted: bool,
@@ -84,7 +84,7 @@ fn set_writable(path: &Path, writable: bool) {
     }
 }
 
-/// All files with their sizes and the times of their last change.
+/// All files with their sizes and modification times.
 fn state(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -99,7 +99,7 @@ fn state(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     found
 }
 
-/// What looks, and what would change something.
+/// Commands that read, and commands that would change something.
 fn check(place: &Place, run: &str, accuracy: &serde_json::Value) {
     let classes = place.result("classes p");
     assert_eq!(classes["classes"].as_array().unwrap().len(), 3);
@@ -180,7 +180,7 @@ fn what_another_process_has_can_be_measured_and_exported_meanwhile() {
             "{line}: {message}"
         );
     }
-    // What the holder does is seen.
+    // Changes by the holder are visible.
     let class = holder.classes()[0].name.clone();
     let renamed = salamander::project::ClassName::new("renamed").unwrap();
     holder.rename_class(&class, &renamed).unwrap();
@@ -193,7 +193,7 @@ fn open(desk: &mut Desk, place: &Place) {
     desk.harness.state_mut().apply(Action::OpenProject(project));
 }
 
-/// Nothing can be changed, and trying says why.
+/// Nothing can be changed, and the reason is reported.
 fn cannot_change(desk: &mut Desk, place: &Place) {
     desk.until("the runs are read", |harness| {
         let session = harness.state().app().session.as_ref();
@@ -266,7 +266,7 @@ fn the_window_offers_to_look_at_what_another_process_has() {
     desk.click("Open to look only");
     desk.see("Looking only");
     cannot_change(&mut desk, &place);
-    // Once it is free, opening it gives everything.
+    // Once it is free, everything can be done after opening it.
     drop(holder);
     open(&mut desk, &place);
     desk.until("it can be changed", |harness| {

@@ -1,8 +1,8 @@
-//! The whole journey in the real window on a real X server: videos dropped by another program, frames
-//! previewed, extracted, labelled, a run trained with its curves moving, evaluated and exported.
+//! The whole workflow in the real window on a real X server: videos dropped by another program, frames previewed,
+//! extracted, labelled, a run trained with live curves, evaluated and exported.
 //!
-//! `SALAMANDER_SCREENSHOTS=<folder>` keeps a picture of every screen, `SALAMANDER_SCALE=2` shows it as a
-//! high-resolution screen does.
+//! `SALAMANDER_SCREENSHOTS=<folder>` stores screenshots of every screen, `SALAMANDER_SCALE=2` as on a high-resolution
+//! screen.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn images(dir: &Path) -> usize {
         .count()
 }
 
-/// Lets the window come to rest: thumbnails, posters, fades.
+/// Waits for thumbnails, posters and fades.
 fn settle() {
     std::thread::sleep(Duration::from_millis(1500));
 }
@@ -43,7 +43,7 @@ fn command(desktop: &Desktop, name: &str) {
     settle();
 }
 
-/// A picture in the dark theme and one in the light.
+/// A screenshot in the dark theme and one in the light.
 fn show(desktop: &Desktop, name: &str) {
     settle();
     desktop.screenshot(&format!("{name}-dark"));
@@ -104,7 +104,7 @@ fn from_dropped_videos_to_an_exported_model() {
     let before = images(&cats);
     assert!(before > 20, "{before} frames of the cat");
 
-    // Label: the first frame gets another class, and back.
+    // Label: the first frame gets another class, and the old one again.
     desktop.press("ctrl+2");
     show(&desktop, "label");
     desktop.press("ctrl+a");
@@ -183,7 +183,7 @@ fn the_start_screen_opens_and_closes() {
     assert!(desktop.close().success());
 }
 
-/// Without a portal and without zenity the system shows no file dialog, and the path is asked for instead.
+/// Without a portal and without zenity the system shows no file dialog, and the path is typed instead.
 #[test]
 fn a_path_is_typed_when_the_system_shows_no_dialog() {
     let home = tempfile::tempdir().unwrap();
@@ -197,7 +197,7 @@ fn a_path_is_typed_when_the_system_shows_no_dialog() {
         let recent = json(&settings).map(|settings| settings["recent"].clone());
         recent.is_some_and(|recent| recent.to_string().contains(&path))
     };
-    // On a busy machine the answer may come so late that it looks like a person's.
+    // On a busy computer the answer may be so late that it looks like a user's.
     for _ in 0..5 {
         desktop.press("ctrl+o");
         settle();

@@ -1,4 +1,4 @@
-//! Frames that were given another class, or taken away, after a run was trained on them.
+//! Frames that were relabelled or removed after a run was trained on them.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -38,7 +38,7 @@ fn relabelled_frames_are_judged_by_their_present_class() {
     let deeper = format!("{folder}/more/{name}");
     std::fs::create_dir(project.abs(&format!("{folder}/more"))).unwrap();
     std::fs::rename(project.abs(&at(2).path), project.abs(&deeper)).unwrap();
-    // One loses its label, one is gone, one goes into a class that the run does not know.
+    // One loses its label, one is deleted, one is moved into a class that the run does not have.
     project
         .relabel(&[at(3).path.clone()], &Label::Unsorted, &Work::new())
         .unwrap();
@@ -73,8 +73,8 @@ fn relabelled_frames_are_judged_by_their_present_class() {
         .filter(|frame| frame.predicted == frame.truth);
     assert_eq!(after.confusion.correct(), right.count() as u64);
 
-    // Of copies the one under the frame's name counts, and if that lies in two classes the truth is uncertain; a file of
-    // another name is known by its content.
+    // Of copies the one with the frame's name counts, and if two classes have one, the truth is uncertain; a file with
+    // another name is recognised by its content.
     let copy = moved[0].replacen(&run.classes[other(0)], &run.classes[at(0).truth], 1);
     let other_name = copy.replace(".jpg", " copy.jpg");
     std::fs::copy(project.abs(&moved[0]), project.abs(&other_name)).unwrap();
@@ -132,7 +132,8 @@ fn equal_frames_of_a_film_that_stands_still_are_told_apart_by_their_names() {
     let content = still[0].content;
     assert!(content.is_some() && still.iter().all(|frame| frame.content == content));
 
-    // The last goes to one class and the first to another, so that copies of all lie in three; the second is gone.
+    // The last is moved to one class and the first to another, so that all three classes have copies; the second is
+    // deleted.
     let last = still.len() - 1;
     let to = |at: usize, name: &str| {
         let path = [still[at].path.clone()];
@@ -143,7 +144,7 @@ fn equal_frames_of_a_film_that_stands_still_are_told_apart_by_their_names() {
     let found = present(&project, &run, None, &Work::new()).unwrap();
     let places: HashSet<&String> = found.frames.iter().map(|frame| &frame.path).collect();
     assert_eq!(places.len(), found.frames.len(), "no file twice");
-    // A copy that was left out of the training stands in for the second.
+    // A copy that was left out of the training replaces the second.
     assert_eq!((found.relabelled, found.changed, found.missing), (2, 0, 0));
     for path in moved.iter().chain(still[2..last].iter().map(|f| &f.path)) {
         assert!(places.contains(path), "{path}");
@@ -159,7 +160,7 @@ fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
     let run = train(&project, &settings, &curves, &Work::new()).unwrap();
     assert_eq!(run.result().unwrap().validation_accuracy, Some(1.0));
 
-    // Half of one class, of every side, goes to the other by hand.
+    // Half of one class, of every side, is moved to the other by hand.
     let mut moved = 0;
     for split in [Split::Train, Split::Validation, Split::Test] {
         let frames = run.frames().unwrap().into_iter();
@@ -188,7 +189,7 @@ fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
     assert_eq!(best.step, result.best_step);
 }
 
-/// Begins `line` and kills it with SIGKILL once it has told of a step.
+/// Starts `line` and kills it with SIGKILL once it has reported a step.
 fn killed_while_training(place: &Place, line: &str) {
     let words: Vec<&str> = line.split(' ').chain(["--json"]).collect();
     let mut child = place
@@ -213,7 +214,7 @@ fn a_run_that_was_killed_goes_on_with_the_labels_and_names_of_today() {
     let train = train.split_whitespace().collect::<Vec<_>>().join(" ");
     killed_while_training(&place, &format!("{train} {steps} 4000"));
 
-    // Of each side some cats become dogs: by the command, and by hand.
+    // On each side some cats become dogs: by the command, and by hand.
     let run = runs(&place.open("p")).remove(0);
     assert_eq!(run.state, RunState::Unfinished);
     let (mut by_command, mut by_hand) = (0, 0);

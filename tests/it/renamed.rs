@@ -98,7 +98,7 @@ fn a_run_follows_a_class_that_is_renamed_twice() {
     assert_nothing_lost(&after);
     assert!(after.notes.is_empty(), "{:?}", after.notes);
     assert_eq!(labels_of_export(&project, &run), ["猫", "dog", "fox"]);
-    // Another class may have the old name; the run knows nothing of it.
+    // Another class may get the old name; the run does not have it.
     project.add_class(&name("cat")).unwrap();
     let picture = project.abs("classes/cat/0.png");
     fs::copy(project.abs("classes/dog/0.png"), picture).unwrap();
@@ -115,7 +115,7 @@ fn a_run_follows_two_classes_that_swap_their_names() {
     for (from, to) in [("cat", "x"), ("dog", "cat"), ("x", "dog")] {
         rename(&project, from, to);
     }
-    // The same paths lead to frames of the other class now.
+    // The same paths are now frames of the other class.
     let after = tested(&project, &run);
     assert_eq!(after.classes, ["dog", "cat", "fox"]);
     assert_eq!(figures(&after), figures(&before));
@@ -175,7 +175,7 @@ fn a_merger_is_explained_counts_either_answer_and_can_be_undone() {
         assert_eq!(after.truth, before.truth.min(1));
     }
     assert_eq!(labels_of_export(&project, &run), ["cat", "dog"]);
-    // It learns on as it began: frames of both classes, told apart.
+    // The training continues as it began: with frames of both classes, distinguished.
     let more = resume(&project, &run.id, Some(50), &LiveCurves::default(), &work).unwrap();
     assert_eq!(more.classes, ["cat", "dog", "fox"]);
     let notes = more.all_notes();
@@ -189,7 +189,7 @@ fn a_merger_is_explained_counts_either_answer_and_can_be_undone() {
     assert_eq!(back.classes, ["cat", "dog", "fox"]);
     assert_nothing_lost(&back);
     assert!(back.notes.is_empty());
-    // And done again, into a class that is renamed then.
+    // And redone, into a class that is renamed afterwards.
     history.redo(&project, &work).unwrap();
     rename(&project, "dog", "canine");
     assert_eq!(tested(&project, &run).classes, ["cat", "canine"]);
@@ -211,7 +211,7 @@ fn a_deleted_class_is_explained_and_its_frames_are_left_out() {
     let after = tested(&project, &run);
     check(&after);
     assert_eq!(after.classes, ["cat", "dog", "fox"]);
-    // A new class of that name is another class.
+    // A new class with that name is another class.
     project.add_class(&name("fox")).unwrap();
     let unsorted: Vec<String> = project
         .scan(&Work::new())
@@ -262,7 +262,7 @@ fn a_class_folder_renamed_by_hand_is_the_same_class() {
     assert_eq!(after.classes, ["Katze", "Hund", "Fuchs"]);
     assert_eq!(figures(&after), figures(&before));
     assert_nothing_lost(&after);
-    // A folder that goes for a while is the same when it comes back; another one in its place is not.
+    // A folder that disappears for a while is the same class when it comes back; another folder in its place is not.
     let aside = dir.path().join("aside");
     fs::rename(root.join("classes/Hund"), &aside).unwrap();
     fs::create_dir(root.join("classes/Wolf")).unwrap();
@@ -284,8 +284,8 @@ fn files_moved_renamed_and_changed_by_hand_are_followed_and_counted() {
     let at = |index: usize| project.abs(&before.predictions[index].path);
     let last = before.predictions.len() - 1;
     assert!(before.predictions[0].truth != before.predictions[last].truth);
-    // One has another name in another folder within its class, two of different classes swap their places, one
-    // is changed where it is.
+    // One has another name in another folder within its class, two of different classes are swapped, one is changed in
+    // place.
     fs::create_dir(at(1).with_file_name("more")).unwrap();
     fs::rename(at(1), at(1).with_file_name("more").join("holiday.png")).unwrap();
     let aside = dir.path().join("aside.png");
@@ -312,7 +312,7 @@ fn files_moved_renamed_and_changed_by_hand_are_followed_and_counted() {
     assert_eq!(changed.0.path, changed.1.path);
 }
 
-/// A run of the version before has neither contents nor identities of classes.
+/// A run of the previous version has neither contents nor identities of classes.
 #[test]
 fn an_old_run_follows_by_names_what_can_be_followed() {
     let dir = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ fn an_old_run_follows_by_names_what_can_be_followed() {
         .unwrap();
     let after = tested(&project, &run);
     assert_eq!(after.classes, ["Katze", "dog"]);
-    // `0.png` of both classes: what is called `0~2.png` now cannot be known without its content.
+    // `0.png` of both classes: the one that is now `0~2.png` cannot be identified without its content.
     let foxes = before.predictions.iter().filter(|f| f.truth == 2).count();
     assert_eq!(
         after.predictions.len() + after.missing as usize,

@@ -1,4 +1,4 @@
-//! A project that the version before made: it opens, continues, and nothing is lost or computed again.
+//! A project of the previous version: it opens, its runs can be continued, and nothing is lost or computed again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// The bytes of all rows and keys in the cache of bottlenecks: what is computed again is added to them.
+/// The size of all rows and keys in the cache of bottlenecks: recomputed rows would be added.
 fn rows(project: &Project) -> Vec<(PathBuf, u64)> {
     let folder = project.cache_dir().join("bottlenecks");
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -102,7 +102,7 @@ fn a_project_of_the_version_before_goes_on() {
     assert_eq!(finished.state, RunState::Finished);
     assert_eq!(interrupted.state, RunState::Unfinished);
     for run in &all {
-        // A run continues as it began.
+        // A run is resumed with its original settings.
         assert_eq!(run.settings.eval_spacing, EvalSpacing::Exact);
         assert!(
             run.frames()
@@ -141,7 +141,7 @@ fn a_project_of_the_version_before_goes_on() {
     let extended = goes_on(finished, done + 20);
     assert_eq!(extended.curves().unwrap().len() as u32, (done + 20) / 10);
     let last = interrupted.curves().unwrap().last().unwrap().step;
-    // Its checkpoint may be a little beyond the last point of its curves.
+    // Its checkpoint may be slightly later than the last point of its curves.
     let ended = goes_on(interrupted, last + 1000);
     assert_eq!(
         test_accuracy(&project, &ended),

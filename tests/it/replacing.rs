@@ -1,4 +1,4 @@
-//! Frames of videos that take the place of others or are added between them: broken off, finished, labelled.
+//! Frames of videos that replace others or are added between them: interrupted, finished, labelled.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ fn options(fps: f64, width: u32, replace: bool) -> ImportOptions {
     }
 }
 
-/// A project with the frames of a film at 1 a second, those from 5 s on in the class `late`.
+/// A project with the frames of a film at 1 per second, those from 5 s on in the class `late`.
 fn labelled(place: &Place) -> (Project, PathBuf) {
     place.video("film.mp4", FILM);
     place.fresh("p");
@@ -61,7 +61,7 @@ fn is_late(frame: &Frame) -> bool {
     frame.label.class().is_some_and(|c| c.as_str() == "late")
 }
 
-/// The same with a replacement by 20 frames a second that was broken off.
+/// The same with a replacement by 20 frames per second that was interrupted.
 fn broken_off(place: &Place) -> (Project, PathBuf) {
     let (project, film) = labelled(place);
     let finer = options(20.0, 320, true);
@@ -87,7 +87,7 @@ fn a_replacement_that_was_broken_off_is_finished_by_a_plain_import() {
     let work = Work::new();
     let outcome = run(&project, &film, &options(20.0, 320, false), &work);
     assert_eq!(widths(&project), [320; 200]);
-    // Those that were written before the break have their labels, too.
+    // Frames that were written before the interruption have their labels, too.
     for frame in frames(&project) {
         assert_eq!(
             is_late(&frame),
@@ -107,7 +107,7 @@ fn a_replacement_that_was_broken_off_is_finished_by_a_plain_import() {
     };
     assert!(note.as_ref().unwrap().contains("in the trash"));
 
-    // That was all: the next import finds everything in order.
+    // Nothing is left: the next import finds everything in order.
     let work = Work::new();
     let outcome = run(&project, &film, &options(20.0, 320, false), &work);
     assert_eq!(outcome.totals().known, 1);
@@ -119,7 +119,7 @@ fn a_replacement_that_was_broken_off_is_never_left_in_silence() {
     let place = Place::new();
     let (project, film) = broken_off(&place);
     let before = widths(&project);
-    // As it was before, with other words about the range, and in the window.
+    // Restored, with another spelling of the range, and in the window.
     let mut part = options(20.0, 320, false);
     part.sampling.from_secs = Some(2.0);
     for options in [options(1.0, 64, false), part] {
@@ -141,7 +141,7 @@ fn a_replacement_that_was_broken_off_is_never_left_in_silence() {
     );
     assert_eq!(widths(&project).len(), 210);
 
-    // Asked for by name it is finished, even with the frames that were there first.
+    // If requested explicitly it is finished, even with the previous frames.
     let work = Work::new();
     run(&project, &film, &options(1.0, 64, true), &work);
     assert_eq!(widths(&project), [64; 10]);
@@ -192,7 +192,7 @@ fn frames_that_are_added_get_the_class_of_their_neighbours_if_asked() {
     assert_eq!(project.scan_trash(&Work::new()).unwrap().list, []);
     drop(project);
 
-    // Another width: the same moments have the same labels, unsorted ones too.
+    // Another width: frames at the same times have the same labels, unsorted ones too.
     let line = "import p film.mp4 --fps 4 --width 32 --like-neighbours";
     let lines = place.json(line);
     let note = lines.iter().find(|line| line["event"] == "file").unwrap();
@@ -244,7 +244,7 @@ fn a_range_beyond_the_film_fails_and_replaces_nothing() {
         }
     }
 
-    // New, it leaves neither a source nor a class.
+    // If it is new, it leaves neither a source nor a class.
     place.fresh("new");
     let project = place.open("new");
     let mut beyond = options(2.0, 320, false);
@@ -255,7 +255,7 @@ fn a_range_beyond_the_film_fails_and_replaces_nothing() {
     assert!(project.sources().is_empty() && project.classes().is_empty());
 }
 
-/// The time of each frame, and how bright it is.
+/// The time of each frame, and its brightness.
 fn brightness(project: &Project) -> Vec<(f64, f64)> {
     let shown = |frame: &Frame| {
         let image = image::open(frame.abs(project)).unwrap().to_luma8();
@@ -287,7 +287,7 @@ fn frames_replaced_back_and_forth_are_always_all_there() {
         assert_eq!(now, in_trash + before, "{fps} {width}");
         for frame in frames(&project) {
             let secs = frame.time_secs.unwrap();
-            // As exactly as the coarsest sampling told.
+            // Within the resolution of the coarsest sampling.
             if (secs - 5.0).abs() > 1.5 {
                 assert_eq!(is_late(&frame), secs > 5.0, "{fps} {width} {}", frame.path);
             }
@@ -303,7 +303,7 @@ fn frames_replaced_back_and_forth_are_always_all_there() {
 #[test]
 fn a_replacement_at_another_rate_has_the_images_of_that_rate() {
     let place = Place::new();
-    // Brighter and brighter, at a rate that no sampling divides.
+    // Increasing brightness, at a rate that no sampling divides.
     let bright = "color=black:size=64x64:rate=30,trim=duration=8,geq=lum='16+2*N/3':cb=128:cr=128";
     place.video("film.mp4", bright);
     let film = place.path("film.mp4");
@@ -316,7 +316,7 @@ fn a_replacement_at_another_rate_has_the_images_of_that_rate() {
     run(&project, &film, &options(4.0, 64, true), &work);
     run(&clean, &film, &options(4.0, 64, false), &work);
     let fine = brightness(&clean);
-    // The frame of one moment is another image at another rate.
+    // At another rate the frame at the same time is another image.
     assert!(coarse.iter().any(|frame| !fine.contains(frame)));
     assert_eq!(brightness(&project), fine);
 }
@@ -346,7 +346,7 @@ fn the_same_film_twice_in_one_import_is_extracted_once() {
     }
 }
 
-/// What a command says to people.
+/// The text output of a command.
 fn said(place: &Place, line: &str) -> String {
     let ran = place.line(line);
     assert_eq!(ran.code, Some(0), "{line}: {}{}", ran.stdout, ran.stderr);
@@ -360,7 +360,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
     place.fresh("p");
     place.result("import p film.mp4 --class dog --fps 1 --width 64");
 
-    // Another class and other frames at once.
+    // Another class and other frames at the same time.
     let lines = place.json("import p film.mp4 --class other --fps 1 --width 32 --replace");
     let file = super::cli_program::events(&lines, "file")[0].clone();
     let result = lines.last().unwrap();
@@ -398,7 +398,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
         "{text}"
     );
 
-    // Moved and nothing else.
+    // Moved, and nothing else.
     let line = "import p film.mp4 --class dog --fps 1 --width 64 --on-conflict move";
     let text = said(&place, line);
     assert!(

@@ -1,5 +1,5 @@
-//! What people reported of neighbouring tools, rebuilt from inputs made here, and run over the set of such inputs
-//! beside the repository where that is there.
+//! Problems that users reported about similar tools, reproduced with inputs made here, and run on the set of such
+//! inputs next to the repository if it exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::cli_program::{Place, events};
 
-/// A picture of its own for each number.
+/// A different image for each number.
 fn picture(number: u32) -> RgbImage {
     let hash = blake3::hash(&number.to_le_bytes());
     let bytes = *hash.as_bytes();
@@ -29,7 +29,7 @@ fn picture(number: u32) -> RgbImage {
 }
 
 impl Place {
-    /// Images of their own at these paths; those that end in `=name` have the same bytes as `name`.
+    /// Different images at these paths; those that end in `=name` have the same bytes as `name`.
     pub(super) fn photos(&self, paths: &[&str]) {
         for path in paths {
             let (path, same) = path.split_once('=').unwrap_or((path, ""));
@@ -75,7 +75,7 @@ pub(super) fn shared(name: &str) -> Option<PathBuf> {
     path.canonicalize().ok()
 }
 
-/// How many frames each label has: `cat 3, unsorted 1`.
+/// The number of frames with each label: `cat 3, unsorted 1`.
 pub(super) fn labels(project: &Project) -> String {
     let frames = project.scan(&Work::new()).unwrap();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -107,7 +107,7 @@ pub(super) fn fates(lines: &[Value]) -> BTreeMap<String, &Value> {
         .collect()
 }
 
-/// What stands beside the numbers: every file is accounted for.
+/// Checks that every file is accounted for.
 fn adds_up(result: &Value) {
     let n = |field: &str| result[field].as_u64().unwrap();
     assert_eq!(
@@ -160,7 +160,7 @@ fn two_photos_whose_hashes_begin_alike_are_both_there() {
         (&0.into(), &2.into())
     );
 
-    // One of them is in the project under the 32 bits that an earlier version gave it.
+    // One of them is in the project with the 32-bit hash of an earlier version.
     place.fresh("old");
     let id = ids.first().unwrap();
     fs::create_dir_all(place.path("old/classes/cat")).unwrap();
@@ -219,7 +219,7 @@ fn the_same_photo_in_two_classes_is_said_by_name() {
     }
     assert_eq!(labels(&place.open("p")), "cat 2, dog 1");
 
-    // Again under another class: left, and said; or moved, and said.
+    // Again under another class: left with a message, or moved with a message.
     let line = "import p g/cat --class pets";
     let left = place.json(line);
     assert_eq!(left.last().unwrap()["conflicts"], 2);
@@ -236,7 +236,7 @@ fn the_same_photo_in_two_classes_is_said_by_name() {
             .all(|file| file["moved"] == true)
     );
     assert_eq!(labels(&place.open("p")), "cat 0, dog 1, pets 2");
-    // Unsorted ones get the class that they are given later.
+    // Unsorted ones get a class that is given later.
     place.photos(&["later/x.jpg"]);
     place.result("import p later");
     let moved = place.json("import p later --class cat --on-conflict move");
@@ -301,7 +301,7 @@ fn the_same_video_in_two_classes_or_at_another_rate_is_said() {
     assert_eq!(labels(&project), "cat 4, dog 4");
     drop(project);
 
-    // Another class: the frames and the record move together.
+    // Another class: the frames and the record are changed together.
     let moved = place.json("import p g/cat/film.mp4 --class dog --on-conflict move --fps 2");
     assert_eq!(fates_of(&moved, "moved"), 1);
     let project = place.open("p");
@@ -309,7 +309,7 @@ fn the_same_video_in_two_classes_or_at_another_rate_is_said() {
     assert_eq!(labels(&project), "cat 0, dog 8");
     drop(project);
 
-    // Another rate or width: what is there stays, and that is said.
+    // Another rate or width: existing frames stay, with a message.
     for other in ["--fps 5", "--fps 2 --width 64"] {
         let kept = place.json(&format!("import p g/dog/dog.mp4 --class dog {other}"));
         assert_eq!(kept.last().unwrap()["frames"], 0, "{other}");
@@ -320,7 +320,7 @@ fn the_same_video_in_two_classes_or_at_another_rate_is_said() {
         );
         assert_eq!(labels(&place.open("p")), "cat 0, dog 8");
     }
-    // Replaced: labels given by hand stay, and there is one set only.
+    // Replaced: labels given by hand stay, and there is only one set of frames.
     let project = place.open("p");
     let frames = project.scan(&Work::new()).unwrap();
     let last = frames
@@ -361,7 +361,7 @@ fn films_that_differ_in_the_middle_are_two() {
     );
     let mut bytes = fs::read(place.path("g/a.avi")).unwrap();
     assert!(bytes.len() > 5 << 20, "{}", bytes.len());
-    // In none of the three MiB that an earlier version looked at.
+    // In none of the three MiB that an earlier version read.
     let at = (3 << 20) / 2;
     bytes[at] ^= 1;
     fs::write(place.path("g/b.avi"), &bytes).unwrap();
@@ -417,7 +417,7 @@ fn frames_of_another_project_keep_their_source_and_time() {
             "{by_source:?}"
         );
     }
-    // The films themselves find their frames there.
+    // The films are recognised as sources of the frames there.
     let films = place.result("import t videos --class-from folder --fps 5 --width 160");
     assert_eq!(
         (&films["frames"], &films["failed"]),
@@ -502,7 +502,7 @@ fn thumbnails_trash_and_leftovers_are_passed_over_and_said() {
     ] {
         fs::write(place.path(name), "x").unwrap();
     }
-    // The project's own folder among what is given.
+    // The project's own folder among the paths.
     assert_eq!(place.line("new g/project").code, Some(0));
     place.photos(&["g/project/classes/fox/own.jpg"]);
     let lines = place.json("import g/project g --class-from folder");
@@ -644,7 +644,7 @@ fn loose_photos_are_unsorted_and_empty_classes_are_made() {
         assert_eq!(labels(&place.open("s")), "cat 4, dog 4, unsorted 3");
     }
     if let Some(given) = shared("empty-class-folder") {
-        // The set is read-only and holds no empty folder.
+        // The set is read-only and has no empty folder.
         for class in ["cat", "dog"] {
             let to = place.path(format!("e/{class}"));
             fs::create_dir_all(&to).unwrap();
@@ -687,7 +687,7 @@ fn a_single_file_is_not_of_the_class_of_its_folder() {
 fn what_cannot_be_used_stops_only_itself_and_leaves_nothing_behind() {
     use std::os::unix::ffi::OsStringExt;
     let place = Place::new();
-    // Five files that are no images, whatever their names say.
+    // Five files that are not images, whatever their names.
     for (number, content) in ["", "text", "\u{FF}\u{D8}", "RIFFxxxxWEBP", "%PDF-1.4"]
         .iter()
         .enumerate()
@@ -709,7 +709,7 @@ fn what_cannot_be_used_stops_only_itself_and_leaves_nothing_behind() {
         "{nothing}"
     );
 
-    // A broken link, a name and a folder's name that are not Unicode, a class that cannot be.
+    // A broken link, a file and a folder with names that are not Unicode, an invalid class name.
     place.photos(&["g/cat/1.jpg", "g/dog/2.jpg", "g/CON/3.jpg"]);
     std::os::unix::fs::symlink("nowhere", place.path("g/cat/broken.jpg")).unwrap();
     let odd = std::ffi::OsString::from_vec(b"caf\xe9.jpg".to_vec());
@@ -737,7 +737,7 @@ fn what_cannot_be_used_stops_only_itself_and_leaves_nothing_behind() {
     assert_eq!(place.result("import p h")["imported"], 1);
     assert_eq!(labels(&place.open("p")), "cat 1, dog 1, unsorted 1");
 
-    // A source in a folder without a Unicode name is found again.
+    // A source in a folder with a non-Unicode name is found again.
     place.video("v.mp4", "testsrc2=size=160x120:rate=10,trim=duration=1");
     let film = folder.join("v.mp4");
     fs::rename(place.path("v.mp4"), &film).unwrap();
@@ -778,7 +778,7 @@ fn a_project_of_the_version_before_is_imported_into_without_doing_anything_anew(
     assert_eq!(labels(&project), labelled);
     assert_eq!(project.sources(), sources);
     drop(project);
-    // Its films are known by the sample of them that made their ids, wherever they lie.
+    // Its films are identified by the sample of their content in their ids, at any place.
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
     if sample.is_dir() {
         let line = format!(

@@ -1,4 +1,5 @@
-//! `salamander retrain`: the flags of `retrain.py`, from a folder of class folders to a graph that others load.
+//! `salamander retrain`: the flags of `retrain.py`, from a folder of class folders to a graph that other software
+//! loads.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +10,7 @@ use salamander::export::frozen_graph;
 use super::cli_program::Place;
 use super::projects::of_pictures;
 
-/// A folder “flowers” of three class folders, in no project.
+/// A folder “flowers” with three class folders, in no project.
 fn flowers(place: &Place) {
     of_pictures(
         &place.path("made"),
@@ -45,7 +46,7 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
     let with_model = format!("{line} --saved_model_dir saved");
     let ran = place.line(&with_model);
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    // The words of retrain.py, at its interval.
+    // The messages of retrain.py, at its interval.
     for words in [
         "Step 10: Train accuracy = ",
         "Step 40: Cross entropy = ",
@@ -97,7 +98,7 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
     let events = |side: &str| fs::read_dir(place.path("logs").join(side)).unwrap().count();
     assert_eq!([events("train"), events("validation")], [1, 1]);
 
-    // Again: from the cache, the same weights, one set of event files, other people's files untouched.
+    // Again: from the cache, the same weights, one set of event files, other files untouched.
     fs::write(place.path("logs/train/notes.txt"), "mine").unwrap();
     let first = fs::read(place.path("out/graph.pb")).unwrap();
     let result = place.result(&format!("{line} --logging_verbosity ERROR"));
@@ -112,7 +113,7 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
             .all(|wrong| place.path(wrong["path"].as_str().unwrap()).is_file())
     );
 
-    // In between is what a shorter training gives.
+    // The intermediate graph is the result of a shorter training.
     let short = line
         .replace("steps 40", "steps 15")
         .replace("out/graph.pb", "out/short.pb");
@@ -121,7 +122,7 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
     let same = fs::read(place.path(short)).unwrap() == fs::read(place.path(between)).unwrap();
     assert!(same, "{short} and {between}");
 
-    // The project opens as any other, and sees the images.
+    // The project opens like any other, and finds the images.
     let refused = place.failure("classes work");
     assert!(refused.contains("--follow-links"), "{refused}");
     let shown = place.result("classes work --follow-links");
@@ -205,7 +206,7 @@ fn the_guide_names_every_flag() {
     for flag in FLAGS {
         assert!(guide.contains(&format!("| `--{flag}` |")), "{flag}");
     }
-    // The program's help has each but those that are no more.
+    // The program's help has each except the removed ones.
     let place = Place::new();
     let help = place.line("retrain --help").stdout;
     for flag in FLAGS {

@@ -1,4 +1,4 @@
-//! Trying a model on a phone: what the server gives out, what it refuses, and the page in a browser over it.
+//! Trying a model on a phone: what the server serves, what it refuses, and the page in a browser.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -31,17 +31,17 @@ fn started() -> Server {
     Server::start(site(), LOOPBACK, || {}).unwrap()
 }
 
-/// Sends bytes and gives back all that comes.
+/// Sends bytes and returns everything that is received.
 fn said(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    // The server may have said no before all of it was sent.
+    // The server may have refused before all of it was sent.
     stream.write_all(bytes).ok();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// The answer to a request with the right host.
+/// The answer to a request with the correct host.
 fn asked(server: &Server, method: &str, path: &str) -> String {
     let address = server.address();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
@@ -125,7 +125,7 @@ fn the_files_of_the_site_and_nothing_else() {
         let answer = asked(&server, method, &root);
         assert_eq!(status(&answer), "405", "{method}");
     }
-    // A name that somebody made lead here.
+    // A domain name of an attacker that resolves to this address.
     let address = server.address();
     for request in [
         format!("GET {root} HTTP/1.1\r\nHost: example.org\r\n\r\n"),
@@ -144,7 +144,7 @@ fn the_files_of_the_site_and_nothing_else() {
     assert_eq!(status(&said(address, huge.as_bytes())), "431");
     let many = format!("GET {root} HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(500));
     assert_eq!(status(&said(address, many.as_bytes())), "431");
-    // A body that nobody asked for does not take the answer back.
+    // An unexpected body does not suppress the answer.
     let posted = format!(
         "POST {root} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 50000\r\n\r\n{}",
         "x".repeat(50_000)
@@ -161,7 +161,7 @@ fn the_files_of_the_site_and_nothing_else() {
 fn slow_and_many_clients_do_not_keep_others_out() {
     let server = started();
     let (root, address) = (path(&server), server.address());
-    // Some that say nothing, some that never come to an end.
+    // Some that send nothing, some that never end.
     let mut slow: Vec<TcpStream> = (0..6)
         .map(|_| TcpStream::connect(address).unwrap())
         .collect();
@@ -169,7 +169,7 @@ fn slow_and_many_clients_do_not_keep_others_out() {
         stream.write_all(b"GET / HTTP/1.1\r\nX-").unwrap();
     }
     assert_eq!(status(&asked(&server, "GET", &root)), "200");
-    // No more than eight from one address; those over that hear so at once.
+    // At most eight from one address; further ones are refused at once.
     slow.push(TcpStream::connect(address).unwrap());
     slow.push(TcpStream::connect(address).unwrap());
     let full = loop {
@@ -269,7 +269,7 @@ fn a_phone_takes_a_photo_and_gets_the_answer_of_the_app() {
         assert!(own, "{address}");
     }
     assert_eq!(server.seen().devices.len(), 1);
-    // Once it is closed, the page that is open continues working, and nothing more is given out.
+    // Once it is closed, the page that is open still works, and nothing more is served.
     let url = server.url();
     drop(server);
     browser.choose("#file", &photo);

@@ -1,4 +1,5 @@
-//! `shards`, `work` and `merge`: what many machines make is what one would have made, or it is said in one sentence what is missing.
+//! `shards`, `work` and `merge`: parts from several computers give the same as one computer would, or one sentence
+//! says what is missing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,10 +10,10 @@ use serde_json::Value;
 use crate::cli_program::{Place, Ran};
 use crate::kill::{contents, kill_moments};
 
-/// The options that both ways get.
+/// The options for both ways.
 pub const TAKING: &str = "--class-from folder --fps 5 --width 160";
 
-/// A list of the videos in shards of two films each, with cheap bottlenecks. Returns how many shards it has.
+/// Makes a list of the videos in shards of two films each, with cheap bottlenecks. Returns the number of shards.
 pub fn list(place: &Place, more: &str) -> usize {
     place.result("new q");
     let line = format!("shards q videos --out l.jsonl --size 0.06 {TAKING}{more}");
@@ -95,7 +96,7 @@ fn a_merged_project_is_the_one_that_an_import_makes() {
         .unwrap()
     };
     assert!(weights("p") == weights("q"), "the weights differ");
-    // A part that is there is left.
+    // An existing part is not made again.
     let again = place.result("work --shard l.jsonl:3 --out parts");
     assert_eq!(
         (&again["already"], &again["frames"]),
@@ -128,7 +129,7 @@ fn films_that_the_project_has_are_not_listed_again() {
         (&listed["films"], &listed["known"]),
         (&Value::from(2), &Value::from(films - 1))
     );
-    // Sampled in another way they are others.
+    // With another sampling they count as others.
     let other = line.replace("--fps 5", "--fps 2");
     assert_eq!(place.result(&other)["known"], 0);
     // For their bottlenecks they are listed.
@@ -167,7 +168,7 @@ fn activations_in_parts_are_those_that_a_training_reads() {
         rows.map(|(_, bytes)| bytes.len()).sum()
     };
     let merged = activations("q");
-    // One training reads no other activations, and none is computed again.
+    // A training reads only these activations, and none is computed again.
     let weights = |project: &str| {
         let line = format!(
             "train {project} --depth last-1 --views 2 --seed 3{ARCHITECTURE} --how-many-training-steps 20 --fine-tune-steps 5"
@@ -212,7 +213,7 @@ fn parts_need_no_project_and_their_films_may_lie_elsewhere() {
         ]);
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     }
-    // Another film in the place of one that was listed.
+    // Another film instead of a listed one.
     fs::remove_dir_all(place.path("parts/part-000001")).unwrap();
     fs::copy(
         place.path("staged 猫/moving/moving-0.mp4"),
@@ -230,7 +231,7 @@ fn parts_need_no_project_and_their_films_may_lie_elsewhere() {
     ]);
     let other = ran.failure("work");
     assert!(other.contains("is another file than the one"), "{other}");
-    // Without the films, the merged project has what the parts hold.
+    // Without the films, the merged project has the content of the parts.
     fs::remove_dir_all(place.path("staged 猫")).unwrap();
     place.result("new q");
     let sentence = place.failure("merge q parts");
@@ -284,7 +285,7 @@ fn photos_come_in_bundles_and_stay_one_source() {
     assert_eq!(sources["sources"].as_array().unwrap().len(), 1, "{sources}");
 }
 
-/// A merge of `dirs` into a new project: what it said, and its classes.
+/// Merges `dirs` into a new project; returns its output, and its classes.
 fn merged(place: &Place, dirs: &str) -> (Ran, BTreeMap<String, Vec<u8>>) {
     fs::remove_dir_all(place.path("q")).unwrap();
     place.result("new q");

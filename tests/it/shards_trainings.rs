@@ -1,4 +1,5 @@
-//! The trainings of a sweep on many machines: what is merged is what one machine trains, and the project is not changed by those who train on it.
+//! The trainings of a sweep on several computers: merged, they are the same as on one computer, and the project is not
+//! changed by those who train on it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +13,7 @@ use crate::kill::{contents, kill_so_many};
 const SWEEP: &str = "--architectures efficientnet-lite0@96 --depths head,last-1 --set split_seed=0,1 \
                      --how-many-training-steps 20 --fine-tune-steps 6";
 
-/// Files of a run that hold neither times nor names.
+/// Files of a run that contain neither times nor names.
 const KEPT: [&str; 3] = [
     "weights.safetensors",
     "backbone.safetensors",
@@ -31,7 +32,7 @@ fn projects(place: &Place) {
     }
 }
 
-/// The list of trainings of a new sweep of `q`, and how many it has.
+/// Lists the trainings of a new sweep of `q`; returns their number.
 fn list(place: &Place) -> usize {
     let listed = place.result(&format!("sweep q {SWEEP} --out t.jsonl"));
     listed["trainings"].as_u64().unwrap() as usize
@@ -58,7 +59,7 @@ fn weights(place: &Place, project: &str) -> BTreeMap<u64, BTreeMap<String, Vec<u
     found
 }
 
-/// What a sweep says of its trainings, without times and names of runs.
+/// The rows of a sweep, without times and names of runs.
 fn rows(place: &Place, project: &str) -> Vec<Value> {
     let mut shown = place.result(&format!("sweeps {project} --show latest"));
     let mut rows = shown["rows"].take().as_array().unwrap().clone();
@@ -71,7 +72,7 @@ fn rows(place: &Place, project: &str) -> Vec<Value> {
     rows
 }
 
-/// Everything in the project but its caches.
+/// Everything in the project except its caches.
 fn without_caches(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let mut found = contents(&place.path("q"));
     found.retain(|name, _| !name.starts_with("cache/"));
@@ -86,7 +87,7 @@ fn runs_that_were_trained_elsewhere_are_those_that_would_be_trained_here() {
     let expected = weights(&place, "p");
     assert_eq!(expected.len(), 4);
     assert_eq!(list(&place), 4);
-    // The project may lie elsewhere for those who train.
+    // The project may have another path for those who train.
     fs::rename(place.path("q"), place.path("mounted 猫")).unwrap();
     let moved = format!(
         "{}={}",
@@ -223,12 +224,12 @@ fn a_changed_part_of_a_training_is_named_and_nothing_of_it_is_taken() {
     place.result(&format!("sweep q {SWEEP} --out another.jsonl"));
     let other = place.failure("work --shard another.jsonl:1 --out parts");
     assert!(other.contains("another list"), "{other}");
-    // What is under way there of another list stays.
+    // Unfinished work for another list is not touched.
     let begun = place.path("parts/part-000002.partial/runs/kept");
     fs::create_dir_all(&begun).unwrap();
     let other = place.failure("work --shard another.jsonl:2 --out parts");
     assert!(other.contains("another list") && begun.exists(), "{other}");
-    // A training that cannot be done is a row with its reason.
+    // A training that is impossible is a row with its reason.
     let classes = place.path("q/classes");
     let mut folders: Vec<_> = fs::read_dir(&classes).unwrap().collect();
     drop(folders.pop());
@@ -244,7 +245,7 @@ fn a_changed_part_of_a_training_is_named_and_nothing_of_it_is_taken() {
     assert!(shown["rows"].to_string().contains(&error[..20]), "{shown}");
     let warned = place.line("merge q failed");
     assert!(warned.stderr.contains(error), "{}", warned.stderr);
-    // Of two copies the one that is whole is taken.
+    // Of two copies the intact one is used.
     for (name, bytes) in contents(&place.path("parts")) {
         let copy = place.path("copies").join(name);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Programs in Swift, of exports and of the documentation, read by tree-sitter's grammar of the language: there is no compiler in the
-//! registries that the tests' machines reach. What is wrong in their types or in the names of Apple's functions does not show.
+//! Programs in Swift, of exports and of the documentation, parsed by tree-sitter's grammar: no registry of the tests'
+//! machines has a compiler. Errors in their types or in the names of Apple's functions are not detected.
 
 use std::io::Write;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use super::export::interpreter;
 use super::frozen_graph::python_with;
 
-/// Prints a line for each fault of the program in its standard input.
+/// Prints a line for each syntax error of the program in its standard input.
 const PARSE: &str = "
 import sys, tree_sitter, tree_sitter_swift
 parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_swift.language()))
@@ -21,7 +21,7 @@ def walk(node):
 walk(parser.parse(sys.stdin.buffer.read()).root_node)
 ";
 
-/// The faults of a program's syntax.
+/// The syntax errors of a program.
 fn faults(python: &Path, program: &str) -> String {
     let mut child = interpreter(python)
         .args(["-c", PARSE])
@@ -55,7 +55,7 @@ fn programs_in_swift_have_no_fault_of_syntax() {
     };
     let program = read("src/export/snippets/classify.swift");
     assert_eq!(faults(&python, &program), "", "classify.swift");
-    // What is cut off or misspelt is found.
+    // Truncated and misspelt programs are detected.
     let (half, _) = program.split_at(program.len() / 2);
     assert_ne!(faults(&python, half), "");
     let misspelt = program.replacen("func load(", "func load((", 1);

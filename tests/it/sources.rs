@@ -1,4 +1,4 @@
-//! `salamander sources`: what the project's frames come from, and changing the class of a source.
+//! `salamander sources`: the sources of the project's frames, and changing the class of a source.
 
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ fn a_source_gets_another_class_with_its_frames() {
     );
     let id = before["id"].as_str().unwrap().to_owned();
 
-    // A frame that was labelled by hand stays where it was put.
+    // A frame that was labelled by hand is not moved.
     let frame = std::fs::read_dir(place.path("p/classes/bars"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -1,4 +1,5 @@
-//! A film sampled in stretches: the frames, bit by bit, their times and what is said about the film are those of the whole.
+//! A film sampled in stretches: the frames, bit by bit, their times and the findings about the film are those of the
+//! whole.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use salamander::project::{Fps, Sampling};
 use crate::cli_program::ffmpeg;
 use crate::window::decode_apart;
 
-/// Time, bit by bit, and JPEG file of each frame, and what was found.
+/// Time, bit by bit, and JPEG file of each frame, and the findings.
 type Sampled = (Vec<(u64, Vec<u8>)>, Findings);
 
 const THREADS: usize = 4;
@@ -50,12 +51,12 @@ fn in_stretches(path: &Path, sampling: &Sampling, cuts: &[f64]) -> Result<Sample
     Ok((frames, found))
 }
 
-/// Compares stretches with the whole; how many frames there are, or the error that both give.
+/// Compares stretches with the whole; returns the number of frames, or the error that both give.
 fn compare(path: &Path, sampling: &Sampling, cuts: &[f64]) -> Result<usize, String> {
     compare_but(path, sampling, cuts, 0.0..0.0)
 }
 
-/// [`compare`] without the pictures of some seconds, of which only the times are compared.
+/// [`compare`] without the images of some seconds, of which only the times are compared.
 fn compare_but(
     path: &Path,
     sampling: &Sampling,
@@ -99,7 +100,7 @@ fn at(fps: f64) -> Sampling {
     }
 }
 
-/// Every so many seconds up to a length.
+/// A cut every `step` seconds up to a length.
 fn every(step: f64, length: f64) -> Vec<f64> {
     let count = (length / step).ceil() as usize;
     (1..count).map(|number| number as f64 * step).collect()
@@ -113,7 +114,7 @@ impl Films {
         Self(TempDir::new().unwrap())
     }
 
-    /// A film of a lavfi source, coded by these options.
+    /// A film from a lavfi source, encoded with these options.
     fn make(&self, name: &str, source: &str, coding: &str) -> PathBuf {
         self.run(name, &format!("-f lavfi -i {source} {coding}"))
     }
@@ -166,7 +167,7 @@ fn stretches_give_the_frames_of_the_whole() {
     for fps in [2.0, 29.97, 30.0] {
         compare(&odd, &at(fps), &every(7.7, 24.0)).unwrap();
     }
-    // A range of its own, with a beginning and an end between frames.
+    // A range with a beginning and an end between frames.
     for (from, to) in [
         (Some(3.31), Some(20.02)),
         (Some(7.0), None),
@@ -207,7 +208,7 @@ fn stretches_of_odd_times_give_the_frames_of_the_whole() {
             compare(&path, &at(fps), &every(2.9, 24.0)).unwrap();
         }
     }
-    // Its picture begins after its sound; all of it later than zero; turned.
+    // Its video begins after its audio; all of it later than zero; rotated.
     let late = films.run(
         "late.mp4",
         &format!("-f lavfi -i sine=d=20 -itsoffset 6 -f lavfi -i testsrc2=s=160x120:r=25:d=14 {H264} -g 25"),
@@ -224,7 +225,7 @@ fn stretches_of_odd_times_give_the_frames_of_the_whole() {
     for path in [&late, &shifted, &turned] {
         compare(path, &at(2.0), &every(2.3, 20.0)).unwrap();
     }
-    // An hour without an image over a cut, and a film that is only that.
+    // An hour without an image across a cut, and a film that has nothing else.
     let slept = films.make(
         "slept.mkv",
         "testsrc2=s=96x64:r=5:d=20,setpts='PTS+gte(T,10)*3600/TB'",
@@ -237,7 +238,7 @@ fn stretches_of_odd_times_give_the_frames_of_the_whole() {
 #[test]
 fn stretches_of_still_images_give_the_frames_of_the_whole() {
     let films = Films::new();
-    // Ten seconds that move, 220 that do not, ten that do.
+    // Ten seconds with motion, 220 without, ten with.
     let moving = "testsrc2=s=96x64:r=10";
     let source = format!(
         "{moving}:d=230,loop=loop=-1:size=1:start=100,trim=duration=230[a];{moving}:d=10[b];[a][b]concat"
@@ -259,7 +260,7 @@ fn stretches_of_still_images_give_the_frames_of_the_whole() {
     for step in [13.0, 60.0, 100.0] {
         compare(&still, &at(2.0), &every(step, 240.0)).unwrap();
     }
-    // A change so slow that runs of frames begin by where the one before began.
+    // A change so slow that runs of similar frames begin where the previous one began.
     let slow = films.make(
         "slow.mp4",
         "color=gray:s=96x64:r=2:d=600,geq=lum='100+T/37':cb=128:cr=128",
@@ -295,7 +296,7 @@ fn films_without_an_index_are_not_cut_but_can_be_sampled_in_stretches() {
     let cuts = cut_points(&fragments, 3.0, &work).unwrap();
     compare(&fragments, &at(2.0), &cuts).unwrap();
     compare(&fragments, &at(2.0), &[3.0, 7.5]).unwrap();
-    // Cut off; garbage in the middle.
+    // Truncated; garbage in the middle.
     let bytes = std::fs::read(films.make(
         "fast.mp4",
         moving,
@@ -312,8 +313,8 @@ fn films_without_an_index_are_not_cut_but_can_be_sampled_in_stretches() {
         *byte = (index * 37 % 251) as u8;
     }
     std::fs::write(&path, bytes).unwrap();
-    // FFmpeg fills in what is missing of a damaged picture from another one, which one of its threads may still be decoding: from the garbage to the next key frame
-    // even the whole film gives other pictures from time to time.
+    // FFmpeg fills in the missing parts of a damaged image from another one, which one of its threads may still be
+    // decoding: from the garbage to the next key frame even the whole film gives other images from time to time.
     for cuts in [vec![3.0, 6.0, 9.0], every(1.0, 12.0)] {
         compare_but(&path, &at(2.0), &cuts, 6.0..7.0).unwrap();
     }

@@ -1,11 +1,11 @@
-//! The environment in which tests start programs. It is the same on every machine: no desktop, session bus,
-//! language, time zone, font or program of the machine shows through.
+//! The environment in which tests start programs. It is the same on every computer: without its desktop, session bus,
+//! language, time zone, fonts and programs.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What is taken over: where the libraries are found that the program is linked to, and what a coverage tool asks for.
+/// The variables that are kept: the search path of the linked libraries, and those of coverage tools.
 const KEPT: [&str; 5] = [
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
@@ -14,7 +14,7 @@ const KEPT: [&str; 5] = [
     "LLVM_PROFILE_FILE",
 ];
 
-/// Windows starts nothing without these, and finds DLLs through `PATH`.
+/// Windows starts nothing without these, and finds DLLs by `PATH`.
 #[cfg(windows)]
 const KEPT_BY_THE_SYSTEM: [&str; 7] = [
     "PATH",
@@ -28,12 +28,13 @@ const KEPT_BY_THE_SYSTEM: [&str; 7] = [
 #[cfg(not(windows))]
 const KEPT_BY_THE_SYSTEM: [&str; 0] = [];
 
-/// `salamander` with `home` as the user's home, `home/config` for settings, and none of the machine's surroundings.
+/// `salamander` with `home` as the user's home, `home/config` for settings, and isolated from the computer's
+/// environment.
 pub fn salamander(home: &Path) -> Command {
     isolated(env!("CARGO_BIN_EXE_salamander"), home)
 }
 
-/// A program that finds nothing of the machine's desktop. It starts no other program, since `PATH` leads nowhere.
+/// A program isolated from the computer's desktop. It cannot start other programs, because `PATH` is empty.
 pub fn isolated(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
@@ -58,7 +59,7 @@ pub fn isolated(program: impl AsRef<OsStr>, home: &Path) -> Command {
     ] {
         command.env(name, home.join(folder));
     }
-    // Unset, the address would be looked for, down to starting a bus; so would the portal with its dialogs.
+    // If unset, the address would be searched for, even by starting a bus; so would the portal with its dialogs.
     let mut no_bus = std::ffi::OsString::from("unix:path=");
     no_bus.push(home.join("no-session-bus"));
     command.env("DBUS_SESSION_BUS_ADDRESS", no_bus);

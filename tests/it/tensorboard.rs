@@ -1,4 +1,4 @@
-//! What TensorBoard's own reader finds in the event files of a run, against the run.
+//! The event files of a run as read by TensorBoard's own reader, compared with the run.
 
 #![allow(clippy::float_cmp, reason = "files hold the same numbers")]
 
@@ -19,7 +19,7 @@ use crate::export::interpreter;
 use crate::frozen_graph::python_with;
 use crate::projects::runs;
 
-/// What `tests/read_events.py` prints; `None` without TensorBoard.
+/// The output of `tests/read_events.py`; `None` without TensorBoard.
 fn read(dir: &Path) -> Option<Value> {
     let Some(python) = python_with("python", "tensorboard") else {
         assert!(
@@ -72,7 +72,7 @@ fn check_histograms(of: &Value, expected: &[At<Histogram>]) {
     }
 }
 
-/// The tag that a series has in the event files, as `retrain.py` called it, and what else comes with it.
+/// The tag of a series in the event files, as in `retrain.py`, and whether there are other series with it.
 fn event_tag(series: &Series) -> (String, bool) {
     let tag = match series.tag.as_str() {
         "weights/logits.weight" => "final_training_ops/weights/summaries/histogram",
@@ -84,7 +84,7 @@ fn event_tag(series: &Series) -> (String, bool) {
     (tag.to_owned(), tag.ends_with("/summaries/histogram"))
 }
 
-/// That everything that was measured is in the files, and nothing else.
+/// Checks that everything that was measured is in the files, and nothing else.
 fn check_curves(found: &Value, metrics: &Metrics) {
     let mut left = [0; 2];
     for (side, sides) in [
@@ -132,7 +132,7 @@ fn check_curves(found: &Value, metrics: &Metrics) {
     assert_eq!([count("scalars"), count("histograms")], left);
 }
 
-/// Settings, results and what was predicted of the test images.
+/// Settings, results and predictions for the test images.
 fn check_outcome(found: &Value, run: &Run) {
     let found = &found[""];
     assert_eq!(found["status"], 1);
@@ -168,7 +168,7 @@ fn check_outcome(found: &Value, run: &Run) {
             .unwrap();
         let rows: Vec<Vec<f64>> = rows.iter().map(numbers).collect();
         assert!(rows.len() == 6 && rows.iter().all(|row| row.len() == 201));
-        // Everything is at least as probable as the first threshold.
+        // All probabilities are at least the first threshold.
         assert_eq!((rows[2][0], rows[3][0], rows[5][0]), (0.0, 0.0, 1.0));
         let images: f64 = rows[..4].iter().map(|row| row[100]).sum();
         let tested = run.frames().unwrap();
@@ -211,7 +211,7 @@ fn its_own_reader_finds_what_was_measured() {
         let metrics = run.metrics().unwrap();
         check_curves(&found, &metrics);
         check_outcome(&found, &run);
-        // What the head reads moves only where the network does.
+        // The features change only if the network does.
         let features = Series::new("activations/features", MetricSide::Validation);
         let features = metrics.histograms(&features);
         let moved = features
@@ -225,7 +225,7 @@ fn its_own_reader_finds_what_was_measured() {
     }
 }
 
-/// The tables have a line for each image, in the same order, and what the projector looks for is there.
+/// The tables have a line for each image, in the same order, and the files that the projector needs exist.
 #[test]
 fn the_projector_finds_every_image() {
     let place = Place::new();

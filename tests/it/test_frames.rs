@@ -9,17 +9,17 @@ use salamander::onnx::Element;
 use salamander::project::{Project, Split};
 use salamander::train::Run;
 
-/// Test frames of a run for other people's runtimes.
+/// Test frames of a run for other runtimes.
 pub struct TestFrames {
-    /// What the run says of them.
+    /// The predictions of the run.
     pub frames: Evaluation,
-    /// Their bytes as a model takes them, as files.
+    /// Their bytes as input of a model, as files.
     pub files: Vec<PathBuf>,
     _dir: tempfile::TempDir,
 }
 
 impl TestFrames {
-    /// All of them, or so many.
+    /// All of them, or at most this many.
     pub fn of(project: &Project, run: &Run, input: InputKind, most: Option<usize>) -> Self {
         let mut frames = evaluate(project, run, Split::Test, &Work::new()).unwrap();
         frames.predictions.truncate(most.unwrap_or(usize::MAX));

@@ -1,4 +1,4 @@
-//! TensorFlow Lite files, run by `LiteRT` and, read back, by ONNX Runtime, against the networks that they were written of.
+//! TensorFlow Lite files, run by `LiteRT` and, read back, by ONNX Runtime, compared with the original networks.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -36,19 +36,20 @@ pub fn about(labels: usize) -> About {
     }
 }
 
-/// A label that is not just letters.
+/// A label with more than letters.
 fn label_of(at: usize) -> String {
     format!("Größe {at}")
 }
 
-/// Somebody else's runtime: its name for `tests/run_tflite.py`, and a Python that has it.
+/// Another runtime: its name for `tests/run_tflite.py`, and a Python with it.
 pub struct Runtime {
     pub name: &'static str,
     python: PathBuf,
 }
 
-/// Those of `names` that are installed. `LiteRT` is part of what tests need; the others `packaging/tflite-runtimes.sh`
-/// installs, since they are large or want an old numpy. What is missing is left out, loudly, and `LiteRT` not in CI.
+/// Those of `names` that are installed. `LiteRT` is required for the tests; the others are installed by
+/// `packaging/tflite-runtimes.sh`, because they are large or need an old numpy. Missing ones are skipped with a
+/// message; `LiteRT` not in CI.
 pub fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
     let mut found = Vec::new();
@@ -85,7 +86,7 @@ pub fn runtimes(names: &[&'static str]) -> Vec<Runtime> {
     found
 }
 
-/// What a runtime says of models, each with an input.
+/// The outputs of a runtime for models, each with an input.
 pub fn run_in(runtime: &Runtime, cases: &[(PathBuf, PathBuf)]) -> Vec<Value> {
     let cases = cases
         .iter()
@@ -102,7 +103,7 @@ pub fn outputs(line: &Value) -> Vec<f32> {
         .collect()
 }
 
-/// The output of a graph of one image for these bytes: those of its pixels, or of its floats.
+/// The output of a graph for one image with these bytes as pixels, or as floats.
 pub fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
     let mut session = Session::from_bytes(&graph.to_onnx(), 1).unwrap();
     let image = graph.inputs()[0];
@@ -132,7 +133,7 @@ pub fn in_onnx_runtime(graph: &Graph, pixels: &[u8]) -> Vec<f32> {
     }
 }
 
-/// The largest difference of two lists, as a part of the largest number where that is over 1.
+/// The largest difference of two lists, relative to the largest number if that is more than 1.
 pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     assert!(a.iter().chain(b).all(|value| value.is_finite()));
@@ -143,7 +144,7 @@ pub fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
-/// Writes each graph, runs it through the reader and in other people's runtimes, and compares with the graph itself.
+/// Writes each graph, runs it through the reader and in other runtimes, and compares with the graph itself.
 fn prove(graphs: Vec<(String, Graph)>, weights: Weights, limit: f32, names: &[&'static str]) {
     let dir = tempfile::tempdir().unwrap();
     let mut expected = Vec::new();
@@ -214,14 +215,14 @@ fn random_networks_compute_the_same_as_tensorflow_lite() {
     );
 }
 
-/// As `PyTorch` exports it: planes of floats, shapes that are computed, normalisation folded or not.
+/// As exported by `PyTorch`: planes of floats, computed shapes, with normalisation folded or not.
 #[test]
 fn a_network_from_pytorch_computes_the_same_as_tensorflow_lite() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gradients");
     let graphs = ["small_mobile", "small_mobile-folded"].map(|name| {
         let bytes = std::fs::read(folder.join(format!("{name}.onnx"))).unwrap();
         let mut graph = Graph::from_onnx(&bytes).unwrap();
-        // Of one image, whatever it was exported with.
+        // For one image, whatever it was exported for.
         let planes = graph.inputs()[0];
         let mut shape = graph.shape(planes).unwrap().to_vec();
         shape[0] = 1.into();
@@ -247,13 +248,13 @@ fn structures_of_known_networks_compute_the_same_as_tensorflow_lite() {
             ("ResNet-18".to_owned(), networks::resnet_18(96)),
         ]
     };
-    // The last two find input, labels and what to do with pixels in the file's metadata.
+    // The last two read input, labels and normalisation from the file's metadata.
     let names = ["litert", "tflite", "mediapipe", "task"];
     prove(graphs(), Weights::Float32, 2e-5, &names);
     prove(graphs(), Weights::Float16, 5e-3, &names);
 }
 
-/// The exported models `files` in other people's runtimes on all frames, against the run's own predictions.
+/// Compares the exported models `files` in other runtimes with the run's own predictions, on all frames.
 fn prove_export(project: &Project, run: &Run, out: &Path, files: &[(&str, f32)]) {
     let TestFrames {
         frames,
@@ -288,8 +289,8 @@ fn prove_export(project: &Project, run: &Run, out: &Path, files: &[(&str, f32)])
     }
 }
 
-/// The models of the exported folder in `SALAMANDER_TEST_EXPORT` on all files below the one in `SALAMANDER_TEST_IMAGES`:
-/// what the app says of them, and other people's runtimes of the same pixels.
+/// Compares the models of the exported folder in `SALAMANDER_TEST_EXPORT` in the app with other runtimes, on the same
+/// pixels of all files below the folder in `SALAMANDER_TEST_IMAGES`.
 #[test]
 #[ignore = "by hand, with an export in SALAMANDER_TEST_EXPORT and a folder of images in SALAMANDER_TEST_IMAGES"]
 fn an_export_agrees_on_a_folder_of_images() {
@@ -333,7 +334,7 @@ fn an_export_agrees_on_a_folder_of_images() {
                 runtime.name,
                 cases.len()
             );
-            // The kernels of the old version round twice; docs/export.md says of what.
+            // The kernels of the old version round twice; docs/export.md has the details.
             let twice = runtime.name == "tflite" && file == "model-int8.tflite";
             let least = if twice { 95 } else { 99 };
             assert!(same * 100 >= cases.len() * least);
@@ -370,7 +371,7 @@ fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
             half.flips.is_empty() && half.max_probability_difference < 5e-3,
             "{half:?}"
         );
-        // No time of a runtime that nobody else uses for it.
+        // No times of a runtime that is not used for it in practice.
         assert!(float.latency.is_none() && half.latency.is_none());
         let files = [("model.tflite", 2e-5), ("model-fp16.tflite", 5e-3)];
         prove_export(&project, &run, &out, &files);
@@ -394,7 +395,7 @@ fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
                 .all(|model| model.ok && model.same_top1 == 10)
         );
 
-        // Predicted with, by itself, in a folder of its own.
+        // Predictions with it alone, in a folder of its own.
         let alone = dir.path().join("somewhere.tflite");
         std::fs::copy(out.join("model.tflite"), &alone).unwrap();
         let mut predictor = Predictor::from_export(&alone).unwrap();

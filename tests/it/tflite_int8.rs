@@ -1,5 +1,5 @@
-//! TensorFlow Lite files that compute in integers: random networks and structures of known ones, quantized, written, read
-//! back and run by `LiteRT`.
+//! TensorFlow Lite files with integer arithmetic: random networks and structures of known ones, quantized, written,
+//! read back and run by `LiteRT`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use super::tflite::{about, largest_difference, outputs, run_in, runtimes};
 const MEAN: [f32; 3] = [127.0; 3];
 const STD: [f32; 3] = [128.0; 3];
 
-/// A network of images as one of planes `[1, 3, H, W]`: without what normalises.
+/// A network for images as one for planes `[1, 3, H, W]`: without its normalisation.
 fn of_planes(mut graph: Graph) -> Graph {
     let image = graph.inputs()[0];
     let normal = graph.nodes()[3].output().unwrap();
@@ -81,7 +81,7 @@ struct Case {
     images: Vec<Vec<u8>>,
 }
 
-/// Quantizes a network of images by what some made-up ones give.
+/// Quantizes a network for images by its values for some made-up images.
 fn case(name: &str, graph: Graph) -> Result<Case, String> {
     let side = graph.shape(graph.inputs()[0]).unwrap()[1].fixed().unwrap();
     let mut random = Random::new(side as u64);
@@ -132,7 +132,7 @@ fn run(graph: &Graph, input: &Tensor) -> Vec<f32> {
     }
 }
 
-/// The mean and the largest difference, as parts of what the values span.
+/// The mean and the largest difference, as fractions of the range of the values.
 fn differences(a: &[f32], b: &[f32]) -> [f32; 2] {
     assert_eq!(a.len(), b.len());
     assert!(a.iter().chain(b).all(|value| value.is_finite()));
@@ -153,8 +153,8 @@ fn has_sum(graph: &Graph) -> bool {
     graph.nodes().iter().any(is_sum)
 }
 
-/// Writes each network in integers, and compares what runtimes make of the file with what the app reads in it, and that with
-/// the network itself.
+/// Writes each network with integers, and compares the outputs of runtimes for the file with those of the app, and
+/// these with the network itself.
 fn prove(cases: &[Case], names: &[&'static str]) {
     let dir = tempfile::tempdir().unwrap();
     let mut files: Vec<(PathBuf, PathBuf)> = Vec::new();
@@ -175,8 +175,8 @@ fn prove(cases: &[Case], names: &[&'static str]) {
             let found = of_pixels(&read, pixels);
             let of_graph = of_pixels(&case.quantized, pixels);
             let of_floats = in_floats(&case.float, pixels);
-            // The file is the graph but for the integers of softmax and of what the graph leaves in real numbers; how far
-            // rounding takes the graph from the network depends on the network.
+            // The file is the same as the graph except for the integers of softmax and of operators that the graph
+            // computes in real numbers; the rounding error of the graph depends on the network.
             for (what, other, limits) in [
                 ("graph", of_graph, [0.02, 0.05]),
                 ("network", of_floats, [0.05, 0.5]),
@@ -202,7 +202,7 @@ fn prove(cases: &[Case], names: &[&'static str]) {
             let [mean, largest] = differences(expected, &outputs(&line));
             same += usize::from(largest == 0.0);
             worst = [worst[0].max(mean), worst[1].max(largest)];
-            // Layers, additions and means are read as XNNPACK computes them, to the bit; other operators round otherwise.
+            // Layers, additions and means are computed as XNNPACK does, to the bit; other operators round differently.
             let is_exact = ["MobileNet v1", "ResNet-18"]
                 .iter()
                 .any(|known| name.starts_with(known));
@@ -223,8 +223,8 @@ fn prove(cases: &[Case], names: &[&'static str]) {
     }
 }
 
-/// An export in integers in other people's runtimes, on the pixels of all test frames, against what the app says of the same
-/// file; and what `LiteRT` says of the types of its operators.
+/// Compares an export with integers in other runtimes with the app on the pixels of all test frames; and checks the
+/// types of its operators in `LiteRT`.
 pub fn prove_export(project: &Project, run: &Run, model: &Path) {
     let TestFrames { frames, files, .. } =
         &TestFrames::of(project, run, InputKind::Uint8Nhwc, None);
@@ -244,7 +244,7 @@ pub fn prove_export(project: &Project, run: &Run, model: &Path) {
             .max_by(|a, b| values[*a].total_cmp(&values[*b]))
     };
     for runtime in runtimes(&["litert", "tflite", "mediapipe", "task"]) {
-        // Kernels of other versions may round otherwise.
+        // Kernels of other versions may round differently.
         let steps = if runtime.name == "litert" { 1.0 } else { 8.0 };
         let mut largest = 0.0_f32;
         for (expected, line) in expected.iter().zip(run_in(&runtime, &cases)) {
@@ -311,8 +311,8 @@ fn random_networks_compute_the_same_in_integers() {
     prove(&cases, &["litert", "reference", "tflite"]);
 }
 
-/// `LiteRT`'s reference kernel of `SUM` gives wrong numbers for int8 where input and output have different scales; its other kernels
-/// are right to the bit. Networks are compared in the reference kernels only where they have no `SUM`.
+/// `LiteRT`'s reference kernel of `SUM` gives wrong numbers for int8 if input and output have different scales; its
+/// other kernels are right to the bit. Networks are run in the reference kernels only if they have no `SUM`.
 #[test]
 fn reference_kernels_cannot_sum_integers() {
     let (mut net, x) = Net::of_images(7, 8);
@@ -333,7 +333,7 @@ fn reference_kernels_cannot_sum_integers() {
         let [_, largest] = differences(&expected, &found);
         println!("{}: {largest}", runtime.name);
         if runtime.name == "reference" {
-            // Where this fails, the kernel has been mended: the exception in `prove` can go.
+            // If this fails, the kernel was fixed: the exception in `prove` can be removed.
             assert!(largest > 0.1, "{expected:?} {found:?}");
         } else {
             assert!(largest < 0.01, "{expected:?} {found:?}");

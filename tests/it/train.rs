@@ -63,7 +63,7 @@ fn a_run_keeps_everything_and_can_be_extended() {
         assert_eq!(files, 1, "event files of {name}");
     }
 
-    // Longer: the same steps again and more. The run is the same one.
+    // Extended: the same steps again and more. The run is the same one.
     let extended = resume(&project, &run.id, Some(100), &curves, &work).unwrap();
     assert_eq!(extended.id, run.id);
     assert_eq!(extended.result().unwrap().steps, 100);
@@ -74,7 +74,7 @@ fn a_run_keeps_everything_and_can_be_extended() {
     let listed: Vec<_> = runs(&project).into_iter().map(|run| run.id).collect();
     assert_eq!(listed, [whole.id.clone(), run.id.clone()], "newest first");
 
-    // NaN stays NaN: a diverged run is recognised, and stays as it was.
+    // NaN stays NaN: a diverged run is recognised, and is not changed.
     let checkpoint = run.dir.join("checkpoint.safetensors");
     change_tensors(&checkpoint, |_, values| {
         *values.last_mut().unwrap() = f32::NAN;
@@ -107,7 +107,7 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
     assert_eq!(cut.state, RunState::Unfinished);
     assert!(matches!(cut.head(), Err(TrainError::Unfinished(_))));
 
-    // What a kill leaves: points after the last checkpoint, the last of them cut off.
+    // The state after a kill: points after the last checkpoint, the last of them truncated.
     let path = cut.dir.join("curves.jsonl");
     let mut text = fs::read_to_string(&path).unwrap();
     let last = text.lines().last().unwrap().to_owned();
@@ -207,7 +207,7 @@ fn a_head_learns_from_augmented_views_that_are_kept() {
     let again = trained(&project, &of_views);
     assert_eq!(first.head().unwrap(), again.head().unwrap());
     assert!(first.result().unwrap().test_accuracy.unwrap() > 0.8);
-    // The cache gives what was computed.
+    // The cache returns what was computed.
     fs::remove_dir_all(project.cache_dir()).unwrap();
     let anew = trained(&project, &of_views);
     assert_eq!(anew.head().unwrap(), again.head().unwrap());
@@ -228,7 +228,7 @@ fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
     assert!(run.result().unwrap().test_accuracy.unwrap() > 0.8);
     let curves = LiveCurves::default();
     let extended = resume(&project, &run.id, Some(60), &curves, &Work::new()).unwrap();
-    // The rate rises and falls again over the steps that were added.
+    // The rate rises and falls again over the additional steps.
     assert_eq!(extended.settings.head.learn.restarts, [40]);
     let stored = Run::open(&extended.dir).unwrap();
     assert_eq!(stored.settings, extended.settings);
@@ -254,7 +254,7 @@ fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     );
     assert_eq!(run.curves().unwrap().last().unwrap().step, step);
 
-    // It is done; what is added waits again for two evaluations.
+    // It is done; the extension waits again for two evaluations.
     let (curves, work) = (LiveCurves::default(), Work::new());
     let same = resume(&project, &run.id, None, &curves, &work).unwrap();
     assert_eq!(same, run);

@@ -69,7 +69,7 @@ fn the_window_tells_what_goes_and_asks() {
     desk.see("The trash is empty; 5 files deleted");
     assert!(!place.path("p/trash").join(&paths[0]).exists());
     assert!(!place.path("p/trash/runs").exists());
-    // What cannot come back is not offered; what was done before still is.
+    // Deleted frames can no longer be restored by undo; earlier changes can still be undone.
     assert_eq!(
         session(&desk).undo_text().as_deref(),
         Some("unlabel 1 frame")

@@ -1,5 +1,5 @@
-//! Names that would act on a terminal, in every place where a name can come from: what is printed holds none of their
-//! characters, JSON gives the names back exactly, and the window shows them written out.
+//! Names with control characters, in every place where a name can come from: printed text has none of these
+//! characters, JSON has the exact names, and the window shows them escaped.
 #![cfg(unix)]
 
 use std::process::Output;
@@ -12,7 +12,7 @@ use crate::cli_program::Place;
 use crate::window::Desk;
 use crate::window_project::go;
 
-/// File names, each with something that acts.
+/// File names, each with a control or invisible character.
 const NAMES: [&str; 6] = [
     "red\u{1b}[31m\u{1b}]0;title\u{7}",
     "csi\u{9b}2J",
@@ -21,10 +21,10 @@ const NAMES: [&str; 6] = [
     "tab\ta\rb",
     "zero\u{200b}width\u{feff}\u{2028}",
 ];
-/// Such a class; most of the above cannot be one.
+/// A class with one; most of the above cannot be a class.
 const CLASS: &str = "tac\u{202e}cat";
 
-/// Whether a character does something to a terminal or is seen by nobody; the list of the issue, not of the program.
+/// Whether a character acts on a terminal or is invisible; by the list of the issue, not of the program.
 fn acts(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -39,7 +39,7 @@ fn checked(bytes: &[u8], what: &str) -> String {
     text
 }
 
-/// Runs it as text and as JSON; the code must be `code`.
+/// Runs it with text and with JSON output; the code must be `code`.
 fn both(place: &Place, args: &[&str], code: i32) -> (String, Vec<Value>) {
     let run = |args: &[&str]| -> Output { place.command(args).output().unwrap() };
     let plain = run(args);

@@ -1,4 +1,4 @@
-//! The web export in headless Chromium: the folder alone, from a plain static server, does what the run does.
+//! The web export in headless Chromium: the folder alone, on a plain static server, predicts the same as the run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,7 +41,7 @@ fn the_page_checks_itself_in_a_browser() {
     let (out, _) = exported(dir.path());
     let found = verify_bundle(&out, &Work::new()).unwrap();
     assert!(found.problems.is_empty(), "{:?}", found.problems);
-    // The folder stands alone.
+    // The folder works alone.
     let web = dir.path().join("elsewhere");
     std::fs::rename(out.join("web"), &web).unwrap();
     let server = StaticServer::new(vec![("site", web)]);
@@ -61,7 +61,7 @@ fn the_page_checks_itself_in_a_browser() {
         assert!(own, "{address}");
     }
 
-    // Another label order, another expectation: the check says so.
+    // With another label order or another expectation the check fails.
     let bad = browser.eval(
         "import('./app.js').then(async ({ check, ready }) => { \
            const page = await ready; page.classifier.labels.reverse(); \
@@ -99,7 +99,7 @@ fn a_chosen_image_gets_the_answer_of_the_app() {
     browser.screenshot("answer-desktop-light", 1200, 800, 1, false);
     browser.screenshot("answer-desktop-dark", 1200, 800, 1, true);
 
-    // What is no image is one sentence, and the next one is answered.
+    // A file that is not an image gives one sentence, and the next image works.
     let text = dir.path().join("note.txt");
     std::fs::write(&text, "no image").unwrap();
     browser.choose("#file", &text);
@@ -111,14 +111,15 @@ fn a_chosen_image_gets_the_answer_of_the_app() {
     );
     browser.choose("#file", &photo);
     browser.wait_for("document.getElementById('problem').hidden");
-    // A camera, which this browser only pretends to have.
+    // A camera, simulated by this browser.
     browser.eval("document.getElementById('camera').click()");
     browser.wait_for("document.getElementById('seen-words').textContent && !document.getElementById('live').hidden");
     browser.eval("document.getElementById('camera').click()");
     browser.wait_for("document.getElementById('live').hidden");
 }
 
-/// The resize of the page against the app's, on the same pixels: shrinking, enlarging, one side as it is, all fits.
+/// The resize of the page compared with the app's, on the same pixels: shrinking, enlarging, one side unchanged, all
+/// fits.
 #[test]
 fn the_page_resizes_to_the_bit_as_the_app_does() {
     let Some(mut browser) = Chromium::start() else {
@@ -129,7 +130,7 @@ fn the_page_resizes_to_the_bit_as_the_app_does() {
     let images = dir.path().join("images");
     std::fs::create_dir(&images).unwrap();
     let server = StaticServer::new(vec![("page", page), ("images", images.clone())]);
-    // Any page of the server's will do.
+    // Any page of the server will do.
     browser.open(&server.address("page/style.css"));
     let sizes = [
         (64, 64),
@@ -180,7 +181,7 @@ fn the_page_resizes_to_the_bit_as_the_app_does() {
     }
 }
 
-/// Node. Without it the test is left out, loudly; not in CI.
+/// Node. Without it the test is skipped with a message; not in CI.
 fn node() -> bool {
     let there = Command::new("node").arg("--version").output();
     let there = there.is_ok_and(|output| output.status.success());
@@ -246,7 +247,7 @@ fn the_program_in_javascript_checks_itself_on_the_golden_images() {
     let (ok, text) = javascript(&[image.to_str().unwrap()]);
     let class = golden["images"][0]["class"].as_str().unwrap();
     assert!(ok && text.contains(&format!(": {class} 0.")), "{text}");
-    // With a threshold that nothing reaches.
+    // With a threshold that no probability reaches.
     let recipe = out.join("preprocess.json");
     let whole = std::fs::read(&recipe).unwrap();
     let mut changed: serde_json::Value = serde_json::from_slice(&whole).unwrap();

@@ -1,5 +1,5 @@
-//! Drives the window without a screen: finds controls by their accessible names, as a screen reader does,
-//! and lets the real engine work behind them.
+//! Drives the window without a screen: finds controls by their accessible names, like a screen reader, with the real
+//! engine behind them.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use salamander::app::{Action, Options};
 use salamander::jobs::wait_for_abandoned;
 use salamander::ui::Window;
 
-/// From now on the tests in this process decode as the program does: in a process of its own.
+/// From now on the tests in this process decode like the program: in a separate process.
 pub fn decode_apart() {
     salamander::media::decode_with(env!("CARGO_BIN_EXE_salamander").into());
 }
@@ -24,7 +24,7 @@ pub struct Desk {
     _end: End,
 }
 
-/// Waits for what a window has abandoned, as the program does at its end.
+/// Waits for abandoned work of a window, as the program does at its end.
 struct End;
 
 impl Drop for End {
@@ -34,7 +34,7 @@ impl Drop for End {
 }
 
 impl Drop for Desk {
-    /// Quits as a person does.
+    /// Quits like a user.
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.harness.state_mut().apply(Action::QuitNow);
@@ -46,8 +46,8 @@ impl Drop for Desk {
 }
 
 impl Desk {
-    /// A window that keeps its settings in `config` and shows none of the system's dialogs. Projects beside that folder are
-    /// known to it.
+    /// A window with its settings in `config`, without the system's dialogs. Projects next to that folder are known to
+    /// it.
     pub fn new(config: &Path, size: [f32; 2]) -> Self {
         let settings = config.join("settings.json");
         if !settings.exists() {
@@ -58,7 +58,7 @@ impl Desk {
         Self::of_a_stranger(config, size)
     }
 
-    /// The same, to which no project is known.
+    /// The same without known projects.
     pub fn of_a_stranger(config: &Path, size: [f32; 2]) -> Self {
         decode_apart();
         let options = Options {
@@ -76,13 +76,13 @@ impl Desk {
         desk
     }
 
-    /// Does something as if a person had.
+    /// Performs an action of the user.
     pub fn act(&mut self, action: Action) {
         self.harness.state_mut().apply(action);
         self.harness.run_steps(2);
     }
 
-    /// Lets the window and its background work continue until `done` holds.
+    /// Runs the window and its background work until `done` holds.
     pub fn until(&mut self, what: &str, mut done: impl FnMut(&Harness<'static, Window>) -> bool) {
         let start = Instant::now();
         loop {
@@ -100,7 +100,7 @@ impl Desk {
         }
     }
 
-    /// Waits until nothing happens in the background.
+    /// Waits until no background work is left.
     pub fn rest(&mut self) {
         self.until("nothing runs", |harness| {
             let app = harness.state().app();
@@ -117,7 +117,7 @@ impl Desk {
         });
     }
 
-    /// Waits for something whose name contains this.
+    /// Waits for an element whose name contains this.
     pub fn see_part(&mut self, part: &str) {
         let name = part.to_owned();
         self.until(part, move |harness| {
@@ -125,10 +125,10 @@ impl Desk {
         });
     }
 
-    /// Clicks on what has this accessible name, once it is there.
+    /// Clicks on the element with this accessible name, once it exists.
     pub fn click(&mut self, label: &str) {
         self.see(label);
-        // A text beside a control may have the same words.
+        // A text beside a control may be the same.
         let node = self
             .harness
             .query_all_by_label(label)
@@ -147,7 +147,7 @@ impl Desk {
         self.harness.run_steps(2);
     }
 
-    /// Replaces what stands in the field with this accessible name.
+    /// Replaces the text in the field with this accessible name.
     pub fn replace(&mut self, label: &str, text: &str) {
         self.see(label);
         self.field(label).focus();
@@ -157,7 +157,7 @@ impl Desk {
         self.harness.run_steps(2);
     }
 
-    /// The field with this accessible name; a text beside it may have the same words.
+    /// The field with this accessible name; a text beside it may be the same.
     fn field<'a>(&'a self, label: &'a str) -> egui_kittest::Node<'a> {
         self.harness
             .query_all_by_label(label)
@@ -168,7 +168,7 @@ impl Desk {
             .unwrap_or_else(|| panic!("no field “{label}”"))
     }
 
-    /// Opens the context menu of what has this accessible name.
+    /// Opens the context menu of the element with this accessible name.
     pub fn menu(&mut self, label: &str) {
         self.see(label);
         self.harness
@@ -185,7 +185,7 @@ impl Desk {
         self.harness.run_steps(3);
     }
 
-    /// What can be found on the screen, for messages of failing tests.
+    /// The names of all elements on the screen, for messages of failing tests.
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut stack = vec![self.harness.root()];

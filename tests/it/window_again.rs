@@ -1,4 +1,4 @@
-//! Changed settings in Import: which videos are out of date, extracting them again, what becomes of labels.
+//! Changed settings in Import: outdated videos, extracting them again, and their labels.
 
 use egui::{Key, Modifiers};
 use salamander::app::{Action, ImportAction};
@@ -32,7 +32,7 @@ fn idle(desk: &mut Desk) {
 fn new_frames_between_labelled_ones_get_their_class() {
     let place = Place::new();
     let mut desk = desk(&place);
-    // Of one video, a stretch is labelled by hand.
+    // A stretch of one video is labelled by hand.
     go(&mut desk, "Label");
     desk.click("bars, bars-0.mp4 at 0.4 s");
     desk.key(Modifiers::SHIFT, Key::ArrowRight);
@@ -42,7 +42,7 @@ fn new_frames_between_labelled_ones_get_their_class() {
     idle(&mut desk);
 
     go(&mut desk, "Import");
-    // A project that was filled on the command line continues as it was begun.
+    // A project that was begun on the command line has its settings.
     assert!(session(&desk).outdated().is_empty());
     set(&mut desk, 10.0, 160);
     assert_eq!(session(&desk).outdated().len(), 12);
@@ -53,7 +53,7 @@ fn new_frames_between_labelled_ones_get_their_class() {
     press(&mut desk, "Extract again");
     desk.see_part("have their class now");
     idle(&mut desk);
-    // 0.5 and 0.7 s lie between frames that were called moving; 0.3 and 0.9 s do not.
+    // 0.5 and 0.7 s are between frames with the label moving; 0.3 and 0.9 s are not.
     assert_eq!(files_in(&place, "classes/moving"), 80 + 3 + 2);
     assert_eq!(files_in(&place, "classes/bars"), 80 - 3 - 2);
     assert!(session(&desk).outdated().is_empty());
@@ -108,7 +108,7 @@ fn another_width_replaces_what_was_there() {
     });
     assert!(widths.into_iter().all(|width| width == 160));
 
-    // Undo brings the other width back.
+    // Undo restores the other width.
     desk.key(Modifiers::COMMAND, Key::Z);
     idle(&mut desk);
     assert_eq!(session(&desk).snapshot.counts.total(), 130);
@@ -139,7 +139,7 @@ fn sources_are_selected_and_changed_together() {
     idle(&mut desk);
     assert_eq!(files_in(&place, "classes/moving"), 60);
 
-    // One step takes both back.
+    // One undo reverts both.
     desk.key(Modifiers::COMMAND, Key::Z);
     desk.see("Undone: change the class of 2 sources to “moving”");
     idle(&mut desk);

@@ -1,4 +1,4 @@
-//! A network dropped on the window: what is found, what is asked, and the architecture that comes of it.
+//! A network dropped on the window: the findings, the questions, and the resulting architecture.
 
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, ArchitectureAction, Dialog, TrainAction};

@@ -1,8 +1,8 @@
-//! A film that crashes its decoder, in the window: it is named and set aside, also when the project is opened again, and comes
-//! back once somebody tries it again.
+//! A film that crashes its decoder, in the window: it is named and set aside, also when the project is opened again,
+//! until the user retries it.
 //!
-//! The library that crashes is loaded by the environment, which decoders have from the process that starts them. So the
-//! window runs in a process of its own: this test binary, started again for one test.
+//! The crashing library is loaded by the environment, which decoders inherit from their parent process. So the window
+//! runs in its own process: this test binary, started again for one test.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ const PLACE: &str = "SALAMANDER_TEST_PLACE";
 /// Whether decoders crash.
 const FAULT: &str = "FAULT";
 
-/// Runs one of the tests below that are ignored otherwise.
+/// Runs one of the ignored tests below.
 fn in_its_own_process(place: &Place, test: &str, library: Option<&Path>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -78,7 +78,7 @@ fn posters() -> usize {
     std::fs::read_dir(Path::new(&place).join("p/cache/posters")).map_or(0, Iterator::count)
 }
 
-/// What the card of the film says.
+/// Waits for the message on the film's card.
 fn see_set_aside(desk: &mut Desk) {
     desk.see_part("Set aside: it");
     desk.see("Try film.mp4 again");
@@ -89,7 +89,7 @@ fn see_set_aside(desk: &mut Desk) {
 #[test]
 #[ignore = "in a process of its own, started by the test above"]
 fn it_is_named() {
-    // Twice: the window lives, and the second opening decodes nothing.
+    // Twice: the window keeps running, and the second opening decodes nothing.
     for _ in 0..2 {
         let mut desk = desk();
         see_set_aside(&mut desk);
@@ -99,7 +99,7 @@ fn it_is_named() {
         }
         see_set_aside(&mut desk);
     }
-    // Tried again while it still crashes, it is set aside again.
+    // Retried while it still crashes, it is set aside again.
     let mut desk = desk();
     see_set_aside(&mut desk);
     desk.click("Try film.mp4 again");

@@ -1,5 +1,5 @@
-//! Fine-tuning in the window: what it would take, the choice, both parts, the verdict. With the
-//! real engine, by accessible names.
+//! Fine-tuning in the window: the estimates, the choice, both parts, the verdict. With the real engine, by accessible
+//! names.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::window_project::{
     desk, go, press, press_part, scroll_and_click, session, set_number, train_until,
 };
 
-/// Quick on any machine.
+/// Fast on any computer.
 fn small(steps: u32) -> TrainSettings {
     TrainSettings {
         architecture: "efficientnet-lite0@96".parse().unwrap(),
@@ -78,14 +78,14 @@ fn from_an_estimate_to_a_verdict() {
     let found = session(&desk).estimate().unwrap().clone();
     assert_eq!(found.train_frames, 60);
     assert!(found.depths.len() >= 4, "{found:?}");
-    // Nobody has chosen, so the recommended one is taken.
+    // Nothing is chosen, so the recommended depth is used.
     assert_eq!(session(&desk).depth(), Some(found.recommended));
     assert_eq!(session(&desk).train.depth.chosen, None);
-    // Which a run ends before where its head is right already.
+    // The run ends before it if its head is already right.
     if found.recommended != Depth::Head {
         desk.see_part("up to ");
     }
-    // A look ahead leaves no trace.
+    // An estimate leaves no trace.
     assert!(session(&desk).project.known_groups().is_empty());
 
     desk.click("Depth");
@@ -97,7 +97,7 @@ fn from_an_estimate_to_a_verdict() {
     desk.click("Momentum");
     let rate = session(&desk).train.settings.fine_tune.learn.learning_rate;
     assert!((rate - 0.01).abs() < 1e-9, "{rate}");
-    // Another optimiser takes another time.
+    // Another optimiser has another speed.
     assert!(session(&desk).estimate().is_none());
     scroll_and_click(&mut desk, "Fine-tuning optimiser");
     desk.click("AdamW");
@@ -112,7 +112,7 @@ fn from_an_estimate_to_a_verdict() {
     assert!(live.baseline.is_some());
     train_until(&mut desk, "it ends", |train| train.live.is_none());
     train_until(&mut desk, "the run is listed", |train| {
-        // While it was trained it was listed as unfinished.
+        // During its training it was listed as unfinished.
         train.runs.len() == 1 && train.runs[0].run.state == RunState::Finished
     });
 
@@ -167,7 +167,7 @@ fn fine_tuning_is_paused_cancelled_and_resumed() {
         fine_tuning_points(train) > before
     });
 
-    // A cancelled run keeps what its last checkpoint holds.
+    // A cancelled run keeps its last checkpoint.
     desk.until("the fine-tuning is on the disk", |harness| {
         let session = harness.state().app().session.as_ref();
         let runs = session.map(|session| runs(&session.project));
@@ -220,7 +220,7 @@ fn a_training_that_begins_before_the_estimate_decides_after_the_head() {
     let place = Place::new();
     let mut desk = desk(&place);
     act(&mut desk, TrainAction::Set(small(2)));
-    // Nothing has been shown that would have measured.
+    // The page that would start the measurement was not shown.
     act(&mut desk, TrainAction::Start);
     assert_eq!(session(&desk).train.live.as_ref().unwrap().depth, None);
     train_until(&mut desk, "it ends", |train| train.live.is_none());
@@ -228,18 +228,18 @@ fn a_training_that_begins_before_the_estimate_decides_after_the_head() {
         train.runs.len() == 1
     });
     let run = session(&desk).train.runs[0].run.clone();
-    // 90 images outside the test are too few for the head to be right on.
+    // With 90 images outside the test, the head cannot be good enough.
     assert_eq!(run.decision, Some(Decision::Recommended));
     assert!(run.settings.fine_tune.automatic && run.head_only().is_some());
     assert_eq!(session(&desk).train.depth.chosen, None);
-    // Its settings leave the depth to the program again.
+    // With its settings the depth is chosen automatically again.
     act(&mut desk, TrainAction::SetDepth(Some(Depth::Last1)));
     act(&mut desk, TrainAction::UseSettings(run.id));
     assert_eq!(session(&desk).train.depth.chosen, None);
     assert!(!session(&desk).train.settings.fine_tune.automatic);
 }
 
-/// What stands in a field for a number.
+/// The value of a number field.
 fn number(desk: &Desk, field: &str) -> Option<f64> {
     use egui_kittest::kittest::NodeT as _;
     let field = desk.harness.get_by_role_and_label(Role::SpinButton, field);
@@ -268,7 +268,7 @@ fn a_finished_run_is_trained_further() {
     desk.until("it is measured", |harness| measured(harness).is_some());
     let evaluated = measured(&desk.harness).unwrap();
 
-    // By the button, with as many steps as it has, unless others are typed.
+    // By the button, with the same number of steps again, unless another number is typed.
     go(&mut desk, "Train");
     press(&mut desk, "Train further…");
     desk.see_part(
@@ -297,14 +297,14 @@ fn a_finished_run_is_trained_further() {
     assert_eq!(after.run.id, before.run.id);
     assert_eq!(after.run.settings.fine_tune.learn.restarts, [20]);
     assert_eq!(after.curves.last().unwrap().step, 50);
-    // What was measured of it before counts no more.
+    // Earlier measurements of the run are dropped.
     go(&mut desk, "Evaluate");
     desk.until("it is measured again", |harness| {
         measured(harness).is_some_and(|now| !std::sync::Arc::ptr_eq(&now, &evaluated))
     });
     go(&mut desk, "Train");
 
-    // By the palette, and ended early: then the rest is what is offered.
+    // By the palette, and ended early: then the rest is proposed.
     desk.key(Modifiers::COMMAND, Key::K);
     desk.see("Search or run a command");
     desk.harness

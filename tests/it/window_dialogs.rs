@@ -1,4 +1,4 @@
-//! Dialogs and menus over the window: whole, on top, and closed by Escape; a new project where there is one already.
+//! Dialogs and menus over the window: complete, on top, and closed by Escape; a new project where one already exists.
 
 use egui::accesskit::Role;
 use egui::{Key, Modifiers, Rect};
@@ -41,7 +41,7 @@ pub fn open(place: &Place, size: [f32; 2]) -> Desk {
     desk
 }
 
-/// Where what has this accessible name is painted.
+/// The painted rectangle of the element with this accessible name.
 pub fn rect(desk: &Desk, label: &str) -> Rect {
     desk.harness
         .query_all_by_label(label)
@@ -134,7 +134,7 @@ fn no_tooltip_lies_above_a_dialog() {
     desk.harness.run_steps(4);
     let tips = desk.harness.query_all_by_label_contains(tip).count();
     assert_eq!(tips, 0, "{}", desk.names().join("\n"));
-    // The dialog itself has the pointer.
+    // The dialog itself gets the pointer.
     desk.click("Close");
     desk.until("closed", |harness| harness.state().app().dialog.is_none());
 }
@@ -189,7 +189,7 @@ fn a_project_of_photos_speaks_of_photos() {
             .names()
             .into_iter()
             .filter(|name| name.to_lowercase().contains("frame"))
-            // Frames that are yet to be taken out of videos.
+            // Frames that are not extracted yet.
             .filter(|name| !name.contains("Extract all frames"))
             .collect();
         assert!(frames.is_empty(), "{frames:?}");
@@ -234,7 +234,7 @@ fn a_new_project_where_one_is_closes_nothing_and_offers_to_open_it() {
         session.is_some_and(|session| session.root == there)
     });
 
-    // What could not be foreseen closes nothing either.
+    // An unexpected failure closes nothing either.
     let taken = place.path("p");
     desk.act(Action::CreateProject {
         root: taken,
@@ -244,7 +244,7 @@ fn a_new_project_where_one_is_closes_nothing_and_offers_to_open_it() {
     desk.see_part("is a Salamander project already");
     assert_eq!(root(&desk), Some(place.path("There")));
 
-    // A folder with other things in it is refused where its name is typed.
+    // A folder with other files is refused while its name is typed.
     std::fs::create_dir(place.path("Full")).unwrap();
     std::fs::write(place.path("Full/letter.txt"), "Dear").unwrap();
     desk.act(Action::Command(Command::NewProject));
@@ -258,7 +258,7 @@ fn the_title_names_the_project() {
     let place = Place::new();
     many_classes(&place, &["cat"], 1);
     let mut desk = Desk::new(&place.path("config"), [800.0, 600.0]);
-    // Not with `act`: the title is told in one frame, each of which is looked at.
+    // Not with `act`: the title is sent in one frame, and each frame is checked.
     let open = Action::OpenProject(place.path("p"));
     desk.harness.state_mut().apply(open);
     let title = egui::ViewportCommand::Title("p – Salamander".to_owned());
@@ -280,7 +280,7 @@ fn a_frame_that_is_shown_large_has_the_place_of_the_grid() {
     desk.click("cat, cat 000.png");
     desk.key(Modifiers::NONE, Key::Space);
     desk.see("Close preview");
-    // Nothing of the grid is left to be seen at its edges.
+    // Nothing of the grid is visible at its edges.
     assert!(!is_seen(&desk, "cat, cat 000.png"));
     desk.key(Modifiers::NONE, Key::Escape);
     desk.see("cat, cat 000.png");

@@ -1,4 +1,4 @@
-//! Drags in the grid: what moves frames, and what only selects.
+//! Drags in the grid: which move frames, and which only select.
 
 use egui::{Event, Modifiers, PointerButton, Pos2, Rect, vec2};
 use egui_kittest::kittest::Queryable as _;
@@ -16,7 +16,7 @@ fn button(desk: &Desk, pos: Pos2, pressed: bool) {
     });
 }
 
-/// Presses at `from`, holds for `held` frames of the window (a quarter of a second each), goes to `to` and lets go.
+/// Presses at `from`, holds for `held` frames of the window (a quarter of a second each), moves to `to` and releases.
 fn drag(desk: &mut Desk, from: Pos2, held: usize, to: Pos2) {
     desk.harness.hover_at(from);
     desk.harness.run_steps(2);

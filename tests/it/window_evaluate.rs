@@ -1,4 +1,4 @@
-//! The pages of Evaluate: what is measured of a run beside its mistakes.
+//! The pages of Evaluate: measurements of a run besides its mistakes.
 
 use salamander::app::{Action, EvaluateAction};
 
@@ -85,7 +85,7 @@ fn what_takes_trainings_is_measured_on_request() {
         page.contains("Leak meter") && page.contains("Learning curve"),
         "{page}"
     );
-    // What was measured stays while the run does.
+    // Results stay as long as the run is shown.
     desk.click("Mistakes");
     desk.click("Data");
     desk.see("split at random");
@@ -101,12 +101,12 @@ fn a_heat_map_lies_over_the_image_that_is_looked_at() {
     desk.key(egui::Modifiers::NONE, egui::Key::H);
     desk.see_part("What each place adds to the logit");
     assert!(session(&desk).evaluate.heat);
-    // It stays on from image to image.
+    // It stays on for the next image.
     desk.key(egui::Modifiers::NONE, egui::Key::ArrowRight);
     desk.rest();
     assert_eq!(session(&desk).evaluate.preview, Some(1));
     desk.see_part("What each place adds to the logit");
-    // Of another class.
+    // For another class.
     desk.click("Class of the heat map");
     desk.click("moving");
     desk.see_part("What each place adds to the logit");

@@ -1,5 +1,5 @@
-//! The first half of the journey in the window: a new project, videos, the frames that would be taken,
-//! extraction, labelling by keys, undo. With the real engine, by accessible names.
+//! The first half of the workflow in the window: a new project, videos, previews of frames, extraction, labelling by
+//! keys, undo. With the real engine, by accessible names.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn desk(place: &Place) -> Desk {
     Desk::new(&place.path("config"), [1440.0, 900.0])
 }
 
-/// Makes a project called “Shapes” by way of the dialog.
+/// Creates a project called “Shapes” in the dialog.
 fn new_project(desk: &mut Desk, folder: &Path) {
     desk.click("New project…");
     desk.type_into("Project name", "Shapes");
@@ -47,7 +47,7 @@ fn from_a_new_project_to_labelled_frames() {
     let root = projects.join("Shapes");
     assert!(root.join("project.json").is_file());
 
-    // The videos become sources of the classes that their folders name.
+    // The videos become sources with the classes of their folders.
     add(&mut desk, &[&place.path("videos")]);
     desk.see("bars-0.mp4");
     desk.see("Class of bars-0.mp4: bars");
@@ -82,7 +82,7 @@ fn from_a_new_project_to_labelled_frames() {
     desk.see("unsorted, 0 frames");
     desk.see("bars, bars-0.mp4 at 0.0 s");
 
-    // 0 takes the class off, a digit gives another.
+    // 0 removes the class, a digit sets another.
     desk.click("bars, bars-0.mp4 at 0.0 s");
     desk.see("1 selected");
     desk.key(Modifiers::NONE, Key::Num0);
@@ -160,7 +160,7 @@ fn an_import_is_accounted_for_undone_and_done_again() {
     }
     desk.click("Extract bars-0.mp4");
     desk.see("Frames extracted from 1 video");
-    // The frames would go with it: undo says so and asks.
+    // Undo would remove the frames as well: it asks first.
     desk.until("the frames are counted", |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
         session.undo_text().as_deref() == Some("import 12 files and their 4 frames")
@@ -184,7 +184,7 @@ fn an_import_is_accounted_for_undone_and_done_again() {
     });
     assert_eq!(sources(&desk), (12, 3));
     assert_eq!(files_in(&root.join("classes/bars")), 4);
-    // The same again brings nothing, and says so.
+    // The same again adds nothing, with a message.
     add(&mut desk, &[&place.path("videos")]);
     desk.see("Nothing new: 12 already there, 1 passed over");
 }
@@ -284,7 +284,7 @@ fn the_palette_and_the_start_screen() {
     desk.harness
         .state_mut()
         .apply(Action::Command(Command::CloseProject));
-    // It is among the recent ones now, and opens from there.
+    // It is among the recent projects now, and opens from there.
     desk.click("Open Shapes");
     desk.see("Drop videos here");
 }
@@ -305,7 +305,7 @@ fn the_sample_is_one_click_away() {
         desk.harness.state().app().session.as_ref().unwrap().root,
         sample
     );
-    // A second time it is opened, not made again.
+    // The second time it is opened, not created again.
     desk.act(Action::Command(Command::CloseProject));
     desk.click("Try the sample");
     desk.see_part("15 videos");
@@ -319,23 +319,23 @@ fn paths_are_typed_where_the_system_has_no_dialogs() {
     let mut desk = desk(&place);
     desk.click("Open project…");
     desk.type_into("Folder of the project", "p");
-    // What would depend on where the program was started is not taken.
+    // Paths that depend on the program's working folder are refused.
     desk.see("“p” is not a full path");
     desk.replace("Folder of the project", place.path("p").to_str().unwrap());
     desk.key(Modifiers::NONE, Key::Enter);
     desk.see("Drop videos here");
 
-    // Quotation marks, as file managers copy them, are no part of a path.
+    // Quotation marks, as file managers copy them, are not part of a path.
     desk.click("Add files…");
     let quoted = format!("\"{}\"", place.path("v/bars.mp4").display());
     desk.type_into("Files or folders, one a line", &quoted);
     desk.key(CTRL, Key::Enter);
-    // Nothing but its folder could name the class of a file given by itself, so it is asked.
+    // A single file has no folder for its class, so the class is asked for.
     desk.see("Import 1 file");
     desk.key(Modifiers::NONE, Key::Enter);
     desk.see("bars.mp4");
 
-    // A file that has been moved is found again in the same way.
+    // A moved file is located in the same way.
     std::fs::rename(place.path("v"), place.path("w")).unwrap();
     let ask = {
         let session = desk.harness.state().app().session.as_ref().unwrap();
@@ -389,7 +389,7 @@ fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_
         app.tasks.is_idle() && app.session.as_ref().unwrap().label.selection.is_empty()
     });
     assert_eq!(files_in(&place.path("p/classes/dog")), FRAMES);
-    // Both can be taken back, and the selection follows.
+    // Both can be undone, and the selection follows.
     desk.act(Action::Command(Command::SelectAll));
     desk.key(CTRL, Key::Z);
     desk.see("unsorted, 3,000 photos");

@@ -1,4 +1,4 @@
-//! What an import asks before it begins, and how the window accounts for every file afterwards.
+//! The questions before an import, and the report on every file afterwards.
 
 use std::path::Path;
 
@@ -67,7 +67,7 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
 
     press(&mut desk, "Details…");
     desk.see("What became of each file");
-    // The failed ones first, since they want attention.
+    // The failed ones first, because they are most important.
     desk.see_part("broken.png: ");
     desk.see("all 10");
     desk.click("new 8");
@@ -80,7 +80,7 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
     desk.replace("Search in names", "notes");
     desk.click("passed over 1");
     desk.see_part("notes.txt: ");
-    // It can be looked at again later.
+    // It can be opened again later.
     press(&mut desk, "Close");
     desk.key(egui::Modifiers::COMMAND, egui::Key::K);
     desk.see("Search commands");
@@ -250,7 +250,7 @@ fn a_class_is_merged_by_giving_it_anothers_name() {
     );
 }
 
-/// A file as the system hands it over.
+/// A file as passed by the system.
 #[derive(Debug)]
 struct Dropped(std::path::PathBuf);
 

@@ -1,5 +1,5 @@
-//! Lists of classes: as long as there is room for, with all of them to be reached; what is scrolled in one place
-//! stands elsewhere in another.
+//! Lists of classes: as long as there is room, with all classes reachable; different places have different scroll
+//! positions.
 
 use egui::{Rect, Vec2, pos2, vec2};
 use egui_kittest::kittest::Queryable as _;
@@ -19,7 +19,7 @@ fn project(place: &Place, count: usize) {
     many_classes(place, &names, 1);
 }
 
-/// The rows `class …, 1 photo` that are in sight, from top to bottom.
+/// The visible rows `class …, 1 photo`, from top to bottom.
 fn rows(desk: &Desk, inside: Rect) -> Vec<Rect> {
     let mut rows: Vec<Rect> = desk
         .harness
@@ -31,7 +31,7 @@ fn rows(desk: &Desk, inside: Rect) -> Vec<Rect> {
     rows
 }
 
-/// Turns the wheel over a place.
+/// Turns the wheel over a point.
 fn scroll(desk: &mut Desk, at: egui::Pos2, points: f32) {
     desk.harness.hover_at(at);
     desk.harness.event(egui::Event::MouseWheel {
@@ -57,7 +57,7 @@ fn the_class_list_uses_the_room_there_is_and_scrolls_to_the_last() {
             let unsorted = rect(&desk, "unsorted, 0 photos");
             let room = Rect::from_min_max(pos2(0.0, 0.0), pos2(size[0], unsorted.top()));
             let seen = rows(&desk, room);
-            // 38 points a row with 2 between them; what is needed above and below takes at most 410.
+            // 38 points per row with 2 between them; the rest above and below needs at most 410.
             let fits = ((size[1] - 410.0) / 40.0) as usize;
             assert!(
                 seen.len() >= count.min(fits),
@@ -125,7 +125,7 @@ fn what_is_scrolled_stays_with_its_project() {
     });
     desk.act(Action::Go(Workspace::Label));
     desk.see(first);
-    // The first is where it was.
+    // The first has its old scroll position.
     desk.act(Action::OpenProject(place.path("p")));
     let root = place.path("p");
     desk.until("the first project is read", |harness| {

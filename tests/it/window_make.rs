@@ -6,7 +6,7 @@ use salamander::app::{Action, Command};
 
 use super::window::Desk;
 
-/// Photos of two colours; so few that the head alone is trained.
+/// Photos of two colours; so few that only the head is trained.
 fn photos(root: &Path) {
     for (at, class) in ["red", "green"].iter().enumerate() {
         std::fs::create_dir_all(root.join(class)).unwrap();

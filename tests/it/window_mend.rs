@@ -1,4 +1,4 @@
-//! Mistakes are mended where they are seen: in the list, in a cell of the matrix, in the large view.
+//! Correcting labels among the mistakes: in the list, in a cell of the matrix, in the large view.
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
@@ -9,7 +9,7 @@ use crate::cli_program::Place;
 use crate::window::Desk;
 use crate::window_project::{go, session, train_until};
 
-/// A window on a trained run whose test frames are shown, those of the first cell.
+/// A window on a trained run with its test frames, those of the first cell.
 fn evaluated(place: &Place) -> Desk {
     place.project();
     let line = "train p --depth head --how-many-training-steps 60 --testing-percentage 30";
@@ -21,7 +21,7 @@ fn evaluated(place: &Place) -> Desk {
     go(&mut desk, "Evaluate");
     desk.see("Confusion matrix");
     desk.harness
-        // Of the classes the one whose frames differ from each other: equal ones are not told apart by content.
+        // The class whose frames differ from each other: equal frames have the same content hash.
         .get_by_label_contains("of “moving” taken for “moving” (")
         .click();
     desk.harness.run_steps(3);
@@ -93,7 +93,7 @@ fn labels_are_mended_in_the_list_and_in_the_large_view() {
     assert_eq!(session(&desk).evaluate.preview, None);
     assert_eq!(session(&desk).evaluate.changed(), 3);
 
-    // Measured again, they are judged by their labels now.
+    // Evaluated again, they are judged by their new labels.
     let total = session(&desk)
         .evaluate
         .evaluation
@@ -144,7 +144,7 @@ fn a_frame_is_shown_beside_the_training_frames_nearest_to_it() {
         .collect();
     assert_eq!(near.len(), 6, "{near:?}");
     let first = near[0].to_owned();
-    // A relabelled one has them still.
+    // A relabelled frame still has them.
     desk.key(Modifiers::NONE, Key::Num2);
     desk.see("Now “fractal”");
     idle(&mut desk);
@@ -174,7 +174,7 @@ fn what_was_predicted_on_is_added_to_the_project() {
         let state = &harness.state().app().session.as_ref().unwrap().evaluate;
         state.predicting.is_none() && state.files.list().len() == 6
     });
-    // A mistake that is selected behind the predictions is out of reach of the keys.
+    // The keys do not act on a selected mistake that is hidden by the predictions.
     let hidden = session(&desk).evaluate.shown[0];
     desk.act(Action::Evaluate(EvaluateAction::Pick(0, Pick::Only)));
     assert!(session(&desk).evaluate.selection.contains(&hidden));
@@ -187,7 +187,7 @@ fn what_was_predicted_on_is_added_to_the_project() {
     assert_eq!((state.changed(), state.preview), (0, None));
     assert!(!session(&desk).can_undo());
 
-    // Five frames of the film; the first two and the photo are wanted, as bars.
+    // Five frames of the film; the first two and the photo are added, as bars.
     let list = session(&desk).evaluate.files.list();
     let at = |name: &str, nth: usize| {
         let mut places = (0..list.len()).filter(|place| list[*place].name == name);
@@ -209,7 +209,7 @@ fn what_was_predicted_on_is_added_to_the_project() {
         Some("add 3 predictions to the project")
     );
 
-    // One step, there and back.
+    // One undo, and one redo.
     let state = |desk: &Desk| {
         let session = session(desk);
         let counts = &session.snapshot.counts;

@@ -1,4 +1,4 @@
-//! Parts that other machines made, dropped on the window or chosen by a command.
+//! Parts from other computers, dropped on the window or chosen by a command.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn trainings_of_other_machines_come_in_as_runs_of_the_sweep() {
     desk.see_part("Merged 1 of 2 trainings into the sweep");
     desk.see_part("1 of 2 parts are missing (shard 1)");
     desk.rest();
-    // Where runs are shown.
+    // In the list of runs.
     desk.see("Runs");
     assert_eq!(fs::read_dir(place.path("p/runs")).unwrap().count(), 1);
     place.result("work --shard t.jsonl:1 --out runs");
@@ -79,7 +79,7 @@ fn trainings_of_other_machines_come_in_as_runs_of_the_sweep() {
     assert_eq!(fs::read_dir(place.path("p/runs")).unwrap().count(), 2);
 }
 
-/// The frames are those of an import on one machine.
+/// The frames are those of an import on one computer.
 fn place_is_as_imported(place: &Place) {
     place.result("new p");
     place.result(&format!("import p videos {TAKING}"));
@@ -98,7 +98,7 @@ fn missing_and_damaged_parts_are_named_and_the_rest_is_merged() {
     bytes[middle] ^= 1;
     fs::write(&manifest, bytes).unwrap();
     let mut desk = desk(&place);
-    // By the command, where folders are typed.
+    // By the command, with typed folders.
     desk.act(Action::Command(Command::MergeParts));
     let parts = place.path("parts");
     desk.type_into("Folders of parts, one a line", parts.to_str().unwrap());
@@ -115,7 +115,7 @@ fn parts_among_other_files_are_merged_and_the_others_imported() {
     make_parts(&place);
     place.video("more/cat/new.mp4", "testsrc=size=160x120:rate=10:d=1");
     let mut desk = desk(&place);
-    // As one selects everything in a folder: two parts, and the list.
+    // As if the whole folder were selected: two parts, and the list.
     let dropped = ["parts/part-000001", "parts/part-000002", "more"].map(|name| place.path(name));
     desk.act(Action::Dropped(dropped.to_vec()));
     desk.see_part("Merged 2 of 6 parts: 4 videos, 40 frames");
@@ -129,7 +129,7 @@ fn parts_among_other_files_are_merged_and_the_others_imported() {
     assert_eq!(frames(&place), 120);
 }
 
-/// Whether a class has a frame that is whole. Files may be renamed meanwhile.
+/// Whether a class has a complete frame. Files may be renamed meanwhile.
 fn has_a_frame(classes: &Path) -> bool {
     let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries(classes).any(|class| {
@@ -166,7 +166,7 @@ fn what_came_in_before_a_cancellation_can_be_undone() {
     assert_eq!(frames(&place), 0);
 }
 
-/// A window with a project of films that are said to be so long, and are not there.
+/// A window with a project of films with this recorded duration, whose files do not exist.
 fn desk_with_films(place: &Place, name: &str, duration_secs: f64) -> Desk {
     let project = Project::create(&place.path(name), name).unwrap();
     for number in 0..6 {

@@ -1,5 +1,5 @@
-//! Labelling with more classes than there are digits, finding frames by name, the trash and its way back; the
-//! window's size and place.
+//! Labelling with more classes than there are digits, finding frames by name, the trash and restoring; the window's
+//! size and position.
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
@@ -50,7 +50,7 @@ fn classes_beyond_the_ninth_have_letters_and_names() {
     desk.see("kind 33, bars-0.mp4 at 0.0 s");
     undo_text(&mut desk, "label 1 frame “kind 33”");
 
-    // The slash opens it too; the arrows choose; a new name makes a class.
+    // The slash opens it too; the arrows choose; a new name creates a class.
     desk.key(Modifiers::NONE, Key::Slash);
     desk.see("Label 1 frame");
     desk.harness.event(egui::Event::Text("kind 3".to_owned()));
@@ -91,7 +91,7 @@ fn frames_are_found_by_source_and_class() {
     desk.harness.run_steps(3);
     assert_eq!(session(&desk).label.shown.len(), 40);
 
-    // The palette leads to sources and classes from anywhere.
+    // The palette finds sources and classes from anywhere.
     go(&mut desk, "Train");
     desk.key(Modifiers::COMMAND, Key::P);
     desk.see("Search commands");
@@ -138,13 +138,13 @@ fn frames_come_back_from_the_trash_or_go_for_good() {
     desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
     desk.see("Trash, 3 frames");
 
-    // A class's key takes one out under another label.
+    // A class's key restores one under another label.
     desk.click("bars, bars-0.mp4 at 0.2 s");
     desk.key(Modifiers::NONE, Key::Num2);
     desk.see("fractal, 41 frames");
     desk.see("Trash, 2 frames");
 
-    // For good: asked about, not undoable.
+    // Permanently: with a question, without undo.
     desk.click("bars, bars-0.mp4 at 0.4 s");
     desk.key(Modifiers::NONE, Key::Delete);
     desk.see("Delete 1 frame for good?");
@@ -157,7 +157,7 @@ fn frames_come_back_from_the_trash_or_go_for_good() {
     desk.see("Trash, 1 frame");
     assert!(!place.path("p/trash").join(&paths[2]).exists());
     assert!(place.path("p/trash").join(&paths[3]).is_file());
-    // Undo brings back what is still there.
+    // Undo restores what still exists.
     for _ in 0..3 {
         desk.act(Action::Command(Command::Undo));
         desk.until("undone", |harness| harness.state().app().tasks.is_idle());
@@ -195,7 +195,7 @@ fn the_window_is_where_it_was() {
     assert_eq!(remembered.at, Some([40.0, 60.0]));
     let [width, height] = remembered.size;
     assert!((width - 1200.0).abs() < 0.5 && (height - 800.0).abs() < 0.5);
-    // Filling the screen, it still knows what it goes back to.
+    // Maximized, it still remembers its normal size.
     show(&mut desk, true);
     desk.act(Action::QuitNow);
     desk.until("saved", |harness| harness.state().app().tasks.is_idle());

@@ -1,4 +1,4 @@
-//! *Try it on your phone* in the window: the dialog, what is open while it is, and that nothing is afterwards.
+//! *Try it on your phone* in the window: the dialog, what is served while it is open, and that nothing is afterwards.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -52,7 +52,7 @@ fn a_code_is_shown_while_the_page_is_open_and_closing_ends_it() {
         phone.is_some_and(|phone| !matches!(phone.state, PhoneState::Making(_)))
     });
     assert_eq!(session(&desk).phone.as_ref().unwrap().run, run.id);
-    // Whatever network the machine is in.
+    // Independent of the computer's network.
     let here = Ipv4Addr::LOCALHOST.into();
     desk.act(Action::Phone(PhoneAction::Interface(here)));
     desk.until("the page is open", |harness| {
@@ -69,7 +69,7 @@ fn a_code_is_shown_while_the_page_is_open_and_closing_ends_it() {
     );
     desk.see_part("1 device opened it: 127.0.0.1");
 
-    // Another address closes the one before.
+    // Another address closes the previous one.
     desk.act(Action::Phone(PhoneAction::Interface(here)));
     desk.until("it is open anew", |harness| {
         served(harness.state()).is_some_and(|served| served.url != url)
@@ -80,7 +80,7 @@ fn a_code_is_shown_while_the_page_is_open_and_closing_ends_it() {
     desk.until("it is closed", |_| get(&url).is_none());
     assert!(session(&desk).phone.is_none());
 
-    // From the palette; cancelled while it is made.
+    // From the palette; cancelled while the page is made.
     desk.act(Action::Command(Command::TryOnPhone));
     desk.click("Cancel");
     assert!(session(&desk).phone.is_none() && desk.harness.state().app().dialog.is_none());

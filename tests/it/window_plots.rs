@@ -1,4 +1,4 @@
-//! The plots of the train workspace: what a frame costs, counted in points looked at, and the ways to look at curves.
+//! The plots of the train workspace: the cost of a frame, counted in visited points, and the options for curves.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub fn trained(place: &Place) -> std::path::PathBuf {
     runs.next().unwrap().unwrap().path()
 }
 
-/// A copy of a run under another name, with curves of so many points.
+/// A copy of a run under another name, with curves of this many points.
 pub fn copy_run(run: &Path, name: &str, points: u32) {
     let copy = run.parent().unwrap().join(name);
     std::fs::create_dir(&copy).unwrap();
@@ -31,7 +31,7 @@ pub fn copy_run(run: &Path, name: &str, points: u32) {
     }
     let mut lines = String::new();
     for step in 1..=points {
-        // Something like noise.
+        // Similar to noise.
         let noise = f64::from(step.wrapping_mul(2_654_435_761) >> 8) / f64::from(1 << 24);
         let accuracy = 0.9 - 0.5 / f64::from(step).sqrt() + 0.1 * noise;
         let cross_entropy = 0.2 + 1.0 / f64::from(step).sqrt() + 0.1 * noise;
@@ -56,7 +56,7 @@ fn open(place: &Place, runs: usize) -> Desk {
     desk
 }
 
-/// How many points of curves a frame looks at.
+/// The number of points of curves that a frame visits.
 fn visited(desk: &mut Desk, event: Option<Event>) -> u64 {
     let before = session(desk).train.visited();
     if let Some(event) = event {
@@ -89,7 +89,7 @@ fn a_frame_looks_at_as_many_points_as_there_are_pixels() {
     assert!(costs.iter().all(|cost| *cost < 8_000), "{costs:?}");
     assert!(costs[1] <= 2 * costs[0], "{costs:?}");
 
-    // A run that is compared costs two lines more.
+    // A compared run costs two more lines.
     desk.act(Action::Train(TrainAction::Overlay(
         RunId("c-long".to_owned()),
         true,
@@ -105,7 +105,7 @@ fn a_frame_looks_at_as_many_points_as_there_are_pixels() {
     let zoomed = visited(&mut desk, Some(Event::Zoom(3.0)));
     assert!(zoomed < 2 * compared, "{zoomed}");
     desk.see("Reset zoom");
-    // Another smoothing is made in parts, and then costs nothing more.
+    // Another smoothing is computed in parts, and then costs nothing more.
     let mut view = session(&desk).train.view.clone();
     view.smoothing = 0.9;
     view.ignore_outliers = true;
@@ -144,7 +144,7 @@ fn runs_are_filtered_and_curves_are_looked_at_in_other_ways() {
         ["fox-1", "fox-2"]
     );
     desk.see("compared:");
-    // Those that are no longer found are no longer drawn either.
+    // Those that no longer match are no longer drawn either.
     desk.replace("Filter runs", "hare");
     assert_eq!(listed(&desk), 1);
     assert!(desk.harness.query_by_label("compared:").is_none());
@@ -224,7 +224,7 @@ fn a_plot_is_written_from_the_window_and_from_the_command_line() {
     let found: serde_json::Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
     assert_eq!(found["curves"].as_array().unwrap().len(), 4);
     assert_eq!(found["curves"][0]["points"][299]["step"], 300);
-    // Nothing is lost, and nothing is guessed.
+    // All values are there, and none is interpolated.
     let again = place.line(&line);
     assert_ne!(again.code, Some(0));
     assert!(
@@ -242,7 +242,7 @@ fn a_plot_is_written_from_the_window_and_from_the_command_line() {
     assert!(odd.stderr.contains("--format"), "{}", odd.stderr);
 }
 
-/// Adds what is measured beside the curves to a run of so many points.
+/// Adds other metrics than curves to a run with this many points.
 fn measure_more(run: &Path, points: u32) {
     let mut lines = String::new();
     for step in 1..=points {
@@ -293,7 +293,7 @@ fn what_else_was_measured_is_opened_group_by_group() {
         ("Plot Accuracy by class", "Accuracy by class curves"),
         ("Plot Histograms of weights", "weights/w histograms"),
     ] {
-        // Folded until they are asked for, and then costing nothing.
+        // Collapsed at first, and without cost.
         assert!(desk.harness.query_by_label(plot).is_none(), "{plot}");
         scroll_and_click(&mut desk, "More plots");
         press(&mut desk, group.trim_start_matches("Plot "));
@@ -302,7 +302,7 @@ fn what_else_was_measured_is_opened_group_by_group() {
         let place = desk.harness.get_by_label(plot).rect();
         assert!(place.top() < 880.0, "{plot} is not scrolled to: {place}");
     }
-    // What is opened costs something, and what is scrolled out of sight for it nothing.
+    // An expanded group costs something, and a part scrolled out of view nothing.
     let open = visited(&mut desk, None);
     assert!(open > 0 && open < at_rest, "{open}, {at_rest}");
     scroll_and_click(&mut desk, "Percentiles");
@@ -355,7 +355,7 @@ fn a_section_is_zoomed_into_moved_and_left() {
             modifiers,
         };
         let moved = |part: f32| Event::PointerMoved(from + (to - from) * part);
-        // A drag begins with the first move that is one.
+        // A drag begins with the first movement that is long enough.
         for event in [
             button(from, true),
             moved(0.1),
@@ -379,7 +379,7 @@ fn a_section_is_zoomed_into_moved_and_left() {
     assert_eq!(reset(&desk), 1);
     desk.click("Reset zoom");
     assert_eq!(reset(&desk), 0);
-    // Moved with Shift: no section is chosen, but another one is seen.
+    // With Shift no section is chosen; the visible section moves.
     drag(
         &mut desk,
         Modifiers::SHIFT,

@@ -1,4 +1,4 @@
-//! A window on a small project, and what tests of its later workspaces do again and again.
+//! A window on a small project, and common actions of tests of its later workspaces.
 
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
@@ -33,13 +33,13 @@ pub fn train_until(desk: &mut Desk, what: &str, done: impl Fn(&TrainState) -> bo
     });
 }
 
-/// Goes to a step of the journey by the rail.
+/// Opens a step with the rail.
 pub fn go(desk: &mut Desk, step: &str) {
     desk.harness.get_by_role_and_label(Role::Tab, step).click();
     desk.harness.run_steps(3);
 }
 
-/// Presses a button; a notification may offer the same, and either will do.
+/// Presses a button; a notification may have the same, and either will do.
 pub fn press(desk: &mut Desk, button: &str) {
     let name = button.to_owned();
     desk.until(button, |harness| {
@@ -56,7 +56,7 @@ pub fn press(desk: &mut Desk, button: &str) {
     desk.harness.run_steps(3);
 }
 
-/// Clicks on what may lie below the edge of the settings.
+/// Clicks on an element that may be below the edge of the settings.
 pub fn scroll_and_click(desk: &mut Desk, label: &str) {
     let found = desk.harness.query_all_by_label(label).next();
     found.unwrap().scroll_to_me();
@@ -64,7 +64,7 @@ pub fn scroll_and_click(desk: &mut Desk, label: &str) {
     desk.click(label);
 }
 
-/// Chooses the line of an open list that begins so; its figures follow.
+/// Chooses the item of an open list that begins with this text; its numbers follow.
 pub fn press_part(desk: &mut Desk, begin: &str) {
     let find = |node: &egui_kittest::Node<'_>| {
         use egui_kittest::kittest::NodeT as _;

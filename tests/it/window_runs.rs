@@ -1,4 +1,4 @@
-//! The runs as a table, with names and notes of their own, and the curves of the head before those of a fine-tuning.
+//! The runs as a table, with names and notes, and the curves of the head before those of a fine-tuning.
 
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, Command, TrainAction};
@@ -28,7 +28,7 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     });
     go(&mut desk, "Train");
     press(&mut desk, "Table");
-    // Those settings have a column in which the runs differ.
+    // These settings have a column because the runs differ in them.
     desk.see("Sort by Training steps");
     desk.see("Sort by Learning rate");
     assert!(desk.harness.query_by_label("Sort by Seed").is_none());
@@ -53,13 +53,13 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     desk.click("Sort by Training steps");
     assert_eq!(order(&desk), [false, true]);
 
-    // Where a run's network puts its images, for the projector.
+    // The embedding of a run, for the projector.
     let run = session(&desk).train.runs[1].run.clone();
     desk.act(Action::Train(TrainAction::SaveEmbedding(run.id.clone())));
     desk.see_part("The embedding of 120 images is saved");
     assert!(run.dir.join("projector_config.pbtxt").is_file());
 
-    // A name and a note, which change nothing of what was trained.
+    // A name and a note, which do not change the run's settings and results.
     let entry = session(&desk).train.runs[1].clone();
     let before = std::fs::read(entry.run.dir.join("run.json")).unwrap();
     desk.click(&format!("Name and note of {}", entry.run.id));
@@ -94,7 +94,7 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     desk.see("compared:");
     desk.see("first try");
 
-    // The command line knows it too, and can change it.
+    // The command line shows it too, and can change it.
     desk.act(Action::Command(Command::CloseProject));
     desk.until("the project is closed", |harness| {
         harness.state().app().tasks.is_idle()

@@ -1,4 +1,4 @@
-//! The window at its smallest: nothing lies over anything else.
+//! The window at its smallest: nothing overlaps.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use salamander::train::TrainSettings;
 use crate::cli_program::Place;
 use crate::window::Desk;
 
-/// What can be clicked or typed into, and texts that stand alone, with name and place.
+/// Elements that can be clicked or typed into, and separate texts, with name and rectangle.
 fn parts(desk: &Desk) -> Vec<(String, Rect)> {
     let mut parts = Vec::new();
     let mut stack = vec![desk.harness.root()];
@@ -30,7 +30,7 @@ fn parts(desk: &Desk) -> Vec<(String, Rect)> {
                 | Role::TextInput
         );
         let name = access.label().or_else(|| access.value());
-        // The example of code scrolls sideways, and has its own clip.
+        // The example program scrolls horizontally, and is clipped separately.
         if counts && let Some(name) = name.filter(|name| !name.contains('\n')) {
             parts.push((format!("{:?} “{name}”", access.role()), node.rect()));
         }
@@ -41,7 +41,7 @@ fn parts(desk: &Desk) -> Vec<(String, Rect)> {
     parts
 }
 
-/// Looks at the window in several sizes; what lies over something else or beyond the window.
+/// Checks the window in several sizes for elements that overlap or are outside the window.
 fn faults(desk: &mut Desk, what: &str) -> Vec<String> {
     let mut faults = Vec::new();
     // Notifications lie over the window on purpose.
@@ -58,7 +58,7 @@ fn faults(desk: &mut Desk, what: &str) -> Vec<String> {
             picture.save(Path::new(&dir).join(name)).unwrap();
         }
         let at = format!("{what} at {size:?}");
-        // What has been scrolled out of sight continues below the bars.
+        // What is scrolled out of view continues below the bars.
         let inside = Rect::from_min_max(pos2(0.0, 46.0), pos2(size[0], size[1] - 36.0));
         let parts = parts(desk);
         for (index, (name, rect)) in parts.iter().enumerate() {
@@ -136,7 +136,7 @@ fn nothing_overlaps_in_a_small_window() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// Where the node with this role whose name begins so is painted.
+/// The rectangle of the node with this role whose name begins with this.
 fn place_of(desk: &Desk, role: Role, begin: &str) -> Rect {
     let mut stack = vec![desk.harness.root()];
     while let Some(node) = stack.pop() {
@@ -169,7 +169,7 @@ fn nothing_overlaps_with_many_classes_long_names_and_a_run_to_be_resumed() {
         let session = harness.state().app().session.as_ref();
         session.is_some_and(|session| session.train.runs_known && session.classes.len() == 20)
     });
-    // Something to undo whose name is long.
+    // A change with a long name to undo.
     desk.act(Action::Go(Workspace::Label));
     desk.act(Action::Command(Command::SelectAll));
     let long = salamander::project::ClassName::new(&new_name(1)).unwrap();
@@ -182,7 +182,7 @@ fn nothing_overlaps_with_many_classes_long_names_and_a_run_to_be_resumed() {
         session.undo_text().is_some() && app.tasks.is_idle()
     });
     let mut found = faults(&mut desk, "many classes");
-    // Rows of the list that are scrolled out of sight continue below what follows the list.
+    // Rows of the list that are scrolled out of view continue below what follows the list.
     found.retain(|fault| !fault.contains("too-long, 0 frames”"));
     for size in [[800.0, 600.0], [1280.0, 720.0]] {
         desk.harness.set_size(Vec2::from(size));
@@ -202,7 +202,7 @@ fn nothing_overlaps_with_many_classes_long_names_and_a_run_to_be_resumed() {
         session.redo_text().is_some() && app.tasks.is_idle()
     });
 
-    // A run that was interrupted: its card and its button are whole, also beside a list of others.
+    // An interrupted run: its card and its button are complete, also next to a list of others.
     let endless = TrainSettings {
         how_many_training_steps: 5_000_000,
         ..TrainSettings::default()

@@ -1,5 +1,5 @@
-//! Pictures of the workspaces, dark and light, compared with those in `tests/snapshots`. They are made from
-//! the sample videos, so that every machine sees the same. `UPDATE_SNAPSHOTS=1` makes them again.
+//! Screenshots of the workspaces, dark and light, compared with those in `tests/snapshots`. They are made from the
+//! sample videos, so that they are the same on every computer. `UPDATE_SNAPSHOTS=1` makes them again.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::cli_program::Place;
 use crate::projects::without_hashes;
 use crate::window::Desk;
 
-/// Decoders and rasterizers differ by a little from machine to machine; a moved button does not pass.
+/// Decoders and rasterizers differ slightly between computers; a moved button is detected.
 const MAX_DIFFERING_PIXELS: usize = 1500;
 
 fn picture(desk: &mut Desk, name: &str) {
@@ -86,7 +86,7 @@ fn the_first_workspaces_look_as_they_did() {
     desk.see("Frames extracted from 15 videos");
     desk.harness.state_mut().apply(Action::Go(Workspace::Label));
     desk.see_part("cat, ");
-    // The frames of all videos are in the grid before one is chosen by its place.
+    // The frames of all videos are in the grid before one is chosen by its index.
     desk.rest();
     desk.key(Modifiers::NONE, Key::ArrowRight);
     desk.key(Modifiers::SHIFT, Key::ArrowRight);
@@ -99,11 +99,11 @@ fn the_first_workspaces_look_as_they_did() {
     picture(&mut desk, "palette");
 }
 
-/// The run's date is shown in local time; whatever the zone, this is what the picture says.
+/// The run's date is shown in local time; this is the displayed time in every time zone.
 const BEGUN: &str = "2024-05-04T14:02";
 const RUN: &str = "2024-05-04_efficientnet-lite0@224_1";
 
-/// Gives the only run of the project a date and a duration that are the same each time.
+/// Gives the only run of the project a fixed date and duration.
 fn date_run(project: &Path) {
     let runs = project.join("runs");
     let made = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap();
@@ -171,7 +171,7 @@ fn the_last_workspaces_look_as_they_did() {
     picture(&mut desk, "train_deeper");
 }
 
-/// What another computer measured: figures of this one would be in the pictures.
+/// The measurement of another computer: the numbers of this one would be in the screenshots.
 fn measured() -> Estimate {
     let depths = [
         (Depth::Head, 3_843, 0, 12.0),
@@ -200,7 +200,7 @@ fn measured() -> Estimate {
     }
 }
 
-/// Makes a run of the head one that went deeper, with curves that are the same on every machine: looked at on the
+/// Turns a run of the head into a fine-tuned one, with curves that are the same on every computer: evaluated on the
 /// validation frames at every fourth point only.
 fn deepen_run(project: &Path) {
     let dir = project.join("runs").join(RUN);

@@ -1,4 +1,4 @@
-//! A sweep in the window: what is asked, what is foreseen, the rows and points as they come, pausing, cancelling, resuming,
+//! A sweep in the window: the dialog, the estimate, the rows and points as they arrive, pausing, cancelling, resuming,
 //! adopting. With the real engine, by accessible names.
 
 use egui::accesskit::Role;
@@ -47,7 +47,7 @@ fn from_the_question_to_the_adopted_configuration() {
     go(&mut desk, "Train");
     press(&mut desk, "Sweep…");
     desk.see("Start sweep");
-    // As it is set: one architecture, the head.
+    // The default: one architecture, the head.
     desk.see_part("1 training");
     desk.click("mobilenet-v2@96");
     press(&mut desk, "Add a setting");
@@ -56,7 +56,7 @@ fn from_the_question_to_the_adopted_configuration() {
     desk.see_part("is no range of");
     desk.replace("Values of Learning rate", "0.01, 0.1");
     desk.see_part("4 trainings");
-    // How long they take is said before they start.
+    // Their duration is shown before they start.
     desk.see_part(" at most");
     press(&mut desk, "Start sweep");
     sweep_until(&mut desk, "the sweep begins", |sweep| {
@@ -69,7 +69,7 @@ fn from_the_question_to_the_adopted_configuration() {
             .first()
             .is_some_and(|entry| entry.sweep.done() > 0)
     });
-    // Nothing else is trained meanwhile.
+    // Nothing else can be trained meanwhile.
     let start = Action::Train(TrainAction::Start);
     desk.harness.state_mut().apply(start);
     assert!(session(&desk).train.live.is_none());
@@ -127,7 +127,7 @@ fn from_the_question_to_the_adopted_configuration() {
     press(&mut desk, "Evaluate");
     assert_eq!(desk.harness.state().app().workspace, Workspace::Evaluate);
 
-    // A sweep that is removed leaves its runs, and comes back.
+    // A removed sweep leaves its runs, and can be restored.
     go(&mut desk, "Train");
     press(&mut desk, "Remove sweep");
     sweep_until(&mut desk, "the sweep is gone", |sweep| {

@@ -1,5 +1,5 @@
-//! The second half of the journey in the window: training with curves that move, pausing, cancelling,
-//! resuming, evaluating, predicting, exporting. With the real engine, by accessible names.
+//! The second half of the workflow in the window: training with live curves, pausing, cancelling, resuming,
+//! evaluating, predicting, exporting. With the real engine, by accessible names.
 
 use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, Command, EvaluateAction, PictureKey, TrainAction, TrainState};
@@ -65,7 +65,7 @@ fn from_labelled_frames_to_an_exported_model() {
     desk.click("log");
     let view = &session(&desk).train.view;
     assert!(view.is_log(&salamander::app::Metric::CROSS_ENTROPY));
-    // The settings are kept with the project.
+    // The settings are stored with the project.
     let kept: TrainSettings = session(&desk).project.setting("train");
     assert_eq!(kept.how_many_training_steps, 80);
     let depth: Option<Depth> = session(&desk).project.setting("train_depth");
@@ -103,7 +103,7 @@ fn from_labelled_frames_to_an_exported_model() {
     let second = done.examples[1].top("model.onnx", &done.labels, 1)[0].0;
     desk.see_part(&format!("On a phone: {second}"));
 
-    // A second format is part of the same export; the last one cannot be taken away.
+    // A second format is part of the same export; the last one cannot be removed.
     desk.click("ONNX, fp16");
     assert_eq!(
         session(&desk).export.formats,
@@ -119,7 +119,7 @@ fn from_labelled_frames_to_an_exported_model() {
     desk.click("ONNX, fp16");
     assert_eq!(session(&desk).export.formats, [Format::ONNX_FP16]);
 
-    // The one before is a line that opens it.
+    // The previous one is a line that opens it.
     desk.see_part("Open export of");
     desk.harness.get_by_label_contains("Open export of").click();
     desk.harness.run_steps(3);
@@ -168,7 +168,7 @@ fn from_labelled_frames_to_an_exported_model() {
     assert_eq!(dirs(&session(&desk).export.done)[1..], dirs(&done));
 }
 
-/// Other files are predicted on without becoming part of the project.
+/// Predictions on other files, which do not become part of the project.
 fn check_predictions(place: &Place, desk: &mut Desk) {
     place.video(
         "new.mp4",
@@ -210,7 +210,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
     train_until(&mut desk, "the curves move", |train| points(train) > 3);
     desk.see_part("steps/s");
 
-    // Paused, it stands still. The same words stand at the foot of the window.
+    // Paused, it does not move. The bar at the bottom has the same words.
     desk.harness
         .state_mut()
         .apply(Action::Train(TrainAction::Pause(true)));
@@ -234,7 +234,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
         |train| matches!(train.runs.as_slice(), [entry] if entry.run.state == RunState::Finished),
     );
 
-    // Cancelled, it leaves a run that continues where it was.
+    // Cancelled, it leaves a run that can be resumed.
     press(&mut desk, "Train");
     train_until(&mut desk, "the curves move again", |train| {
         points(train) > 3
@@ -260,7 +260,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
     press(&mut desk, "Stop and keep");
     train_until(&mut desk, "it has finished", |train| train.live.is_none());
 
-    // Removed, a run comes back on request.
+    // A removed run can be restored.
     desk.harness
         .state_mut()
         .apply(Action::Train(TrainAction::Remove(id.clone())));
@@ -269,7 +269,7 @@ fn a_training_is_paused_stopped_cancelled_and_resumed() {
     train_until(&mut desk, "it is back", |train| train.run(&id).is_some());
 }
 
-/// Closes the window as a person does by its corner.
+/// Closes the window like a user.
 fn close(desk: &mut Desk) {
     let input = desk.harness.input_mut();
     let viewport = input.viewports.entry(egui::ViewportId::ROOT).or_default();
@@ -277,7 +277,7 @@ fn close(desk: &mut Desk) {
     desk.harness.step();
 }
 
-/// What the window tells the system, that has been asked to close it.
+/// Whether the window has sent this command to the system, which asked it to close.
 fn told(desk: &Desk, command: &egui::ViewportCommand) -> bool {
     let output = &desk.harness.output().viewport_output;
     output
@@ -319,7 +319,7 @@ fn quitting_asks_while_something_runs_and_loses_nothing() {
     assert!(desk.harness.state().app().tasks.is_idle());
     drop(desk);
 
-    // What was done is kept: the run can be resumed, and the settings are those that were set.
+    // Finished work is kept: the run can be resumed, and the settings are saved.
     let project = open_when_free(&place.path("p"));
     let runs = runs(&project);
     assert_eq!(runs.len(), 1);
@@ -388,7 +388,7 @@ fn an_architecture_is_chosen_in_the_plot_of_what_it_costs() {
     let chosen = |desk: &Desk| session(desk).train.settings.architecture.to_string();
     assert_eq!(chosen(&desk), "efficientnet-lite0@224");
     desk.click("Architecture");
-    // Where an accuracy was published, and what is on offer.
+    // Published accuracies, and the available resolutions.
     for figure in [
         "lite0, 75.1 %",
         "lite1, 76.7 %",
@@ -401,7 +401,7 @@ fn an_architecture_is_chosen_in_the_plot_of_what_it_costs() {
     assert_eq!(chosen(&desk), "mobilenet-v2@96");
     desk.see_part("mobilenet-v2@96 · 55 M MACs");
     desk.click("Architecture");
-    // Published at 240 pixels, which is not on offer: the nearest that is.
+    // Published for 240 pixels, which is not available: the nearest that is.
     desk.click("lite1, 76.7 %");
     assert_eq!(chosen(&desk), "efficientnet-lite1@256");
     desk.click("Architecture");
@@ -409,7 +409,7 @@ fn an_architecture_is_chosen_in_the_plot_of_what_it_costs() {
     assert_eq!(chosen(&desk), "efficientnet-lite0@96");
 }
 
-/// Opens a project whose window was closed: idle threads that loaded its images let go of it a moment later.
+/// Opens a project whose window was closed: idle threads that loaded its images release it a moment later.
 fn open_when_free(root: &std::path::Path) -> salamander::project::Project {
     use salamander::project::{Project, ProjectError};
     let waited = std::time::Instant::now();

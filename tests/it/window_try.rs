@@ -1,4 +1,4 @@
-//! *Try it*: films that play, photos, folders named as classes.
+//! *Try it*: films that play, photos, folders with the names of classes.
 
 use egui::{Key, Modifiers};
 use salamander::app::{Action, EvaluateAction};
@@ -16,7 +16,7 @@ fn predict(desk: &mut Desk, paths: &[std::path::PathBuf], count: usize) {
     });
 }
 
-/// Seconds of the frame that is shown; `None` before there is one.
+/// The time of the frame that is shown, seconds; `None` before there is one.
 fn shown(desk: &Desk) -> Option<f64> {
     let player = session(desk).evaluate.player.as_ref()?;
     let now = player.now(&desk.harness.ctx);
@@ -67,7 +67,7 @@ fn films_play_and_folders_judge() {
     desk.see("Probabilities over time");
     desk.see("Play");
 
-    // Another moment, then on from there at its own speed.
+    // Another time, then from there at its own speed.
     desk.act(Action::Evaluate(EvaluateAction::Seek(1.5)));
     at(&mut desk, "the moment", |secs| (1.4..1.7).contains(&secs));
     desk.key(Modifiers::NONE, Key::Space);
@@ -78,7 +78,7 @@ fn films_play_and_folders_judge() {
         !session.evaluate.player.as_ref().unwrap().is_playing()
     });
 
-    // The heat map lies over the frame that stands still.
+    // The heat map is painted over the stopped frame.
     desk.key(Modifiers::NONE, Key::H);
     desk.see_part("What each place adds to the logit");
 

@@ -82,12 +82,12 @@ fn a_picture_that_comes_long_after_the_sound_does_not_stand_for_the_time_before(
 #[test]
 fn a_still_image_is_not_written_a_thousand_times() {
     let folder = TempDir::new().unwrap();
-    // As a film of equal images, coded again every few seconds.
+    // Like a film of equal images, with a key frame every few seconds.
     let coding: Vec<&str> = H264.into_iter().chain(["-g", "50", "-crf", "30"]).collect();
     let still = "testsrc2=s=96x64:r=5:d=0.2,loop=loop=-1:size=1:start=0,trim=duration=600";
     let path = film(folder.path(), "still.mp4", still, &coding);
     let (times, warnings) = sample(&path, &at(2.0)).unwrap();
-    // The encoder takes a while to settle, so that there may be a second stretch.
+    // The encoder takes a while to settle, so there may be a second stretch.
     assert!((240..=480).contains(&times.len()), "{}", times.len());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     let left_out = format!("{} left out", 1200 - times.len());
@@ -95,7 +95,7 @@ fn a_still_image_is_not_written_a_thousand_times() {
         warnings[0].contains("to 9:59") && warnings[0].contains(&left_out),
         "{warnings:?}"
     );
-    // As one image that lasts.
+    // As one image with a long duration.
     let one = film(
         folder.path(),
         "one.mkv",
@@ -105,11 +105,11 @@ fn a_still_image_is_not_written_a_thousand_times() {
     let (times, warnings) = sample(&one, &at(2.0)).unwrap();
     assert!(times.len() <= 6, "{times:?}");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    // A camera that freezes for five minutes between moving pictures: these are all there.
+    // A camera that freezes for five minutes between moving images: these are all there.
     let freeze = "testsrc2=s=96x64:r=5:d=20,loop=loop=1500:size=1:start=50";
     let path = film(folder.path(), "freeze.mp4", freeze, &H264);
     let (times, warnings) = sample(&path, &at(2.0)).unwrap();
-    // Coded again, the frozen image changes once or twice at first.
+    // Encoded again, the frozen image changes once or twice at first.
     assert!((278..=480).contains(&times.len()), "{}", times.len());
     assert_eq!(warnings.len(), 1, "{warnings:?}");
 }
@@ -126,7 +126,7 @@ fn slides_and_quiet_cameras_are_sampled_as_ever() {
     );
     let (times, warnings) = sample(&slides, &at(2.0)).unwrap();
     assert_eq!((times.len(), warnings), (60, Vec::new()));
-    // One image a minute, in a container that counts in minutes: each of them is there, none for a minute.
+    // One image per minute, in a container with a time base of minutes: each of them is there, none lasts a minute.
     let lapse = film(
         folder.path(),
         "lapse.avi",
@@ -139,7 +139,7 @@ fn slides_and_quiet_cameras_are_sampled_as_ever() {
     assert_eq!(minutes.len(), 5, "{times:?}");
     assert!(times.len() <= 25, "{times:?}");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    // A still background on which something small moves, for three minutes.
+    // A still background with something small moving on it, for three minutes.
     let quiet = "color=gray:s=96x64:r=5:d=180[a];color=white:s=4x4:r=5:d=180[b];[a][b]overlay=x='mod(t*8\\,92)':y=30";
     let path = film(folder.path(), "quiet.mp4", quiet, &H264);
     let (times, warnings) = sample(&path, &at(2.0)).unwrap();

@@ -1,4 +1,4 @@
-//! What a file is, by content, and that everybody agrees on it.
+//! The kind of a file, by content, and that all parts of the program agree on it.
 
 use std::fs;
 use std::path::Path;
@@ -123,7 +123,7 @@ fn films_are_known_by_content_and_sampled() {
             assert_eq!(warnings, Vec::<String>::new(), "{name}");
         }
     }
-    // One image is no film.
+    // A single image is not a film.
     let still = film(folder.path(), "one.gif", "testsrc2=s=96x64:r=5:d=0.2", &[]);
     assert_eq!(Kind::of(&still).unwrap(), Kind::Image(ImageKind::Gif));
 }
@@ -180,7 +180,7 @@ fn what_is_neither_is_named() {
     ] {
         assert_eq!(Kind::of(&path).unwrap(), kind, "{}", path.display());
     }
-    // A DNG says what it is inside.
+    // A DNG is recognised by its tags.
     tiff[10..12].copy_from_slice(&50706_u16.to_le_bytes());
     let renamed = file("renamed.tif", &tiff);
     let error = load_image(&renamed).unwrap_err().to_string();
@@ -261,7 +261,7 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
     coded(&class, "b.jxl", &drawing(2), &[]);
     coded(&class, "c.pgm", &drawing(3), &[]);
     coded(&class, "d.jpg", &drawing(4), &[]);
-    // Known by their content alone.
+    // Recognised by their content alone.
     fs::rename(class.join("d.jpg"), class.join("d")).unwrap();
     fs::copy(class.join("c.pgm"), class.join("e.camera7")).unwrap();
     fs::write(class.join("labels.txt"), "cat\n").unwrap();
@@ -270,7 +270,7 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
         [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1],
     )
     .unwrap();
-    // A copy that is under way.
+    // A copy in progress.
     fs::copy(class.join("d"), class.join("f.jpg.part")).unwrap();
     fs::write(class.join("clip.mp4"), "x").unwrap();
     fs::write(class.join("IMG_1.NEF"), "x").unwrap();
@@ -282,7 +282,7 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("1 video is no frame"), "{warnings:?}");
     assert!(warnings[1].contains("1 camera raw photo"), "{warnings:?}");
-    // Once is enough: the window scans whenever something changes.
+    // One warning is enough: the window scans whenever something changes.
     project.scan(&work).unwrap();
     assert_eq!(work.take_warnings(), Vec::<String>::new());
 }

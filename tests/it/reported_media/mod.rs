@@ -1,7 +1,7 @@
-//! What a file is and what comes out of it: reports from users of neighbouring tools, rebuilt in miniature.
+//! The kind and content of files: reports from users of similar tools, reproduced in miniature.
 //!
-//! The inputs are made here; where the collection of reported files lies beside the repository
-//! (`SALAMANDER_DATA`, else `../shared/data`), it is gone through as well.
+//! The inputs are made here; if the collection of reported files is next to the repository (`SALAMANDER_DATA`, or
+//! `../shared/data`), it is tested as well.
 
 mod films;
 mod kinds;
@@ -32,7 +32,7 @@ fn collected(folder: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// A picture in which every row and column differs.
+/// An image in which all rows and columns differ.
 fn drawing(seed: u8) -> RgbImage {
     RgbImage::from_fn(96, 64, |x, y| {
         Rgb([
@@ -43,7 +43,7 @@ fn drawing(seed: u8) -> RgbImage {
     })
 }
 
-/// Writes `picture` as the format that FFmpeg takes from the name.
+/// Writes `picture` in the format that FFmpeg derives from the name.
 fn coded(folder: &Path, name: &str, picture: &RgbImage, coding: &[&str]) -> PathBuf {
     let png = folder.join("source.png");
     picture.save(&png).unwrap();
@@ -199,7 +199,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Damaged, odd and hostile files: each comes in with at least one frame, or is refused in one sentence that names it.
+/// Damaged, odd and hostile files: each is imported with at least one frame, or refused in one sentence that names it.
 #[test]
 fn every_collected_file_comes_in_or_is_named() {
     for folder in [
@@ -227,7 +227,7 @@ fn every_collected_file_comes_in_or_is_named() {
     }
 }
 
-/// Models that are no classifiers, loop for ever or ask for too much.
+/// Models that are not classifiers, that loop forever or that need too much.
 #[test]
 fn every_collected_model_is_refused_in_one_sentence() {
     let Some(folder) = collected("hostile/models") else {

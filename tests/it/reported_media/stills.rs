@@ -1,4 +1,4 @@
-//! Images that are not all there, not all taken, or of fewer bits than their file.
+//! Images that are incomplete, have several pages, or have fewer bits than their file.
 
 use std::fs;
 use std::io::Cursor;
@@ -51,7 +51,7 @@ fn an_image_cut_in_half_is_refused_in_every_format() {
     assert!(load(half(&bytes), "a.tga").is_err());
 }
 
-/// Noise, which no format makes small.
+/// Noise, which no format can compress.
 fn noise(width: u32, height: u32) -> DynamicImage {
     let mut state = 1_u32;
     DynamicImage::from(RgbImage::from_fn(width, height, |_, _| {
@@ -82,7 +82,7 @@ fn a_cut_image_says_after_how_many_rows() {
         for tenths in [3, 5, 9] {
             let mut part = bytes[..bytes.len() * tenths / 10].to_vec();
             if format == ImageFormat::Tiff {
-                // The directory stands at the end: a cut that leaves it, as a copy does that lost a part in between.
+                // The directory is at the end: the cut keeps it, like a copy that lost a part in between.
                 part = tiff(200, 60, 15);
                 part.truncate(part.len() * tenths / 10);
             }
@@ -104,7 +104,7 @@ fn a_cut_image_says_after_how_many_rows() {
             );
         }
     }
-    // What holds of every format: what is missing is said, or in the decoder's own words what is wrong.
+    // For every format: the missing part is reported, or the decoder's own error.
     let webp = written(&image, ImageFormat::WebP);
     let error = load(half(&webp), "a.webp").unwrap_err();
     let (there, of) = (webp.len() / 2, webp.len());
@@ -115,7 +115,7 @@ fn a_cut_image_says_after_how_many_rows() {
     assert!(error.contains("damaged TIFF image: it"), "{error}");
 }
 
-/// An uncompressed TIFF image whose directory stands before its strips of so many rows.
+/// An uncompressed TIFF image with its directory before its strips of this many rows.
 fn tiff(width: u32, height: u32, rows_per_strip: u32) -> Vec<u8> {
     let strips = height.div_ceil(rows_per_strip);
     let size = 3 * width * rows_per_strip;
@@ -170,7 +170,7 @@ fn an_image_damaged_in_its_middle_says_what_the_decoder_says() {
         error.len() > "“a.bmp” is a damaged BMP image".len() + 10,
         "{error}"
     );
-    // The right tiff is read.
+    // The correct TIFF is read.
     assert_eq!(
         load(&tiff(40, 60, 15), "a.tif").unwrap().0.into_raw(),
         image.to_rgb8().into_raw()
@@ -191,7 +191,7 @@ fn a_jpeg_that_lacks_its_end_marker_only_is_whole() {
     assert_eq!(image, expected);
     assert_eq!(remarks, Vec::<String>::new());
 
-    // What is missing is told by its share; a thumbnail with an end of its own in front changes nothing.
+    // The missing part is reported as a percentage; a thumbnail with its own end marker before it changes nothing.
     let mut cut = half(&whole).to_vec();
     cut.splice(2..2, *b"\xFF\xE1\0\x08\xFF\xD8\xFF\xD9\0\0");
     let error = load(&cut, "cut.jpg").unwrap_err();
@@ -200,12 +200,12 @@ fn a_jpeg_that_lacks_its_end_marker_only_is_whole() {
         "{error}"
     );
 
-    // A camera on a network lost the packets between; the end is there.
+    // A network camera lost packets in between; the end is there.
     let mut lossy = half(&whole).to_vec();
     lossy.extend([0xFF, 0xD9]);
     let error = load(&lossy, "lossy.jpg").unwrap_err();
     assert!(error.contains("the lower"), "{error}");
-    // A whole one whose lower part is of one colour is none of these.
+    // A complete image with a lower part of one colour is not damaged.
     let flat = RgbImage::from_fn(96, 96, |x, y| {
         Rgb(if y < 40 {
             [(x * 2) as u8, y as u8, 90]
@@ -217,7 +217,7 @@ fn a_jpeg_that_lacks_its_end_marker_only_is_whole() {
     flat.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
     load(bytes.get_ref(), "flat.jpg").unwrap();
 
-    // A copy broken off on a disk that had given it room already.
+    // An interrupted copy on a disk that had already allocated its space.
     let mut padded = half(&whole).to_vec();
     padded.resize(whole.len() + 2000, 0);
     let error = load(&padded, "padded.jpg").unwrap_err();
@@ -236,7 +236,7 @@ fn a_progressive_jpeg_cut_short_is_coarse_and_says_so() {
     assert_eq!(coarse.dimensions(), whole.dimensions());
     assert_eq!(remarks.len(), 1);
     assert!(remarks[0].contains("coarser"), "{remarks:?}");
-    // So early that not even the first pass is there.
+    // So early that even the first pass is missing.
     assert!(load(&bytes[..bytes.len() / 30], "a.jpg").is_err());
 }
 
@@ -323,7 +323,7 @@ fn values_of_ten_twelve_and_fourteen_bits_are_brought_to_the_full_range() {
     let (image, remarks) = load(&grey(65535), "full.png").unwrap();
     assert_eq!(image.get_pixel(63, 0), &Rgb([255; 3]));
     assert!(remarks.is_empty());
-    // The file states more bits than the largest value needs: a dark image of a 12-bit camera.
+    // The file declares more bits than the largest value needs: a dark image of a 12-bit camera.
     let mut stated = grey(900);
     let mut chunk = b"\0\0\0\x01sBIT\x0C".to_vec();
     chunk.extend(crc32(&chunk[4..]).to_be_bytes());
@@ -334,7 +334,7 @@ fn values_of_ten_twelve_and_fourteen_bits_are_brought_to_the_full_range() {
 
 #[test]
 fn the_largest_value_that_a_pixmap_names_is_white() {
-    // 1023, 512 and a dark 100 of ten bits; then the same without saying so.
+    // 1023, 512 and a dark 100 of ten bits; then the same without declaring it.
     let values: [u16; 3] = [1023, 512, 100];
     let file = |largest: &str| {
         let mut bytes = format!("P5\n3 1\n{largest}\n").into_bytes();
