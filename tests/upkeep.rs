@@ -7,24 +7,31 @@ use std::path::{Path, PathBuf};
 
 /// Words that a comment or document must not contain, and what is written instead. Only words that are wrong in
 /// every sentence are listed; "looks" and "turned" are not.
-const WORDS: [(&str, &str); 20] = [
+const WORDS: [(&str, &str); 27] = [
     ("anew", "again"),
     ("behind the cut", "the back of the network"),
     ("by and by", "gradually, or over several frames"),
     ("deeper training", "fine-tuning"),
     ("deeper trainings", "fine-tunings"),
+    ("deeper weights", "fine-tuned weights"),
     ("filled up", "padded"),
     ("finetuning", "fine-tuning"),
+    ("for ever", "forever"),
     ("go on", "continue"),
     ("goes on", "continues"),
     ("going on", "continuing"),
     ("how often is looked", "how often it is evaluated"),
     ("in its midst", "during its run"),
     ("is told once", "is reported once"),
+    ("likeliest first", "most likely first"),
+    ("no number any more", "no longer a number"),
     ("no numbers any more", "NaN or infinite"),
     ("ran away", "diverged"),
+    ("surest first", "most confident first"),
     ("the way back", "the backward pass, or undoing"),
     ("the walk backwards", "the backward pass"),
+    ("what becomes of", "what happens to"),
+    ("what has become of", "what happened to"),
     ("what it came to", "its result"),
     ("what the user is told", "what is reported to the user"),
     ("whose turn it is", "the next one"),

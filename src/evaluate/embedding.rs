@@ -1,9 +1,9 @@
 //! Writes the bottlenecks, labels and thumbnails of a run's images for TensorBoard's embedding projector.
 //!
-//! | file in the run's folder | holds |
+//! | file in the run's folder | content |
 //! | --- | --- |
 //! | `projector_config.pbtxt` | the paths of the others, where TensorBoard expects it |
-//! | `embedding/tensors.tsv` | one bottleneck a line |
+//! | `embedding/tensors.tsv` | one bottleneck per line |
 //! | `embedding/metadata.tsv` | class, prediction, side, source and file of each, with a header line |
 //! | `embedding/sprite.png` | a thumbnail of each, row by row |
 //!

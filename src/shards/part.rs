@@ -1,8 +1,8 @@
 //! A part: the result of one shard, a folder that either is complete or does not exist.
 //!
 //! ```text
-//! part-000012/manifest.json   what it is of, facts of the files, hashes of the rest; with its own checksum
-//!             frames.jsonl    one line for each frame: of which file, when, its size and BLAKE3 hash
+//! part-000012/manifest.json   the shard, properties of the files, hashes of the rest; with its own checksum
+//!             frames.jsonl    one line for each frame: its file, time, size and BLAKE3 hash
 //!             frames.pack     the files of the frames, one after the other, in that order
 //!             cache/          rows of the caches, in the files of a project's cache
 //! ```

@@ -44,7 +44,7 @@ pub enum TrainError {
     Setting(String),
     /// The training diverged before any weights could be kept.
     #[error(
-        "the training diverged at step {0} (its cross-entropy is no number any more); lower the learning rate"
+        "the training diverged at step {0} (its cross-entropy is no longer a number); lower the learning rate"
     )]
     Diverged(u32),
     /// An error of a run's file.
@@ -85,12 +85,12 @@ pub enum TrainError {
     RunInTheWay(String),
     /// A run whose last weights are NaN or infinite cannot be extended.
     #[error(
-        "the run “{0}” diverged, so that further steps would learn nothing; train anew with a lower learning rate"
+        "the run “{0}” diverged, so that further steps would learn nothing; train again with a lower learning rate"
     )]
     DivergedRun(String),
     /// All frames of a class of a run are gone.
     #[error(
-        "the run “{run}” cannot go on: “{class}” has lost all images it was trained on; bring them back, or train anew"
+        "the run “{run}” cannot continue: “{class}” has lost all images it was trained on; bring them back, or train again"
     )]
     FramesGone {
         /// The run.

@@ -1,23 +1,23 @@
 //! A run: one training with its settings, curves, weights and results, in a folder of its own, never overwritten.
 //!
-//! | file | holds |
+//! | file | content |
 //! | --- | --- |
-//! | `run.json` | settings, preprocessing, classes, state, the results of its stages, what it was made with, and hashes of the files that do not change any more |
-//! | `frames.jsonl` | the frames with class, group, split and content, one a line |
-//! | `curves.jsonl` | one evaluation a line |
-//! | `metrics.jsonl` | what else was measured at these steps; not there in a run of an earlier version |
-//! | `checkpoint.safetensors` | where the training stands: weights, the optimiser's state, the best so far |
+//! | `run.json` | settings, preprocessing, classes, state, the results of its stages, the versions it was made with, and hashes of the files that no longer change |
+//! | `frames.jsonl` | the frames with class, group, split and content, one per line |
+//! | `curves.jsonl` | one evaluation per line |
+//! | `metrics.jsonl` | other metrics at these steps; missing in runs of earlier versions |
+//! | `checkpoint.safetensors` | the state of the training: weights, the optimiser's state, the best weights so far |
 //! | `weights.safetensors` | the kept head: `w` `f32[D, C]`, `b` `f32[C]`; with a hidden layer `hidden.w` `f32[D, H]`, `hidden.b` `f32[H]`, and `w` `f32[H, C]` |
-//! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a run that goes deeper: what was measured of the head alone, and its kept weights. The first two also in a run whose depth was decided after its head |
+//! | `head_curves.jsonl`, `head_metrics.jsonl`, `head_only.safetensors` | in a fine-tuned run: curves, metrics and kept weights of the head alone. The first two also in a run whose depth was decided after its head |
 //! | `fine_tune.safetensors` | the state of the fine-tuning |
-//! | `backbone.safetensors` | weights of the backbone that were trained too, by name; not there when the head alone was |
-//! | `note.json` | name and note that a person gave it |
+//! | `backbone.safetensors` | the fine-tuned weights of the backbone, by name; missing if only the head was trained |
+//! | `note.json` | name and note by the user |
 //! | `calibration.json` | the temperature of its probabilities |
-//! | `report.html` | its report, where one was asked for in the window; as the two before, written after the training |
-//! | `cache/` | bottlenecks of such a backbone; can be deleted |
+//! | `report.html` | its report, if requested in the window; like the two before, written after the training |
+//! | `cache/` | bottlenecks of the fine-tuned backbone; can be deleted |
 //! | `train/`, `validation/` | TensorBoard event files, which grow with the checkpoints |
-//! | `events.out.tfevents.…` | that of the finished run: settings, results, confusion matrix |
-//! | `head/train/`, `head/validation/` | those of the head alone, where its curves are `head_curves.jsonl` |
+//! | `events.out.tfevents.…` | the event file of the finished run: settings, results, confusion matrix |
+//! | `head/train/`, `head/validation/` | event files of the head alone, if its curves are `head_curves.jsonl` |
 
 mod earlier;
 mod hashes;

@@ -194,7 +194,7 @@ fn notes(names: &[String], now: &[ClassNow], labels: &[String], label_of: &[usiz
     }
     if labels.len() == 1 && names.len() > 1 {
         notes.push(
-            "All classes of this run are one now, so its accuracy says nothing any more; train anew."
+            "All classes of this run are one now, so its accuracy no longer says anything; train again."
                 .into(),
         );
     }

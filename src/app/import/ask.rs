@@ -33,7 +33,7 @@ impl PlanAnswer {
 /// A filter for the files of an import's report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FateFilter {
-    /// Those that came in.
+    /// Those that were imported.
     Imported,
     /// Those that were already in the project.
     Known,

@@ -425,7 +425,7 @@ fn takes(graph: &Graph, input: ValueId, output: ValueId, px: u32, dim: usize) ->
         && sized.nodes().iter().all(|node| node.makes().all(known))
 }
 
-/// The depths to which a network can be trained, and why it cannot be trained deeper.
+/// The depths to which a network can be trained, and why it has no deeper one.
 fn depths(
     graph: &Graph,
     [input, output]: [&str; 2],

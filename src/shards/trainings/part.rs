@@ -1,8 +1,8 @@
 //! The part of a training.
 //!
 //! ```text
-//! part-000003/manifest.json   of which training, what came of it, hashes of the run's files; with its own checksum
-//!             run/            the run; not there where the training could not be done
+//! part-000003/manifest.json   the training, its result, hashes of the run's files; with its own checksum
+//!             run/            the run; missing if the training was impossible
 //! ```
 
 use std::collections::BTreeMap;
