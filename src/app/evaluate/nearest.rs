@@ -33,7 +33,7 @@ pub enum Nearest {
 pub struct Near {
     /// The most similar first.
     pub images: Vec<NearImage>,
-    /// The classes of their indices.
+    /// The classes that the indices in `images` refer to.
     pub classes: Vec<String>,
 }
 

@@ -50,7 +50,7 @@ impl FilePredictions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The predictions so far, up to a maximum.
+    /// The first predictions so far, at most [`MOST_PREDICTIONS`].
     #[must_use]
     pub fn list(&self) -> Vec<Arc<FilePrediction>> {
         self.came().list.clone()

@@ -42,7 +42,7 @@ fn version(path: &Path) -> Option<(u64, u64)> {
     Some((facts.len(), changed.as_nanos() as u64))
 }
 
-/// All files that are set aside, in that order.
+/// All files that are set aside, the latest last.
 #[must_use]
 pub fn set_aside() -> Vec<SetAside> {
     list().clone()

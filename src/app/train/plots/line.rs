@@ -108,7 +108,7 @@ fn value(point: &CurvePoint, metric: &Metric, side: CurveSide) -> Option<f32> {
     }
 }
 
-/// A curve at one of its places.
+/// One value of a curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
     /// Steps so far.
@@ -130,7 +130,7 @@ pub struct Line {
     last: Option<Sample>,
     steps: Vec<u32>,
     secs: Vec<f64>,
-    /// The index among the added points of each value.
+    /// For each value, the index of its point among the added points.
     places: Vec<u32>,
     raw: Track,
     smooth: Track,
@@ -210,7 +210,7 @@ impl Line {
         self.taken == points.len() && (self.mean.weight - smoothing).abs() < 1e-9
     }
 
-    /// Number of values.
+    /// The number of values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.raw.len()
@@ -228,7 +228,7 @@ impl Line {
         self.len() * 2 <= self.taken
     }
 
-    /// The curve at a place.
+    /// The value at a place, its index among the values.
     #[must_use]
     pub fn look(&self, place: usize) -> Option<Look> {
         Some(Look {

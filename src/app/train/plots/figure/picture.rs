@@ -14,7 +14,7 @@ const BLOCKS: usize = 350;
 /// A plot, ready to be drawn.
 pub(super) struct Picture {
     pub frame: Frame,
-    /// Those in front last.
+    /// The lines, those in front last.
     pub lines: Vec<PictureLine>,
     pub legend: Vec<Entry>,
 }
