@@ -42,7 +42,7 @@ pub(super) struct Place {
     pub gradient_norm: Option<f32>,
 }
 
-/// JSON cannot represent the NaNs of a training that has just diverged.
+/// JSON cannot represent NaN values of a training that has just diverged.
 fn nan_or_numbers<'de, D: Deserializer<'de>>(from: D) -> Result<[f64; 3], D::Error> {
     let found = <[Option<f64>; 3]>::deserialize(from)?;
     Ok(found.map(|number| number.unwrap_or(f64::NAN)))

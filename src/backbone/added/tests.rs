@@ -46,7 +46,7 @@ fn weight(graph: &mut Graph, name: &str, shape: &[usize]) -> ValueId {
     graph.constant_named(name, Tensor::new(shape, values))
 }
 
-/// A 3×3 convolution with a bias and a ReLU.
+/// A 3×3 convolution with a bias and a `ReLU`.
 fn conv(
     graph: &mut Graph,
     x: ValueId,

@@ -3,7 +3,7 @@
 //! and down in the weights of the layers that read it; the network's result stays the same. Weights that become harder
 //! to round by this are rounded together.
 //!
-//! A ReLU6 then clips a scaled channel at a lower value of the original, but still above everything measured.
+//! A `ReLU6` then clips a scaled channel at a lower value of the original, but still above everything measured.
 
 use std::collections::{HashMap, HashSet};
 
