@@ -1,11 +1,11 @@
-//! Activations at a cut: what it costs to make them on the way of bottlenecks, to make further views, and to
-//! gather a batch from the cache.
+//! Activations at a cut: the cost of computing them together with bottlenecks, of computing further views, and of
+//! gathering a batch from the cache.
 //!
 //! `cargo bench --bench activations [-- [--count N] [--depth last-1|last-3|stage|all]]`
 //!
-//! The frames are synthetic, 500 × 375 pixels, JPEG quality 90. Making is given in rows per second of all
-//! cores and, because that says more on a busy machine, per second of processor time (Linux only); gathering
-//! in milliseconds for 64 random rows, median and 95 % of 500 batches, and as a ratio to reading the same
+//! The frames are synthetic, 500 × 375 pixels, JPEG quality 90. Computing is given in rows per second of all cores
+//! and, because that is more reliable on a busy computer, per second of processor time (Linux only); gathering in
+//! milliseconds for 64 random rows, median and 95th percentile of 500 batches, and as a ratio to reading the same
 //! number of bytes from a file of that size in one piece.
 
 use std::error::Error;
@@ -123,7 +123,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Runs something that makes `rows` rows and says how fast.
+/// Runs something that makes `rows` rows and prints its speed.
 fn measured<T, E>(what: &str, rows: usize, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let busy = cpu_seconds();
     let started = Instant::now();
@@ -159,12 +159,12 @@ fn plain_reads(cache: &Path, bytes: usize) -> Outcome<f64> {
     Ok(times[50])
 }
 
-/// Seconds that this process was on processors.
+/// Processor time of this process, seconds.
 fn cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
     let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
-    // Linux counts in hundredths of a second on every machine of the last decades.
+    // Linux counts in hundredths of a second on all common computers.
     Some(ticks / 100.0)
 }
 
@@ -174,7 +174,7 @@ fn resident_megabytes() -> Option<f64> {
     Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? / 1024.0)
 }
 
-/// Soft shapes with some grain, each picture another.
+/// Soft shapes with some grain, each image different.
 fn make_frames(folder: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     (0..count)

@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench bottlenecks [-- [--shapes] [--count N] [--rounds N] [--frames FOLDER]]`
 //!
-//! Without `FOLDER` the frames are synthetic: 500 × 375 pixels with the spectrum of photographs, JPEG quality
-//! 90. Each round measures everything once, so that whatever else the machine does hits all alike; the
-//! medians of the rounds' ratios are printed. On a machine that is busy with other things the column by
-//! processor time (Linux only) is the one to look at: cores are full in all shapes but the Python loop. `--shapes` also measures other ways to share the work out.
+//! Without `FOLDER` the frames are synthetic: 500 × 375 pixels with the spectrum of photographs, JPEG quality 90. Each
+//! round measures everything once, so that other load on the computer affects all equally; the medians of the rounds'
+//! ratios are printed. On a busy computer the column by processor time (Linux only) is more reliable: all variants but
+//! the Python loop keep the cores busy. `--shapes` also measures other ways to divide the work among threads.
 
 mod common;
 
@@ -128,7 +128,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// How fast something was: by the clock, and by what it took of the processors.
+/// A speed: by elapsed time, and by processor time.
 #[derive(Clone, Copy)]
 struct Pace {
     images_per_sec: f64,
@@ -164,7 +164,7 @@ fn note(rows: &mut Vec<Row>, name: &'static str, pace: Pace, ours: Pace) {
     }
 }
 
-/// The clock and the processors' time, from when it was made.
+/// Elapsed and processor time since it was created.
 struct Watch {
     started: Instant,
     cpu_secs: f64,
@@ -186,8 +186,8 @@ impl Watch {
     }
 }
 
-/// Seconds that all threads of this process have been on a processor (proc(5), 100 ticks a second); not a number
-/// where the system does not tell.
+/// Processor time of all threads of this process, seconds (proc(5), 100 ticks per second); NaN if the system does not
+/// report it.
 fn cpu_secs() -> f64 {
     let ticks = || -> Option<f64> {
         let text = std::fs::read_to_string("/proc/self/stat").ok()?;
@@ -207,7 +207,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// What the product does, the loading of the sessions included.
+    /// The program's own way, including the loading of the sessions.
     fn ours(&self) -> Outcome<Pace> {
         let watch = Watch::start();
         let table = bottlenecks(
@@ -224,7 +224,7 @@ impl Bench {
         Ok(watch.pace(self.frames.len()))
     }
 
-    /// As many one-threaded sessions as workers, fed with what is in memory; their loading is not counted.
+    /// As many one-threaded sessions as workers, with input from memory; their loading is not counted.
     fn model_only(&self) -> Outcome<Pace> {
         let mut extractors = (0..cores())
             .map(|_| Extractor::new(&self.architecture, &self.preprocessing, None))
@@ -253,7 +253,7 @@ impl Bench {
         Ok(watch.pace(done))
     }
 
-    /// Milliseconds per frame of each stage on one thread, to see what the ratio is made of.
+    /// Milliseconds per frame of each stage on one thread, to explain the ratio.
     fn stages(&self) -> Outcome<()> {
         let mut extractor = Extractor::new(&self.architecture, &self.preprocessing, None)?;
         let side = self.preprocessing.resolution_px as usize;
@@ -358,7 +358,7 @@ impl Bench {
     }
 }
 
-/// The first interpreter that has what the loop needs.
+/// The first interpreter with the modules of the loop.
 fn python() -> Option<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     [ours, "python3".into()].into_iter().find(|python| {
@@ -369,7 +369,7 @@ fn python() -> Option<PathBuf> {
     })
 }
 
-/// Copies frames of a folder into `to`, over and over until there are `count`.
+/// Copies frames of a folder into `to`, repeatedly until there are `count`.
 fn link_frames(from: &Path, to: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
     let mut given = Vec::new();
     let mut folders = vec![from.to_owned()];

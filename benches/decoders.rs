@@ -1,11 +1,12 @@
-//! What decoding in a process of its own costs, as ratios to the same work with the decoders in this process.
+//! The cost of decoding in a separate process, as ratios to the same work with the decoders in this process.
 //!
 //! `cargo bench --bench decoders [-- [--rounds N] [--seconds N] [--photos N] [--video FILE]]`
 //!
-//! Without `FILE` the film is made by the `ffmpeg` program: 1080p at 30 frames a second, H.264, a moving test picture with camera
-//! noise; the photos are frames of it, 500 pixels wide. Each round does everything in both ways, one after the other, in a new
-//! process each time, so that whatever else the machine does hits both. The first decoder is started as the program does it:
-//! at once, while other things are done. The medians of the rounds are printed; over 1 is slower with a process of its own.
+//! Without `FILE` the film is made by the `ffmpeg` program: 1080p at 30 frames per second, H.264, a moving test image
+//! with camera noise; the photos are frames of it, 500 pixels wide. Each round does everything in both ways, one after
+//! the other, in a new process each time, so that other load on the computer affects both. The first decoder is
+//! started as in the program: at once, while other things are done. The medians of the rounds are printed; more than 1
+//! is slower with a separate process.
 
 mod common;
 
@@ -40,7 +41,7 @@ struct Options {
     seconds: u32,
     photos: usize,
     video: Option<PathBuf>,
-    /// What to do in this process, and whether decoders are apart; otherwise everything, in processes.
+    /// The measurement to run in this process, and whether decoders are separate; otherwise everything, in processes.
     one: Option<(String, bool)>,
     folder: Option<PathBuf>,
 }
@@ -113,8 +114,8 @@ fn files_of(folder: &Path) -> Outcome<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Does one thing with the files in `folder`, as often as it needs for a time that can be measured, and prints how many seconds it
-/// took.
+/// Runs one measurement with the files in `folder`, as often as is needed for a measurable time, and prints how many
+/// seconds it took.
 fn one(thing: &str, apart: bool, folder: &Path) -> Outcome<()> {
     if apart {
         decode_with(env!("CARGO_BIN_EXE_salamander").into());

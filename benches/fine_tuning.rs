@@ -1,5 +1,5 @@
-//! Milliseconds per picture of a training step deeper than the head, and the peak of resident memory; with a Python
-//! that has `PyTorch`, side by side with it (`fine_tuning.py`), with its allocator as it is and told to keep memory.
+//! Milliseconds per image of a step of fine-tuning, and the peak of resident memory; with a Python that has `PyTorch`,
+//! also for the same in `PyTorch` (`fine_tuning.py`), with its allocator as it is and configured to keep memory.
 //!
 //! `cargo bench --bench fine_tuning -- [--python PYTHON] [--batch N] [--rounds N]`
 //!
@@ -127,7 +127,7 @@ fn pytorch(python: &str, depth: Depth, batch: usize, keeping: bool) -> Found {
     let mut command = Command::new(python);
     command.arg(script).args([depth.word(), &batch.to_string()]);
     if keeping {
-        // Memory that was freed is not handed back to the system, so that it need not be cleared again.
+        // Freed memory is not returned to the system, so that it need not be cleared again.
         command.env("MALLOC_TRIM_THRESHOLD_", "4000000000");
         command.env("MALLOC_MMAP_THRESHOLD_", "4000000000");
     }
@@ -140,10 +140,10 @@ fn measure(depth: Depth, optimizer: Optimizer, batch: usize, depthwise: bool) {
     settings.fine_tune.depth = depth;
     settings.fine_tune.learn.batch_size = batch;
     settings.fine_tune.learn.optimizer = optimizer;
-    // All weights of the back, as the peer does.
+    // All weights of the back, as in `fine_tuning.py`.
     settings.fine_tune.train_depthwise = depthwise;
     if optimizer == Optimizer::Momentum {
-        // Nor has the peer weight decay, an average of the weights or a limit of the gradient.
+        // `fine_tuning.py` also has no weight decay, average of the weights or limit of the gradient.
         settings.fine_tune.learn.weight_decay = 0.0;
         settings.fine_tune.learn.average_decay = 0.0;
         settings.fine_tune.learn.clip_norm = 0.0;

@@ -2,9 +2,9 @@
 //!
 //! `cargo bench --bench sampling [-- [--rounds N] [--seconds N] [--video FILE]]`
 //!
-//! Without `FILE` the film is made by the `ffmpeg` program: 1080p at 30 frames a second, H.264, a moving test
-//! picture with camera noise. Each round measures both at each rate, one after the other, so that whatever
-//! else the machine does hits both; the medians of the rounds are printed. Over 1 is faster than the program.
+//! Without `FILE` the film is made by the `ffmpeg` program: 1080p at 30 frames per second, H.264, a moving test image
+//! with camera noise. Each round measures both at each rate, one after the other, so that other load on the computer
+//! affects both; the medians of the rounds are printed. More than 1 is faster than `ffmpeg`.
 
 mod common;
 
@@ -76,7 +76,7 @@ fn program(video: &Path, fps: f64, folder: &Path) -> Outcome<()> {
     ])
 }
 
-/// The product's own way, project and all.
+/// The program's own way, including the project.
 fn ours(video: &Path, fps: f64, folder: &Path) -> Outcome<()> {
     let home = TempDir::new_in(folder)?;
     let project = Project::create(&home.path().join("project"), "bench")?;
@@ -88,7 +88,7 @@ fn ours(video: &Path, fps: f64, folder: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// A frame as the preview and the prediction on a video take it: RGB, not written.
+/// Frames as for the preview and for predictions on a video: RGB, not written.
 fn frames_in_memory(video: &Path, fps: f64) -> Outcome<()> {
     let work = Work::new();
     let mut sampler = Sampler::open(video, &sampling(fps))?;
@@ -141,7 +141,7 @@ fn main() -> Outcome<()> {
     quick_things(&video, folder.path())
 }
 
-/// What the window waits for.
+/// Work that the window waits for.
 fn quick_things(video: &Path, folder: &Path) -> Outcome<()> {
     let mut first = None;
     let start = Instant::now();

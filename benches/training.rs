@@ -1,9 +1,9 @@
-//! Steps per second of the head, evaluations included, and the memory that a large table takes:
-//! `cargo bench --bench training`, or that alone with `-- large`.
+//! Steps per second of the head, including evaluations, and the memory for a large table: `cargo bench --bench
+//! training`, or only the latter with `-- large`.
 //!
-//! The limit beside it is the time of the two matrix products of a step alone, run by the same ONNX Runtime on
-//! the same thread, so that the ratio says what everything around them costs. On a machine that is busy with
-//! other things, the last column (steps per second of processor time, Linux only) is the one to look at.
+//! The limit beside it is the time of only the two matrix products of a step, run by the same ONNX Runtime on the same
+//! thread, so that the ratio is the cost of everything around them. On a busy computer, the last column (steps per
+//! second of processor time, Linux only) is more reliable.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ fn settings(optimizer: Optimizer, train_batch_size: usize) -> TrainSettings {
     settings
 }
 
-/// The peak of memory with a large table of bottlenecks, against the table alone (Linux only).
+/// The peak of memory with a large table of bottlenecks, compared with the table alone (Linux only).
 fn large_table() -> Result<(), Box<dyn Error>> {
     let (dim, examples) = (1280, 100_000);
     let before = peak_mb();
@@ -85,14 +85,15 @@ fn peak_mb() -> Option<f64> {
     Some(kilobytes * 1024.0 / 1e6)
 }
 
-/// Seconds this thread was on a processor.
+/// Processor time of this thread, seconds.
 fn cpu_seconds() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     let nanoseconds: u64 = text.split_whitespace().next()?.parse().ok()?;
     Some(nanoseconds as f64 * 1e-9)
 }
 
-/// How often a second `x·Wᵀ` and `dZᵀ·x` can be computed, and which part of the time this thread was on a processor.
+/// How many times per second `x·Wᵀ` and `dZᵀ·x` can be computed, and for which part of the time this thread was on a
+/// processor.
 fn products_per_second(
     dim: usize,
     classes: usize,

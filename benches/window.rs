@@ -1,14 +1,14 @@
-//! What the window costs (Linux): `cargo bench --bench window`.
+//! The cost of the window (Linux): `cargo bench --bench window`.
 //!
-//! * Start: from starting the program to the first pixels of its window, the real program on an Xvfb with OpenGL
-//!   in software, eleven times, against a limit of one second.
-//! * Frames: processor time of the window's thread for one frame, against a limit of 8 ms at the 99th percentile.
-//!   A frame is what eframe does between an event and the graphics card: results of background work taken in
-//!   (`App::logic`), layout and painting of the whole window (`App::ui`), the actions applied, and tessellation into
-//!   triangles. Not in it: the upload of textures and triangles to the card, and work on other threads.
+//! * Start: from starting the program to the first pixels of its window, the real program on an Xvfb with OpenGL in
+//!   software, eleven times, with a limit of one second.
+//! * Frames: processor time of the window's thread for one frame, with a limit of 8 ms at the 99th percentile. A frame
+//!   is what eframe does between an event and the graphics card: results of background work received (`App::logic`),
+//!   layout and painting of the whole window (`App::ui`), the actions applied, and tessellation into triangles. Not
+//!   included: the upload of textures and triangles to the card, and work on other threads.
 //!
-//! * Plots: the same with ten runs of 100,000 points each drawn in the train workspace while an eleventh is trained, with
-//!   the pointer over them and a section that is zoomed into, against a limit of 4 ms.
+//! * Plots: the same with ten runs of 100,000 points each drawn in the train workspace while an eleventh is trained,
+//!   with the pointer over them and a zoomed section, with a limit of 4 ms.
 //!
 //! `cargo bench --bench window -- start`, `scroll`, `label`, `train` or `plots` measures one of them.
 
@@ -127,7 +127,7 @@ mod linux {
         let time = began.elapsed().as_secs_f64() * 1e3;
         program.kill()?;
         program.wait()?;
-        // The server takes the window away, and the screen is black again.
+        // The server removes the window, and the screen is black again.
         while painted()? {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -145,7 +145,7 @@ mod linux {
         if scroll {
             let mut times = Vec::new();
             for index in 0..1500 {
-                // Two notches of a wheel a frame, down and up again, with the pointer over the grid.
+                // Two notches of a wheel per frame, down and up again, with the pointer over the grid.
                 let delta = if index % 500 < 400 { -120.0 } else { 240.0 };
                 let events = vec![
                     Event::PointerMoved(pos2(700.0, 500.0)),
@@ -230,7 +230,7 @@ mod linux {
         Ok(())
     }
 
-    /// The train workspace with ten long runs and a training under way.
+    /// The train workspace with ten long runs and a training in progress.
     pub fn plots() -> Outcome {
         let home = tempfile::tempdir()?;
         let root = home.path().join("Plots");
@@ -346,7 +346,7 @@ mod linux {
         );
     }
 
-    /// The value below which this part of the sorted `values` lies.
+    /// The quantile `part` of the sorted `values`.
     fn at(values: &[f64], part: f64) -> f64 {
         let last = values.len().saturating_sub(1);
         values
@@ -406,7 +406,7 @@ mod linux {
             Ok(())
         }
 
-        /// Points of the training in progress; `None` where there is none.
+        /// Points of the training in progress; `None` without one.
         fn points(&self) -> Option<usize> {
             let session = self.window.app().session.as_ref()?;
             Some(session.train.live.as_ref()?.points.len())
@@ -420,7 +420,7 @@ mod linux {
             }
         }
 
-        /// Continues until nothing happens in the background, and at least for so long.
+        /// Continues until no background work is left, and at least for this long.
         fn settle(&mut self, least: Duration) -> Outcome {
             let began = Instant::now();
             loop {
@@ -472,7 +472,7 @@ mod linux {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        // SAFETY: `time` is a valid place for the result, and the clock is one that every Linux has.
+        // SAFETY: `time` is a valid place for the result, and every Linux has this clock.
         let code = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
         assert_eq!(code, 0, "the thread's clock cannot be read");
         time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
@@ -518,7 +518,7 @@ mod linux {
         Ok(())
     }
 
-    /// Some different pictures, as JPEG.
+    /// Some different images, as JPEG.
     fn pictures(folder: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         std::fs::create_dir_all(folder)?;
         let path = folder.join("picture.jpg");

@@ -1,4 +1,4 @@
-//! What several benchmarks need: a film to measure with, and the median of rounds.
+//! Helpers of several benchmarks: a film to measure with, and the median of rounds.
 #![allow(dead_code, reason = "no benchmark needs all of it")]
 
 use std::error::Error;
@@ -20,7 +20,7 @@ pub fn ffmpeg(arguments: &[&str]) -> Outcome<()> {
     }
 }
 
-/// Makes a film of so many seconds: 1080p at 30 frames a second, H.264, a moving test picture with camera noise.
+/// Makes a film of this many seconds: 1080p at 30 frames per second, H.264, a moving test image with camera noise.
 pub fn make_film(film: &Path, seconds: u32) -> Outcome<()> {
     let source = format!("testsrc2=s=1920x1080:r=30:d={seconds},noise=alls=8:allf=t");
     let film = film.to_string_lossy();
@@ -33,7 +33,7 @@ pub fn make_film(film: &Path, seconds: u32) -> Outcome<()> {
     ffmpeg(&arguments)
 }
 
-/// The middle one; sorts the values.
+/// The median; sorts the values.
 pub fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
