@@ -240,9 +240,9 @@ impl Pictures {
         store.entries.retain(|_, entry| entry.picture.is_ok());
     }
 
-    /// Whether all requested images are loaded.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
+    /// Whether every wanted image is there.
+    #[cfg(test)]
+    fn is_idle(&self) -> bool {
         self.pool.is_idle() && self.store.borrow().loaded.is_empty()
     }
 }

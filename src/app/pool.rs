@@ -156,8 +156,8 @@ where
         }
     }
 
-    /// Whether no request is waiting or running.
-    #[must_use]
+    /// Whether nothing waits and nothing runs.
+    #[cfg(test)]
     pub fn is_idle(&self) -> bool {
         let queue = self.shared.lock();
         queue.waiting.is_empty() && queue.running.is_empty()

@@ -204,7 +204,7 @@ fn read(project: Project, work: &crate::jobs::Work) -> Result<Opened, ProjectErr
     let snapshot = Snapshot::of(project.scan(work)?, &sources);
     let trash = Snapshot::of(project.scan_trash(work)?, &sources);
     for problem in open_own(project.root()) {
-        work.warn(problem.reason);
+        work.warn(problem);
     }
     Ok(Opened {
         architectures: own_of(project.root()),

@@ -183,7 +183,7 @@ fn images(input: &Path) -> anyhow::Result<Images> {
     if input.join("project.json").is_file() {
         let project = Project::open_for_reading(input)?;
         for problem in open_own(project.root()) {
-            log::warn!("{}", problem.reason);
+            log::warn!("{problem}");
         }
         let frames = project.scan(&work)?;
         return Ok(Images {

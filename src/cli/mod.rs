@@ -302,7 +302,7 @@ fn told(console: &Console, project: Project) -> anyhow::Result<Arc<Project>> {
         console.warning(&notice)?;
     }
     for problem in open_own(project.root()) {
-        console.warning(&problem.reason)?;
+        console.warning(&problem)?;
     }
     Ok(Arc::new(project))
 }

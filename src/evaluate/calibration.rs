@@ -6,10 +6,10 @@ use crate::jobs::{Cancelled, Work};
 use crate::project::{Project, Split};
 use crate::train::{Calibration, Run};
 
+use super::EvaluateError;
 use super::classifier::{Classifier, arg_max, softmax};
 use super::interval::effective_sources;
 use super::rows::{Backbone, Rows};
-use super::{EvaluateError, FramePrediction};
 
 /// Bins of a reliability diagram, as in Guo et al. 2017.
 const BINS: usize = 15;
@@ -58,14 +58,8 @@ pub struct Reliability {
 pub(super) type Judged = (usize, Vec<f32>);
 
 impl Reliability {
-    /// The reliability of predictions; `None` without any.
-    #[must_use]
-    pub fn of(predictions: &[FramePrediction]) -> Option<Self> {
-        let judged = predictions.iter();
-        Self::of_judged(judged.map(|frame| (frame.truth, frame.probabilities.as_slice())))
-    }
-
-    fn of_judged<'a>(frames: impl Iterator<Item = (usize, &'a [f32])>) -> Option<Self> {
+    /// Of frames, each with its true class and probabilities; `None` without any.
+    fn of<'a>(frames: impl Iterator<Item = (usize, &'a [f32])>) -> Option<Self> {
         let (mut nll, mut brier) = (0.0, 0.0);
         let mut scores: Vec<(f64, bool)> = Vec::new();
         for (truth, probabilities) in frames {
@@ -159,7 +153,7 @@ impl Logits {
             .iter()
             .map(|(truth, logits)| (*truth, self.at(logits, temperature)))
             .collect();
-        Reliability::of_judged(judged.iter().map(|(truth, p)| (*truth, p.as_slice())))
+        Reliability::of(judged.iter().map(|(truth, p)| (*truth, p.as_slice())))
     }
 
     /// The temperature with the highest likelihood of the frames' true classes, found by golden section search on its
@@ -307,7 +301,7 @@ mod tests {
     }
 
     fn reliability(frames: &[Judged]) -> Reliability {
-        Reliability::of_judged(frames.iter().map(|(truth, p)| (*truth, p.as_slice()))).unwrap()
+        Reliability::of(frames.iter().map(|(truth, p)| (*truth, p.as_slice()))).unwrap()
     }
 
     /// By hand: 4 frames at 0.95 of which 2 are right, 6 at 0.65 of which 6 are.
@@ -324,7 +318,7 @@ mod tests {
         assert!((found.nll - nll).abs() < 1e-6);
         let brier = (2.0 * 0.005 + 2.0 * 1.805 + 6.0 * 0.245) / 10.0;
         assert!((found.brier - brier).abs() < 1e-6);
-        assert!(Reliability::of(&[]).is_none());
+        assert!(Reliability::of(std::iter::empty()).is_none());
     }
 
     #[test]

@@ -61,14 +61,6 @@ impl Confusion {
         ratio(self.hits(index), called)
     }
 
-    /// Harmonic mean of precision and recall, `2·hits / (frames of the class + frames classified as it)`, 0..=1;
-    /// `None` if both counts are 0.
-    #[must_use]
-    pub fn f1(&self, index: usize) -> Option<f32> {
-        let called: u64 = self.counts.iter().filter_map(|row| row.get(index)).sum();
-        ratio(2 * self.hits(index), self.support(index) + called)
-    }
-
     /// Frames of class `index`.
     #[must_use]
     pub fn support(&self, index: usize) -> u64 {
@@ -129,10 +121,8 @@ mod tests {
         close(confusion.recall(1), 3.0 / 4.0);
         close(confusion.precision(0), 2.0 / 3.0);
         close(confusion.precision(1), 3.0 / 4.0);
-        close(confusion.f1(1), 0.75);
         assert_eq!(confusion.recall(2), None);
         assert_eq!(confusion.precision(2), None);
-        assert_eq!(confusion.f1(2), None);
         assert_eq!(Confusion::new(2).accuracy(), None);
     }
 

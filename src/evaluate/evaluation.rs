@@ -142,23 +142,13 @@ impl Evaluation {
         }
     }
 
-    /// Accuracy by group, the lowest first.
-    #[must_use]
-    pub fn by_group(&self) -> Vec<GroupAccuracy> {
-        self.by(|prediction| &prediction.group)
-    }
-
-    /// Accuracy by source, the lowest first: blocks of time of one video count as one, and so do photos imported
-    /// together.
+    /// Accuracy by source, the worst first: blocks of time of one video and photos imported together
+    /// count as one.
     #[must_use]
     pub fn by_source(&self) -> Vec<GroupAccuracy> {
-        self.by(FramePrediction::source)
-    }
-
-    fn by(&self, key: impl Fn(&FramePrediction) -> &str) -> Vec<GroupAccuracy> {
         let mut groups = BTreeMap::<&str, (u64, u64)>::new();
         for prediction in &self.predictions {
-            let (correct, total) = groups.entry(key(prediction)).or_default();
+            let (correct, total) = groups.entry(prediction.source()).or_default();
             *correct += u64::from(prediction.predicted == prediction.truth);
             *total += 1;
         }
@@ -253,7 +243,7 @@ mod tests {
             .map(|frame| frame.path.as_str())
             .collect();
         assert_eq!(mistakes, ["4", "3", "2"]);
-        let groups = evaluation.by_group();
+        let groups = evaluation.by_source();
         assert_eq!((groups[0].group.as_str(), groups[0].correct), ("walk", 0));
         assert_eq!((groups[1].correct, groups[1].total), (1, 2));
     }

@@ -58,18 +58,7 @@ impl<T> Job<T> {
         }
     }
 
-    /// Waits for the end of the job.
-    pub fn finish(mut self) -> Result<T, JobError> {
-        let result = self.result.recv();
-        self.join();
-        result.unwrap_or_else(|_| {
-            Err(JobError::Panicked(
-                "its thread ended without a result".into(),
-            ))
-        })
-    }
-
-    /// Cancels the job without waiting for its end; [`wait_for_abandoned`](super::wait_for_abandoned) does.
+    /// Cancels the job and lets it come to its end; [`wait_for_abandoned`](super::wait_for_abandoned) waits for it.
     pub fn abandon(&mut self) {
         self.work.cancel();
         if let Some(thread) = self.thread.take() {
@@ -156,13 +145,22 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn finished<T>(mut job: Job<T>) -> Result<T, JobError> {
+        loop {
+            if let Some(result) = job.try_finish() {
+                return result;
+            }
+            std::thread::yield_now();
+        }
+    }
     use crate::jobs::Cancelled;
     use std::time::Duration;
 
     #[test]
     fn delivers_one_result() {
         let job = spawn("adds", Work::new(), |_| Ok::<_, Cancelled>(1 + 1));
-        assert_eq!(job.finish(), Ok(2));
+        assert_eq!(finished(job), Ok(2));
     }
 
     #[test]
@@ -170,7 +168,7 @@ mod tests {
         let job = spawn("panics", Work::new(), |_| -> Result<(), Cancelled> {
             panic!("on purpose")
         });
-        assert_eq!(job.finish(), Err(JobError::Panicked("on purpose".into())));
+        assert_eq!(finished(job), Err(JobError::Panicked("on purpose".into())));
     }
 
     #[test]
@@ -186,6 +184,6 @@ mod tests {
             Ok::<(), Cancelled>(())
         });
         work.cancel();
-        assert_eq!(job.finish(), Err(JobError::Cancelled));
+        assert_eq!(finished(job), Err(JobError::Cancelled));
     }
 }

@@ -183,7 +183,7 @@ fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
             work.warn(notice);
         }
         for problem in open_own(project.root()) {
-            work.warn(problem.reason);
+            work.warn(problem);
         }
         let options = options(order);
         check_plan(order, &plan(&project, &order.paths, &options, work)?)?;

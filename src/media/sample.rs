@@ -90,8 +90,7 @@ pub(super) struct Pass {
     graph: Option<FilterGraph>,
     encoder: JpegEncoder,
     from_secs: f64,
-    expected: Option<u64>,
-    /// Duration of the whole video in its headers, in seconds.
+    /// Length of the whole video by its headers, seconds.
     length_secs: Option<f64>,
     /// Duration of the range according to the headers, in seconds.
     promised_secs: Option<f64>,
@@ -172,10 +171,6 @@ impl Pass {
             |length: f64| (sampling.to_secs.unwrap_or(length).min(length) - start).max(0.0);
         let promised_secs = super::probe::promised_secs(&video, index).map(within);
         let length_secs = super::probe::length_secs(&video, index);
-        let expected = length_secs
-            .map(|length| sampling.to_secs.unwrap_or(length).min(length))
-            .or(sampling.to_secs)
-            .map(|to| ((span.overlap_secs(start, to) * fps).round() as u64).max(1));
         let own_rate = ffmpeg::positive(stream.avg_frame_rate()).map(f64::from);
         let other_tracks = ffmpeg::other_tracks(&video.input, index);
         let can_begin_within = cuts::has_index(&video.input);
@@ -212,7 +207,6 @@ impl Pass {
             graph: None,
             encoder: JpegEncoder::new(sampling.jpeg_quality),
             from_secs: start,
-            expected,
             length_secs,
             promised_secs,
             span,
@@ -346,12 +340,7 @@ impl Pass {
         Ok(())
     }
 
-    /// The expected number of frames.
-    pub fn expected_frames(&self) -> Option<u64> {
-        self.expected
-    }
-
-    /// The findings, after the end.
+    /// What was found on the way, after the end.
     pub fn findings(&self) -> Findings {
         let in_film = |us: i64| self.from_secs + us as f64 / 1e6;
         let (gaps, longest_gap) = self.gaps.found();

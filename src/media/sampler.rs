@@ -86,14 +86,8 @@ impl Sampler {
         }))
     }
 
-    /// The expected number of frames.
-    #[must_use]
-    pub fn expected_frames(&self) -> Option<u64> {
-        self.frames.expected()
-    }
-
-    /// After the end: sentences about damage (with its place), gaps, periods without changes, brightness and further
-    /// streams.
+    /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
+    /// brightness, and on further tracks.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.frames.findings().warnings(&self.name)

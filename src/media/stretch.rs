@@ -96,11 +96,6 @@ impl Span {
     pub fn in_film(&self, secs: f64) -> f64 {
         self.range_secs + secs
     }
-
-    /// How many seconds of the film between two times it contains.
-    pub fn overlap_secs(&self, from_secs: f64, to_secs: f64) -> f64 {
-        (self.to_secs.min(to_secs) - self.from_secs.max(from_secs)).max(0.0)
-    }
 }
 
 /// Decodes a video in this process and returns the frames that [`Sampling`] takes, of all of it or of a stretch.
@@ -215,12 +210,7 @@ impl FrameSampler {
         Ok(())
     }
 
-    /// The expected number of frames.
-    pub fn expected_frames(&self) -> Option<u64> {
-        self.pass.expected_frames()
-    }
-
-    /// The findings, after the end.
+    /// What was found on the way, after the end.
     pub fn findings(&self) -> Findings {
         self.pass.findings()
     }

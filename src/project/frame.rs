@@ -73,10 +73,4 @@ impl Frames {
         }
         counts
     }
-
-    /// The number of frames with this label.
-    #[must_use]
-    pub fn count(&self, label: &Label) -> usize {
-        self.list.iter().filter(|f| f.label == *label).count()
-    }
 }

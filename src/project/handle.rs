@@ -184,13 +184,7 @@ impl Project {
         })
     }
 
-    /// When the project was created, RFC 3339; empty if unknown.
-    #[must_use]
-    pub fn created(&self) -> String {
-        self.document().created.clone()
-    }
-
-    /// Remarks from opening the project, a sentence each; each is returned once.
+    /// What the user should know about opening, a sentence each; each is reported once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut *locked(&self.notices))

@@ -333,21 +333,15 @@ mod tests {
         ]);
         let ids = ["0123abcd", "89abcdef"].map(|id| SourceId::from_hex(id).unwrap());
         for (id, of) in ids.iter().zip(["cat", "fox"]) {
+            let name = format!("{of}.mp4");
             let source = crate::project::Source {
-                id: id.clone(),
-                kind: crate::project::SourceKind::Video,
-                name: format!("{of}.mp4"),
-                path: format!("/films/{of}.mp4").into(),
                 class: Some(class(of)),
-                sampling: crate::project::Sampling::default(),
-                duration_secs: None,
-                recorded: None,
-                extracted: None,
-                warnings: Vec::new(),
-                content: None,
-                given_split: None,
-                replacing: false,
-                edition: 0,
+                ..crate::project::Source::new(
+                    id.clone(),
+                    crate::project::SourceKind::Video,
+                    name.clone(),
+                    format!("/films/{name}"),
+                )
             };
             desk.project.put_source(source).unwrap();
         }

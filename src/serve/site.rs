@@ -19,14 +19,8 @@ impl Site {
         }
     }
 
-    /// The size of all files in bytes.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.files.values().map(|bytes| bytes.len() as u64).sum()
-    }
-
-    /// The file for a name under the site's path, with its media type. Names are only looked up in the map, so no
-    /// other file can be reached.
+    /// The file that a name below the site's path means, with its type. Names are looked up and nothing else: there is
+    /// no way out of the site.
     pub(super) fn find(&self, name: &str) -> Option<(&'static str, &[u8])> {
         let name = if name.is_empty() { INDEX } else { name };
         let bytes = self.files.get(name)?;

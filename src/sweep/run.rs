@@ -31,8 +31,6 @@ pub struct SweepNow {
     pub table: Arc<Table>,
     /// The number of the current training, from 1.
     pub training: Option<u32>,
-    /// The curves of that training.
-    pub curves: LiveCurves,
 }
 
 impl LiveSweep {
@@ -48,7 +46,7 @@ impl LiveSweep {
         (state.revision != revision).then(|| state.clone())
     }
 
-    fn set(&self, sweep: &Sweep, training: Option<u32>, curves: &LiveCurves) {
+    fn set(&self, sweep: &Sweep, training: Option<u32>) {
         let table = Arc::new(Table::of(sweep));
         let sweep = Some(Arc::new(sweep.clone()));
         let mut state = self.state();
@@ -57,7 +55,6 @@ impl LiveSweep {
             sweep,
             table,
             training,
-            curves: curves.clone(),
         };
     }
 }
@@ -77,8 +74,7 @@ pub fn run(
 ) -> Result<Sweep, SweepError> {
     project.check_writable()?;
     let mut sweep = Sweep::open(project, id)?;
-    let nothing = LiveCurves::default();
-    live.set(&sweep, None, &nothing);
+    live.set(&sweep, None);
     time(&mut sweep, work)?;
     let mut children = runs_of(project, &sweep.created, work)?;
     let count = sweep.trainings.len();
@@ -89,11 +85,17 @@ pub fn run(
             continue;
         };
         work.check()?;
-        let curves = LiveCurves::default();
-        live.set(&sweep, Some(number), &curves);
+        live.set(&sweep, Some(number));
         let parent = sweep.parent(number);
         let begun = children.remove(&number);
-        let came = train_one(project, &settings, parent, begun, &curves, work)?;
+        let came = train_one(
+            project,
+            &settings,
+            parent,
+            begun,
+            &LiveCurves::default(),
+            work,
+        )?;
         if let Came::Failed(reason) = &came {
             work.warn(format!("Training {number} of {count}: {reason}"));
         }
@@ -101,7 +103,7 @@ pub fn run(
             training.came = Some(came);
         }
         sweep.save()?;
-        live.set(&sweep, None, &nothing);
+        live.set(&sweep, None);
         if work.is_stopping() {
             // The best weights of the current training are kept; the others can follow later.
             break;

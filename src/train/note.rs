@@ -18,14 +18,6 @@ pub struct RunNote {
     pub note: String,
 }
 
-impl RunNote {
-    /// Whether both are empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.name.is_empty() && self.note.is_empty()
-    }
-}
-
 impl Run {
     /// The name and the note of the run.
     ///

@@ -299,7 +299,7 @@ impl Run {
         {
             // The architecture may be one that was added to the run's project, which is not open.
             for problem in open_own(root) {
-                log::warn!("{}", problem.reason);
+                log::warn!("{problem}");
             }
         }
         if let Some(fault) = file.fault() {

@@ -82,9 +82,7 @@ pub const RECENT: char = '\u{E1A0}';
 pub const REVEAL: char = '\u{E5DE}';
 /// A grid.
 pub const GRID: char = '\u{E464}';
-/// No class.
-pub const UNSORTED: char = '\u{E602}';
-/// Success.
+/// It worked.
 pub const OK: char = '\u{E184}';
 /// View.
 pub const VIEW: char = '\u{E220}';
@@ -106,7 +104,5 @@ pub const MISSING: char = '\u{E2E4}';
 pub const REFRESH: char = '\u{E094}';
 /// Settings.
 pub const SETTINGS: char = '\u{E434}';
-/// A handle for dragging.
-pub const GRIP: char = '\u{EAE2}';
 /// Copy to the clipboard.
 pub const COPY: char = '\u{E1CA}';

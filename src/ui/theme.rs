@@ -3,7 +3,9 @@
 
 use egui::{
     Color32, Context, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Theme,
-    Ui, Visuals, style::HandleShape, vec2,
+    Ui, Visuals,
+    style::{HandleShape, WidgetVisuals},
+    vec2,
 };
 
 /// Lengths are multiples of this many points.
@@ -298,41 +300,25 @@ fn visuals(t: &Tokens) -> Visuals {
     v.striped = false;
     v.interact_cursor = None;
 
-    let radius = CornerRadius::same(RADIUS);
     let w = &mut v.widgets;
-    w.noninteractive.bg_fill = t.panel;
-    w.noninteractive.weak_bg_fill = t.panel;
-    w.noninteractive.bg_stroke = Stroke::new(1.0, t.line);
-    w.noninteractive.fg_stroke = Stroke::new(1.0, t.text);
-    w.noninteractive.corner_radius = radius;
-
-    w.inactive.bg_fill = t.track;
-    w.inactive.weak_bg_fill = t.raised;
-    w.inactive.bg_stroke = Stroke::new(1.0, t.line);
-    w.inactive.fg_stroke = Stroke::new(1.0, t.text);
-    w.inactive.corner_radius = radius;
-    w.inactive.expansion = 0.0;
-
-    w.hovered.bg_fill = t.raised_hover;
-    w.hovered.weak_bg_fill = t.raised_hover;
-    w.hovered.bg_stroke = Stroke::new(1.0, t.line_strong);
-    w.hovered.fg_stroke = Stroke::new(1.0, t.text);
-    w.hovered.corner_radius = radius;
-    w.hovered.expansion = 0.0;
-
-    w.active.bg_fill = t.raised_press;
-    w.active.weak_bg_fill = t.raised_press;
-    w.active.bg_stroke = Stroke::new(1.0, t.accent);
-    w.active.fg_stroke = Stroke::new(1.0, t.text);
-    w.active.corner_radius = radius;
-    w.active.expansion = 0.0;
-
-    w.open.bg_fill = t.raised_hover;
-    w.open.weak_bg_fill = t.raised_hover;
-    w.open.bg_stroke = Stroke::new(1.0, t.line_strong);
-    w.open.fg_stroke = Stroke::new(1.0, t.text);
-    w.open.corner_radius = radius;
-    w.open.expansion = 0.0;
+    let look = |of: &mut WidgetVisuals, fill, weak_fill, line| {
+        of.bg_fill = fill;
+        of.weak_bg_fill = weak_fill;
+        of.bg_stroke = Stroke::new(1.0, line);
+        of.fg_stroke = Stroke::new(1.0, t.text);
+        of.corner_radius = CornerRadius::same(RADIUS);
+        of.expansion = 0.0;
+    };
+    look(&mut w.noninteractive, t.panel, t.panel, t.line);
+    look(&mut w.inactive, t.track, t.raised, t.line);
+    look(
+        &mut w.hovered,
+        t.raised_hover,
+        t.raised_hover,
+        t.line_strong,
+    );
+    look(&mut w.active, t.raised_press, t.raised_press, t.accent);
+    look(&mut w.open, t.raised_hover, t.raised_hover, t.line_strong);
     v
 }
 

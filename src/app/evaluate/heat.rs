@@ -49,8 +49,6 @@ struct Key {
 pub struct HeatLayer {
     /// The texture, which covers the whole image.
     pub texture: TextureHandle,
-    /// The index of its class.
-    pub class: usize,
     /// The lowest and the highest value.
     pub range: (f32, f32),
     /// The absolute value of the strongest colour.
@@ -72,7 +70,6 @@ pub enum Heat {
 /// A map as computed by its thread.
 pub(in crate::app) struct Made {
     pub layer: ColorImage,
-    pub class: usize,
     pub range: (f32, f32),
     pub limit: f32,
     pub exact: bool,
@@ -85,7 +82,6 @@ impl Made {
         let length = |px: u32| ((f64::from(px) * scale.min(1.0)).round() as u32).max(1);
         Self {
             layer: rgba_image(&map.layer(length(width), length(height))),
-            class: map.label,
             range: map.range(),
             limit: map.limit(),
             exact,
@@ -96,7 +92,6 @@ impl Made {
     pub fn texture(self, ctx: &Context) -> HeatLayer {
         HeatLayer {
             texture: ctx.load_texture("heat map", self.layer, TextureOptions::LINEAR),
-            class: self.class,
             range: self.range,
             limit: self.limit,
             exact: self.exact,

@@ -171,8 +171,6 @@ pub enum EvaluateAction {
     Adopt(Option<ClassName>),
     /// Predicts on files.
     Predict(Vec<PathBuf>),
-    /// Cancels the prediction.
-    CancelPredict,
 }
 
 impl EvaluateState {
@@ -346,11 +344,6 @@ impl App {
                 self.adopt(&places, class.as_ref());
             }
             EvaluateAction::Predict(paths) => self.predict_files(paths),
-            EvaluateAction::CancelPredict => {
-                if let Some(task) = state.predicting {
-                    self.tasks.cancel(task);
-                }
-            }
         }
     }
 

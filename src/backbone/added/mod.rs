@@ -24,4 +24,4 @@ pub use asked::{Answer, Asked, Layout, Normalisation, Whence};
 pub use head::{Pooled, PooledChoice};
 pub use inspect::{Inspected, inspect};
 pub use measure::{Candidate, DepthOffer};
-pub use store::{OwnProblem, open_own, own_of, remove_own};
+pub use store::{open_own, own_of, remove_own};

@@ -104,19 +104,10 @@ impl Description {
     }
 }
 
-/// An unusable architecture of a project.
-#[derive(Debug)]
-pub struct OwnProblem {
-    /// Its folder.
-    pub dir: PathBuf,
-    /// The reason, in a sentence.
-    pub reason: String,
-}
-
-/// Registers the architectures of the project in the folder `root` by their names. Returns the unusable ones. Cheap:
-/// it reads one small file each; networks are read when they are used.
+/// Makes the architectures of the project in the folder `root` known by their names. Returns a sentence for each that cannot be used.
+/// Cheap: one small file each is read, and the networks only when they are used.
 #[must_use]
-pub fn open_own(root: &Path) -> Vec<OwnProblem> {
+pub fn open_own(root: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     for dir in folders(root) {
         let fault = match described(&dir) {
@@ -126,11 +117,10 @@ pub fn open_own(root: &Path) -> Vec<OwnProblem> {
             }
             Err(reason) => reason,
         };
-        let reason = format!(
+        problems.push(format!(
             "the architecture in “{}” cannot be used: {fault}; put the folder back from a copy, or delete it",
             dir.display()
-        );
-        problems.push(OwnProblem { dir, reason });
+        ));
     }
     problems
 }

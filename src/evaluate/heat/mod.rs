@@ -199,13 +199,6 @@ impl HeatMapper {
 }
 
 impl HeatMap {
-    /// The mean of its values.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        let sum: f64 = self.values.iter().map(|value| f64::from(*value)).sum();
-        sum / self.values.len().max(1) as f64
-    }
-
     /// The lowest and the highest of its values.
     #[must_use]
     pub fn range(&self) -> (f32, f32) {

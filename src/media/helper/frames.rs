@@ -24,8 +24,7 @@ enum Origin {
     There {
         session: Session,
         form: FrameForm,
-        expected: Option<u64>,
-        /// The findings, after the end.
+        /// Of one that has ended.
         findings: Option<Box<Findings>>,
     },
     /// Decoded in this process.
@@ -57,13 +56,12 @@ impl Frames {
             };
             return guarded(film.path(), || {
                 let mut session = Session::of_file(&request, film)?;
-                let (Reply::Opened { expected }, _) = session.answer()? else {
+                let (Reply::Opened, _) = session.answer()? else {
                     return Err(session.nonsense());
                 };
                 Ok(Self(Origin::There {
                     session,
                     form,
-                    expected,
                     findings: None,
                 }))
             });
@@ -120,16 +118,7 @@ impl Frames {
         }
     }
 
-    /// The expected number of frames.
-    pub fn expected(&self) -> Option<u64> {
-        match &self.0 {
-            #[cfg(unix)]
-            Origin::There { expected, .. } => *expected,
-            Origin::Here { sampler, .. } => sampler.expected_frames(),
-        }
-    }
-
-    /// The findings, after the end.
+    /// What was found on the way, after the end.
     pub fn findings(&self) -> Findings {
         match &self.0 {
             #[cfg(unix)]

@@ -54,9 +54,9 @@ pub(super) enum Request {
 pub(super) enum Reply {
     /// The work is in progress.
     Alive,
-    /// A video is open, with this expected number of frames.
-    Opened { expected: Option<u64> },
-    /// A sampled frame; the format of the body is [`FrameForm`].
+    /// A video is open.
+    Opened,
+    /// A sampled frame; the body is as [`FrameForm`] says.
     Frame {
         time_secs: f64,
         width_px: u32,

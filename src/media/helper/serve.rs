@@ -239,8 +239,7 @@ fn sample(
     work: &Work,
     answers: &Answers,
 ) -> Result<Reply, MediaError> {
-    let expected = sampler.expected_frames();
-    answers.send(&Reply::Opened { expected }, &[]);
+    answers.send(&Reply::Opened, &[]);
     let (sender, receiver) = bounded::<SampledFrame>(WAITING_IMAGES);
     std::thread::scope(|scope| {
         let decoder = std::thread::Builder::new()

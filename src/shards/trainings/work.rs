@@ -90,7 +90,7 @@ fn train(
     let root = path_here(&header.project, &order.moved);
     let project = Project::open_to_train(&root, &runs)?;
     for problem in open_own(project.root()) {
-        work.warn(problem.reason);
+        work.warn(problem);
     }
     let wanted = training.settings.architecture.to_string();
     let pins = header.architectures.iter();

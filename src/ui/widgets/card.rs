@@ -1,6 +1,6 @@
 //! Surfaces: panels, cards, hints, separators.
 
-use egui::{CornerRadius, Frame, InnerResponse, Margin, RichText, Stroke, Ui, vec2};
+use egui::{CornerRadius, Frame, Margin, RichText, Stroke, Ui, vec2};
 
 use super::text;
 use crate::ui::theme::{self, tokens};
@@ -13,14 +13,6 @@ pub fn panel(ui: &Ui) -> Frame {
         .stroke(Stroke::new(1.0, t.line))
         .corner_radius(CornerRadius::same(theme::RADIUS_LARGE))
         .inner_margin(Margin::same(14))
-}
-
-/// A card in a list.
-pub fn card<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> InnerResponse<R> {
-    panel(ui).inner_margin(Margin::same(12)).show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        add(ui)
-    })
 }
 
 /// A hint: what the data lacks, what to do about it.

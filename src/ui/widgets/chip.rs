@@ -137,26 +137,15 @@ pub fn toggle_chip(ui: &mut Ui, on: bool, label: &str, accessible: &str) -> Resp
 
 /// A chip that opens a menu.
 pub fn menu_chip(ui: &mut Ui, label: &str, accessible: &str) -> Response {
-    let t = tokens(ui);
-    let response = pill(
-        ui,
-        &Pill {
-            fill: t.raised,
-            fill_hover: t.raised_hover,
-            stroke: Stroke::NONE,
-            text: label,
-            color: t.muted,
-            mark: Mark::Nothing,
-            caret: true,
-            sense: Sense::click(),
-        },
-    );
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, accessible));
-    response
+    menu_pill(ui, Mark::Nothing, label, accessible)
 }
 
 /// A chip that shows a class and opens the menu to choose another.
 pub fn class_chip(ui: &mut Ui, color: Option<usize>, label: &str, accessible: &str) -> Response {
+    menu_pill(ui, Mark::Class(color), label, accessible)
+}
+
+fn menu_pill(ui: &mut Ui, mark: Mark, label: &str, accessible: &str) -> Response {
     let t = tokens(ui);
     let response = pill(
         ui,
@@ -166,7 +155,7 @@ pub fn class_chip(ui: &mut Ui, color: Option<usize>, label: &str, accessible: &s
             stroke: Stroke::NONE,
             text: label,
             color: t.muted,
-            mark: Mark::Class(color),
+            mark,
             caret: true,
             sense: Sense::click(),
         },

@@ -19,7 +19,7 @@ pub use button::{
     accent_button, button, command_button, danger_button, icon_button, link, menu_item,
     quiet_button,
 };
-pub use card::{card, hint, hint_with, panel, section, separator};
+pub use card::{hint, hint_with, panel, section, separator};
 pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chip, toggle_chip};
 pub use classes::{class_item, class_lines_ui, color_of};
 pub use empty::empty;

@@ -331,11 +331,7 @@ fn a_damaged_architecture_is_told_and_never_used() {
         fs::write(&description, wrong).unwrap();
         let problems = open_own(&root);
         assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0].reason.contains("cannot be used"),
-            "{}",
-            problems[0].reason
-        );
+        assert!(problems[0].contains("cannot be used"), "{}", problems[0]);
     }
     fs::write(&description, text).unwrap();
     assert!(open_own(&root).is_empty());
