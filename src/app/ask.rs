@@ -2,10 +2,6 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rfd::{AsyncFileDialog, FileHandle};
@@ -138,7 +134,7 @@ impl App {
             true,
             move |_| {
                 let asked = Instant::now();
-                Ok::<_, Cancelled>(match block_on(answer) {
+                Ok::<_, Cancelled>(match pollster::block_on(answer) {
                     Some(answer) => Answer::Paths(paths(answer)),
                     None if asked.elapsed() < TOO_FAST => Answer::NoDialog,
                     None => Answer::Nothing,
@@ -235,25 +231,4 @@ fn many(files: Vec<FileHandle>) -> Vec<PathBuf> {
         .into_iter()
         .map(|file| file.path().to_owned())
         .collect()
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Waits for a future on this thread.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
-            return value;
-        }
-        std::thread::park();
-    }
 }

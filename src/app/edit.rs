@@ -3,7 +3,9 @@
 //! They are made one after the other on a thread; the screen shows their effect before ([`super::foresee`]), and a
 //! scan corrects it afterwards unless the effect was exactly the same.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::foresee::{self, Ahead, Renames};
 use super::{App, Dialog, Lane, Session, notes::Tone, words};
@@ -198,8 +200,8 @@ fn run(
     history: &Mutex<History>,
     work: &Work,
 ) -> Result<Edited, ProjectError> {
-    // Only edits lock it, and they run one after the other.
-    let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+    // Only edits lock it, and they come one after the other.
+    let mut history = history.lock();
     let (expected, is_shown) = match &way {
         Way::Forward(change) => (foresee::renames(change), shows_whole_effect(change)),
         Way::Undo(_) | Way::Redo(_) => (Renames::new(), false),

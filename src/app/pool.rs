@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::jobs::{Work, abandon};
 
@@ -36,8 +37,7 @@ struct Shared<K> {
 
 impl<K> Shared<K> {
     fn lock(&self) -> MutexGuard<'_, Queue<K>> {
-        // Plain values: valid even after a panic elsewhere.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 }
 
@@ -226,10 +226,7 @@ fn take<K: Clone + Eq + Hash>(shared: &Shared<K>) -> Option<(K, Work)> {
             queue.running.insert(key.clone(), work.clone());
             return Some((key, work));
         }
-        queue = shared
-            .added
-            .wait(queue)
-            .unwrap_or_else(PoisonError::into_inner);
+        shared.added.wait(&mut queue);
     }
 }
 

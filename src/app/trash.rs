@@ -1,6 +1,8 @@
 //! Emptying the project's trash: its content, the question, the deletion.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::dialog::Dialog;
 use super::notes::Tone;
@@ -50,7 +52,7 @@ impl App {
                     .into_iter()
                     .filter(|path| !project.abs(path).exists())
                     .collect();
-                locked(history).forget_deleted(&gone);
+                history.lock().forget_deleted(&gone);
                 deleted
             },
             |app, deleted| format!("{} deleted", app.noun().count(deleted as usize)),
@@ -65,8 +67,8 @@ impl App {
             expected.files,
             |project, history, work| {
                 let deleted = project.empty_trash(work)?;
-                // Their frames can no longer be restored.
-                locked(history).forget_removals();
+                // Their frames cannot come back any more.
+                history.lock().forget_removals();
                 Ok(deleted)
             },
             |_, deleted| {
@@ -104,7 +106,7 @@ impl App {
             move |work| {
                 work.stage(title, Some(files));
                 let deleted = delete(&project, &history, work)?;
-                let history = locked(&history);
+                let history = history.lock();
                 Ok::<_, ProjectError>((deleted, history.undo_step(), history.redo_text()))
             },
             move |app, result| {
@@ -129,8 +131,4 @@ impl App {
             },
         );
     }
-}
-
-fn locked(history: &Mutex<History>) -> MutexGuard<'_, History> {
-    history.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,12 +8,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 
 use crate::files;
 use crate::project;
@@ -64,7 +65,7 @@ impl Watch {
 
     /// The changes since the last call.
     pub(super) fn take(&self) -> Seen {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.seen.lock())
     }
 }
 
@@ -175,7 +176,7 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
 }
 
 fn tell(told: &Mutex<Seen>, wake: &dyn Fn(), change: impl FnOnce(&mut Seen)) {
-    change(&mut told.lock().unwrap_or_else(PoisonError::into_inner));
+    change(&mut told.lock());
     wake();
 }
 

@@ -1,7 +1,9 @@
 //! Ctrl-C (and the termination signal): the first cancels the work in progress, the second ends the program.
 
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::jobs::Work;
 
@@ -23,14 +25,14 @@ impl Guard {
                 log::warn!("Ctrl-C will end the program at once: {error}");
             }
         });
-        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.clone());
+        *CURRENT.lock() = Some(work.clone());
         Self(())
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        *CURRENT.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *CURRENT.lock() = None;
     }
 }
 
@@ -40,10 +42,7 @@ pub fn asked() -> bool {
 }
 
 fn on_signal() {
-    let current = CURRENT
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
+    let current = CURRENT.lock().clone();
     match current {
         Some(work) if !ASKED.swap(true, Ordering::Relaxed) => {
             work.cancel();

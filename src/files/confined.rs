@@ -7,7 +7,8 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+
+use parking_lot::RwLock;
 
 /// Confined folders, as long as the process exists: work that outlasts a project must not follow its links either.
 static ROOTS: RwLock<Vec<Root>> = RwLock::new(Vec::new());
@@ -46,7 +47,7 @@ impl FollowedLink {
 /// If `root` is relative and the working directory does not exist.
 pub fn confine(root: &Path) -> io::Result<()> {
     let names = names_of(root)?;
-    let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut roots = ROOTS.write();
     for path in names {
         if !roots.iter().any(|known| known.path == path) {
             roots.push(Root {
@@ -64,7 +65,7 @@ pub fn confine(root: &Path) -> io::Result<()> {
 /// If `root` is relative and the working directory does not exist.
 pub fn follow(root: &Path, link: &FollowedLink) -> io::Result<()> {
     let names = names_of(root)?;
-    let mut roots = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
+    let mut roots = ROOTS.write();
     for known in roots.iter_mut().filter(|known| names.contains(&known.path)) {
         if !known.followed.contains(link) {
             known.followed.push(link.clone());
@@ -77,7 +78,7 @@ pub fn follow(root: &Path, link: &FollowedLink) -> io::Result<()> {
 #[must_use]
 pub fn is_followed(root: &Path, link: &FollowedLink) -> bool {
     let names = names_of(root).unwrap_or_default();
-    let roots = ROOTS.read().unwrap_or_else(PoisonError::into_inner);
+    let roots = ROOTS.read();
     roots
         .iter()
         .any(|known| names.contains(&known.path) && known.followed.contains(link))
@@ -112,7 +113,7 @@ pub(super) struct Confined {
 /// # Errors
 /// If an absolute path leaves a confined folder through `..`. A relative one was typed by the user.
 pub(super) fn confined(path: &Path, purpose: Purpose) -> io::Result<Option<Confined>> {
-    let roots = ROOTS.read().unwrap_or_else(PoisonError::into_inner);
+    let roots = ROOTS.read();
     if roots.is_empty() {
         return Ok(None);
     }

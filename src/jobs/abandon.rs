@@ -4,10 +4,10 @@
 //! own. If the surrounding work is cancelled, the thread continues to its end, and its result is discarded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::bounded;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{Cancelled, Work};
 
@@ -15,7 +15,7 @@ use super::{Cancelled, Work};
 static ABANDONED: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
 
 fn abandoned() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
-    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
+    ABANDONED.lock()
 }
 
 /// Detaches a thread that was requested to stop; [`wait_for_abandoned`] joins it.

@@ -1,10 +1,12 @@
 //! The handle of a job's work: for reporting progress, and for pausing and cancelling.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The work was cancelled by the user; units finished before are kept.
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+/// The work was cancelled by the user; what was finished before is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cancelled")]
 pub struct Cancelled;
@@ -116,8 +118,7 @@ impl Work {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Plain values, which are valid even after a panic elsewhere.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     /// Requests a repaint; reports do so themselves.
@@ -136,11 +137,7 @@ impl Work {
         }
         let mut state = self.state();
         while state.paused_since.is_some() && !state.cancelled && !state.stopping {
-            state = self
-                .0
-                .resumed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.0.resumed.wait(&mut state);
         }
         if state.cancelled {
             Err(Cancelled)
@@ -211,11 +208,7 @@ impl Work {
             if left.is_zero() {
                 return Ok(None);
             }
-            (state, _) = self
-                .0
-                .resumed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            self.0.resumed.wait_for(&mut state, left);
         }
     }
 

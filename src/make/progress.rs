@@ -1,6 +1,8 @@
 //! The progress of making a model.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::train::LiveCurves;
 
@@ -50,7 +52,7 @@ impl LiveMake {
     /// The current phase; `None` before the first.
     #[must_use]
     pub fn phase(&self) -> Option<MakePhase> {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.phase.lock()
     }
 
     /// The curves of the training.
@@ -60,6 +62,6 @@ impl LiveMake {
     }
 
     pub(super) fn enter(&self, phase: MakePhase) {
-        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = Some(phase);
+        *self.phase.lock() = Some(phase);
     }
 }

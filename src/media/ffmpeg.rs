@@ -1,13 +1,14 @@
 //! FFmpeg's libraries: initialisation, opening files, and stream properties that the bindings lack.
 
 use std::ffi::CStr;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Once};
 
 use ffmpeg_next::codec::packet::side_data;
 use ffmpeg_next::format::context::{Input, StreamIo};
 use ffmpeg_next::{
     Dictionary, Error, Rational, Stream, codec, ffi, filter, format, media, software, util,
 };
+use parking_lot::Mutex;
 
 use crate::jobs::Work;
 use crate::kind::{HEAD_BYTES, Kind};
@@ -57,11 +58,11 @@ pub(super) struct Interrupter(Arc<Mutex<Option<Work>>>);
 impl Interrupter {
     /// Makes `work` the job whose cancellation interrupts reading.
     pub fn watch(&self, work: &Work) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work.clone());
+        *self.0.lock() = Some(work.clone());
     }
 
     fn is_cancelled(&self) -> bool {
-        let work = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = self.0.lock();
         work.as_ref().is_some_and(Work::is_cancelled)
     }
 }

@@ -1,6 +1,6 @@
 //! Encodes frames as JPEG with FFmpeg's encoder at a fixed quality, and converts them to RGB.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ffmpeg_next::codec::{self, Context, encoder};
 use ffmpeg_next::software::scaling;
@@ -8,6 +8,7 @@ use ffmpeg_next::util::format::Pixel;
 use ffmpeg_next::util::frame::Video;
 use ffmpeg_next::{Error, Packet, Rational, ffi};
 use image::RgbImage;
+use parking_lot::Mutex;
 
 /// Encodes frames of any size as JPEG; an encoder is reused for frames of the same format.
 #[derive(Clone)]
@@ -36,7 +37,7 @@ impl JpegEncoder {
 
     /// The frame as a JPEG file.
     pub fn encode(&self, frame: &Video) -> Result<Vec<u8>, Error> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let fits = state.as_ref().is_some_and(|opened| {
             opened.width == frame.width()
                 && opened.height == frame.height()

@@ -1,7 +1,8 @@
 //! The frames that a project already has: under any label, or in the trash.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::files;
 use crate::jobs::Work;
@@ -65,7 +66,7 @@ impl<'a> Known<'a> {
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock()
     }
 
     /// The place of a video's frame if it exists; otherwise records that it will be at `place`.

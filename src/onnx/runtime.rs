@@ -5,10 +5,11 @@
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
+use parking_lot::Mutex;
 
 use crate::files;
 
@@ -57,7 +58,7 @@ fn loaded() -> Result<&'static Loaded, OnnxError> {
     if let Some(loaded) = LOADED.get() {
         return Ok(loaded);
     }
-    let _guard = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _guard = LOADING.lock();
     if let Some(loaded) = LOADED.get() {
         return Ok(loaded);
     }

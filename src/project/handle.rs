@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -159,7 +159,7 @@ impl Project {
 
     /// Warns of something in the folders, unless that warning was given since the project was opened.
     pub(super) fn tell_once(&self, work: &Work, text: String) {
-        if locked(&self.told).insert(text.clone()) {
+        if self.told.lock().insert(text.clone()) {
             work.warn(text);
         }
     }
@@ -187,7 +187,7 @@ impl Project {
     /// What the user should know about opening, a sentence each; each is reported once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
-        std::mem::take(&mut *locked(&self.notices))
+        std::mem::take(&mut *self.notices.lock())
     }
 
     /// The classes in the user's order.
@@ -344,7 +344,7 @@ impl Project {
 
     /// Locks the contents of `project.json` for reading. Hold it briefly.
     pub(super) fn document(&self) -> MutexGuard<'_, Document> {
-        locked(&self.document)
+        self.document.lock()
     }
 
     /// Begins a change, so that no other moves frames or class folders; an error if the project may not be changed or
@@ -374,7 +374,7 @@ impl Project {
 
     /// Prevents others from moving frames and class folders while they are read.
     pub(super) fn hold_still(&self) -> MutexGuard<'_, ()> {
-        locked(&self.changing)
+        self.changing.lock()
     }
 
     pub(super) fn lock(&self) -> Option<&ProjectLock> {
@@ -383,7 +383,7 @@ impl Project {
 
     /// To be held while `project.json` is written.
     pub(super) fn begin_saving(&self) -> MutexGuard<'_, ()> {
-        locked(&self.saving)
+        self.saving.lock()
     }
 
     /// The counters of operations ([`super::Costs`]).
@@ -393,7 +393,7 @@ impl Project {
 
     /// Adds a remark from opening the project, see [`Project::take_notices`].
     pub(super) fn notice(&self, notice: String) {
-        locked(&self.notices).push(notice);
+        self.notices.lock().push(notice);
     }
 
     /// Changes the contents of `project.json`, on disk first; after an error nothing has changed.
@@ -451,12 +451,7 @@ pub(super) fn label_path(label: &Label) -> String {
     }
 }
 
-/// Values behind these locks are replaced as a whole, so they are valid even after a panic elsewhere.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The absolute path, which does not depend on later changes of the working directory.
+/// Does not depend on the working folder later on.
 pub(super) fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
     std::path::absolute(root).map_err(ProjectError::io("find", root))
 }

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::backbone::{join_activations, join_bottlenecks};
 use crate::files::{self, FileError};
@@ -486,10 +487,7 @@ impl MediaOrigin for Supply<'_> {
         let (info, content) = facts.ok_or_else(|| {
             unusable("is in a part that does not say what it is; make the part anew")
         })?;
-        let mut of_source = self
-            .of_source
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut of_source = self.of_source.lock();
         of_source.insert(content.into(), path.to_owned());
         Ok(FilmFacts { info, content })
     }
@@ -498,10 +496,7 @@ impl MediaOrigin for Supply<'_> {
         let id = source
             .content
             .map_or_else(|| source.id.clone(), SourceId::from);
-        let of_source = self
-            .of_source
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let of_source = self.of_source.lock();
         let path = of_source.get(&id).cloned().unwrap_or_default();
         drop(of_source);
         let film = Supply::film(self, &path)?;

@@ -1,7 +1,9 @@
 //! Runs the trainings of a sweep, from where it stopped.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::backbone::Architecture;
 use crate::evaluate::{Figures as Evaluated, calibrate_or_warn, evaluate};
@@ -35,8 +37,7 @@ pub struct SweepNow {
 
 impl LiveSweep {
     fn state(&self) -> MutexGuard<'_, SweepNow> {
-        // Plain values, which are valid even after a panic elsewhere.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The state, if it has changed since that revision.

@@ -1,7 +1,8 @@
 //! Curves: accuracy and cross-entropy over the steps of a run.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use super::KeepBy;
@@ -105,8 +106,7 @@ pub struct LiveCurves(Arc<Mutex<Live>>);
 
 impl LiveCurves {
     fn live(&self) -> MutexGuard<'_, Live> {
-        // Plain values, which are valid even after a panic elsewhere.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The current part, and its points after the first `of_head` of the head or the first `deeper` of the

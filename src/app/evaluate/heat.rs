@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::{RgbImage, RgbaImage};
+use parking_lot::Mutex;
 
 use crate::app::EvaluateState;
 use crate::app::pool::Pool;
@@ -137,7 +138,7 @@ impl HeatMaps {
                 1,
                 move || wake.request_repaint(),
                 move |key: &Key, work, answers| {
-                    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut loaded = loaded.lock();
                     let made = make(&project, key, &mut loaded, work);
                     if made.is_err() {
                         *loaded = None;

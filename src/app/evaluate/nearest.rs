@@ -3,9 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use egui::Context;
+use parking_lot::Mutex;
 
 use crate::app::EvaluateState;
 use crate::app::pool::Pool;
@@ -81,7 +82,7 @@ impl NearestImages {
                 1,
                 move || wake.request_repaint(),
                 move |request: &Request, work, answers| {
-                    let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut loaded = loaded.lock();
                     let near = find(&project, request, &mut loaded, work);
                     answers.send(near.map_err(|error| error.to_string()).and_then(|near| {
                         near.ok_or_else(|| "it is in none of the run’s classes now".to_owned())

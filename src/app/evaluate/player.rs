@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use image::RgbImage;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::heat::{HeatLayer, Made};
 use crate::app::pictures::color_image;
@@ -54,7 +55,7 @@ struct Control {
 
 impl Control {
     fn wish(&self) -> MutexGuard<'_, Wish> {
-        self.wish.lock().unwrap_or_else(PoisonError::into_inner)
+        self.wish.lock()
     }
 
     fn change(&self, change: impl FnOnce(&mut Wish)) {
@@ -77,11 +78,7 @@ struct Screen {
     error: Option<String>,
 }
 
-fn locked(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
-    screen.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The newest frame, as it is painted.
+/// What is painted of the newest frame.
 #[derive(Clone, Default)]
 pub struct Playing {
     /// Seconds from the start of the film.
@@ -150,7 +147,7 @@ impl Player {
     /// Checks whether the job has failed.
     pub(in crate::app) fn follow(&mut self) {
         if let Some(Err(error)) = self.job.try_finish() {
-            locked(&self.screen).error = Some(error.to_string());
+            self.screen.lock().error = Some(error.to_string());
         }
     }
 
@@ -178,7 +175,7 @@ impl Player {
     /// The newest frame as textures.
     pub fn now(&self, ctx: &Context) -> Playing {
         let mut shown = self.shown.borrow_mut();
-        let mut screen = locked(&self.screen);
+        let mut screen = self.screen.lock();
         let (number, playing) = &mut *shown;
         playing.preparing = screen.preparing;
         playing.error.clone_from(&screen.error);
@@ -273,7 +270,7 @@ impl Film {
             }
             let heat = wish.heat;
             if heat == show.heat {
-                drop(self.control.changed.wait_timeout(wish, LOOK_UP));
+                self.control.changed.wait_for(&mut wish, LOOK_UP);
             } else {
                 drop(wish);
                 show.again(self, heat, work)?;
@@ -336,7 +333,7 @@ impl Film {
             if !wish.playing {
                 clock.begun = None;
                 if heat == show.heat {
-                    drop(self.control.changed.wait_timeout(wish, LOOK_UP));
+                    self.control.changed.wait_for(&mut wish, LOOK_UP);
                 } else {
                     drop(wish);
                     show.again(self, heat, work)?;
@@ -349,7 +346,7 @@ impl Film {
             let due = begun + Duration::from_secs_f64(played_secs);
             if now + Duration::from_millis(1) < due {
                 let wait = (due - now).min(LOOK_UP);
-                drop(self.control.changed.wait_timeout(wish, wait));
+                self.control.changed.wait_for(&mut wish, wait);
             } else if now < due + LATE {
                 return Ok(Next::Show);
             } else if last.elapsed() < SHOWN_EVERY {
@@ -390,7 +387,7 @@ impl Show {
         } else {
             self.map(film, &image, &seen, heat, work)?
         };
-        let mut screen = locked(&film.screen);
+        let mut screen = film.screen.lock();
         screen.number += 1;
         screen.time_secs = frame.time_secs;
         screen.image = Some(color_image(&image));
@@ -412,7 +409,7 @@ impl Show {
             return Ok(());
         };
         let made = self.map(film, &image, &seen, heat, work)?;
-        let mut screen = locked(&film.screen);
+        let mut screen = film.screen.lock();
         screen.number += 1;
         screen.heat = made;
         drop(screen);
@@ -435,7 +432,7 @@ impl Show {
         }
         if !self.compared {
             let preparing = |is: bool| {
-                locked(&film.screen).preparing = is;
+                film.screen.lock().preparing = is;
                 film.ctx.request_repaint();
             };
             preparing(true);

@@ -2,9 +2,10 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use egui::{TextureHandle, TextureOptions};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::player::WantedHeat;
 use crate::app::pictures::{color_image, fit};
@@ -47,7 +48,7 @@ struct Came {
 
 impl FilePredictions {
     fn came(&self) -> MutexGuard<'_, Came> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The first predictions so far, at most [`MOST_PREDICTIONS`].

@@ -1,7 +1,9 @@
 //! Importing files and folders: a thin layer over [`crate::media::import_planned`].
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::FateFilter;
 use super::ask::asks;
@@ -326,7 +328,7 @@ pub(super) fn remember(
     history: &Mutex<History>,
     work: &Work,
 ) -> Result<(Option<UndoStep>, Option<ChangeText>), ProjectError> {
-    let mut history = history.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut history = history.lock();
     let change = Change::Import {
         record: Box::new(outcome.record.clone()),
         files: outcome.totals().imported,

@@ -4,9 +4,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::Once;
 
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
+use parking_lot::Mutex;
 
 use crate::app::pictures::{Cache, color_image, fit};
 use crate::app::pool::{Answers, Pool};
@@ -95,13 +96,13 @@ impl Aside {
             for aside in kept.iter().flatten() {
                 aside.clone().renew();
             }
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept.unwrap_or_default();
+            *self.kept.lock() = kept.unwrap_or_default();
         });
     }
 
     /// Stores whether a video is set aside now.
     fn keep(&self, path: &Path) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         let mut now = kept.clone();
         now.retain(|aside| aside.path != path);
         let found = media::set_aside();

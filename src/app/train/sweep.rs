@@ -1,6 +1,8 @@
 //! Sweeps in the window: the one in progress, the one that is shown. The draft of a new one is in `sweep_draft.rs`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::TrainAction;
 use super::sweep_draft::{ForeseenSweep, SweepDraft};
@@ -237,7 +239,7 @@ impl App {
                 let id = match (plan, id) {
                     (Some(plan), _) => {
                         let mut trainings = plan.trainings()?;
-                        let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+                        let mut paces = paces.lock();
                         foresee(&project, &mut trainings, &mut paces, work)?;
                         begin(&project, &plan, trainings)?.id
                     }

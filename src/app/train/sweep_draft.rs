@@ -1,6 +1,6 @@
 //! The draft of a sweep in its dialog, and its estimated duration.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::app::{App, Dialog, Lane};
 use crate::backbone::{Architecture, Depth};
@@ -101,7 +101,7 @@ impl App {
             true,
             move |work| {
                 let mut trainings = of.plan(&settings)?.trainings()?;
-                let mut paces = paces.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut paces = paces.lock();
                 work.check()?;
                 let secs = foresee(&project, &mut trainings, &mut paces, work)?;
                 Ok::<_, SweepError>(ForeseenSweep { draft: of, secs })

@@ -11,9 +11,10 @@ mod tests;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use half::f16;
+use parking_lot::Mutex;
 
 use crate::files;
 use crate::jobs::{Work, cores_and_one, in_parallel};
@@ -309,7 +310,7 @@ struct Lent<'a> {
 
 impl<'a> Lent<'a> {
     fn new(idle: &'a Mutex<Vec<Front>>, model: &'a Arc<FrontModel>) -> Self {
-        let front = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let front = idle.lock().pop();
         Self { front, idle, model }
     }
 
@@ -340,7 +341,7 @@ impl<'a> Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle.lock();
         idle.extend(self.front.take());
     }
 }

@@ -6,7 +6,8 @@ pub(super) mod store;
 pub(super) mod workers;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::files;
 use crate::jobs::{Work, cores_and_one, in_parallel};
@@ -150,7 +151,7 @@ fn compute(
     // First the frames for which no image must be read, which are almost all of them from the second time on.
     let mut missing = Vec::new();
     if let Some(store) = &store {
-        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = store.lock();
         let rows = table.values.chunks_exact_mut(dim);
         for (index, ((frame, row), of_file)) in
             frames.iter().zip(rows).zip(&mut table.contents).enumerate()
@@ -244,7 +245,7 @@ fn frame_bottleneck(
     // Size and times before the content: if the file changes meanwhile, the stamp is outdated, not wrong.
     let stamp = store.and_then(|store| {
         let metadata = files::metadata(frame).ok()?;
-        lock(store).contents.stamp(frame, &metadata)
+        store.lock().contents.stamp(frame, &metadata)
     });
     let bytes = match files::read(frame) {
         Ok(bytes) => bytes,
@@ -259,7 +260,7 @@ fn frame_bottleneck(
     };
     let mut known = None;
     if let Some(store) = store {
-        let mut store = lock(store);
+        let mut store = store.lock();
         let mut bottleneck = vec![0.0; store.dim];
         known = store
             .cached_row(&key, stamp, &mut bottleneck)
@@ -295,18 +296,13 @@ fn frame_bottleneck(
         None => tools.bottleneck(&image)?,
     };
     if let Some(store) = store.filter(|_| !from_cache) {
-        lock(store).keep(&key, stamp, &bottleneck, work);
+        store.lock().keep(&key, stamp, &bottleneck, work);
     }
     Ok(Ok(Found {
         content: ContentId::of_hash(&key.content),
         bottleneck,
         from_cache,
     }))
-}
-
-fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
-    // A panic elsewhere ends everything; rows on disk are either complete or ignored.
-    store.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The sessions and files for workers that compute bottlenecks, each loaded on first use.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::jobs::Work;
 use half::f16;
@@ -37,7 +39,7 @@ impl<'a> Model<'a> {
 
     fn extractor(&self) -> Result<Extractor, BackboneError> {
         let bytes = {
-            let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bytes = self.bytes.lock();
             let made = match bytes.take() {
                 Some(made) => made,
                 None => self.architecture.model_with(self.fine_tuned)?,
@@ -80,7 +82,7 @@ impl Also {
     }
 
     fn store(&self) -> MutexGuard<'_, ActivationStore> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        self.store.lock()
     }
 
     /// Whether the activation of this content is wanted and not cached.

@@ -9,8 +9,9 @@ mod architecture;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::{Mutex, RwLock};
 use serde::Deserialize;
 
 use crate::backbone::BackboneError;
@@ -187,7 +188,7 @@ fn added() -> &'static RwLock<BTreeMap<String, &'static Backbone>> {
 
 /// Registers a project's own backbone by its name. It is kept until the process ends, some hundred bytes each.
 pub(in crate::backbone) fn register(backbone: Backbone) -> &'static Backbone {
-    let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
+    let mut all = added().write();
     if let Some(known) = all.get(&backbone.name)
         && **known == backbone
     {
@@ -200,7 +201,7 @@ pub(in crate::backbone) fn register(backbone: Backbone) -> &'static Backbone {
 
 /// Removes a backbone that was in this folder of a project.
 pub(in crate::backbone) fn unregister(name: &str, dir: &Path) {
-    let mut all = added().write().unwrap_or_else(PoisonError::into_inner);
+    let mut all = added().write();
     let is_there = |known: &&Backbone| known.own.as_ref().is_some_and(|own| own.dir == dir);
     if all.get(name).is_some_and(is_there) {
         all.remove(name);
@@ -209,7 +210,7 @@ pub(in crate::backbone) fn unregister(name: &str, dir: &Path) {
 
 /// All known backbones, those in the catalogue first.
 pub(in crate::backbone) fn known_backbones() -> Result<Vec<&'static Backbone>, BackboneError> {
-    let added = added().read().unwrap_or_else(PoisonError::into_inner);
+    let added = added().read();
     Ok(catalogue()?.iter().chain(added.values().copied()).collect())
 }
 
@@ -304,7 +305,7 @@ impl Backbone {
     pub fn named(name: &str) -> Result<&'static Self, BackboneError> {
         let shipped = catalogue()?.iter().find(|backbone| backbone.name == name);
         let of_project = || {
-            let added = added().read().unwrap_or_else(PoisonError::into_inner);
+            let added = added().read();
             added.get(name).copied()
         };
         match shipped.or_else(of_project) {
@@ -323,7 +324,7 @@ impl Backbone {
     /// The same, also by the title alone for one of an opened project.
     pub fn called(name: &str) -> Result<&'static Self, BackboneError> {
         Self::named(name).or_else(|unknown| {
-            let added = added().read().unwrap_or_else(PoisonError::into_inner);
+            let added = added().read();
             let mut of_title = added.values().filter(|backbone| {
                 let title = backbone.own.as_ref().map(|own| own.title.as_str());
                 title == Some(name)
@@ -403,7 +404,7 @@ impl Backbone {
     /// The model file's bytes, after checking their hash. Read once per process and kept (some megabytes each).
     pub fn model(&self) -> Result<Arc<[u8]>, BackboneError> {
         static LOADED: Mutex<BTreeMap<String, Arc<[u8]>>> = Mutex::new(BTreeMap::new());
-        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = LOADED.lock();
         if let Some(bytes) = loaded.get(&self.blake3) {
             return Ok(Arc::clone(bytes));
         }

@@ -6,7 +6,8 @@
 //! has its natural share. The values at these places leave the graph and are multiplied once all frames have been run.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use crate::graph::ops::{GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::passes::quantize::{Layer, Prepared};
@@ -154,7 +155,7 @@ impl Reads {
             work,
             || Ok(Session::from_bytes(&product, 1)?),
             |session, read| {
-                let read = read.lock().ok().and_then(|mut read| read.take());
+                let read = read.lock().take();
                 read.map(|read| read.moments(self.frames, session))
                     .transpose()
             },

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::files;
@@ -33,7 +33,7 @@ static LIST: Mutex<Vec<SetAside>> = Mutex::new(Vec::new());
 static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 fn list() -> MutexGuard<'static, Vec<SetAside>> {
-    LIST.lock().unwrap_or_else(PoisonError::into_inner)
+    LIST.lock()
 }
 
 fn version(path: &Path) -> Option<(u64, u64)> {
@@ -109,7 +109,7 @@ pub(super) fn interned(name: &str) -> Option<&'static str> {
     if !is_name {
         return None;
     }
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut names = NAMES.lock();
     if let Some(known) = names.get(name) {
         return Some(*known);
     }

@@ -8,9 +8,9 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::sockopt::set_socket_send_buffer_size;
@@ -86,7 +86,7 @@ impl Part {
 static IDLE: Mutex<Vec<Decoder>> = Mutex::new(Vec::new());
 
 fn idle() -> MutexGuard<'static, Vec<Decoder>> {
-    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+    IDLE.lock()
 }
 
 /// The number of idle processes to keep: on many cores as many as process photos in parallel (`jobs::cores_and_one`).

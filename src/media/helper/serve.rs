@@ -8,10 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{bounded, unbounded};
+use parking_lot::Mutex;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::jobs::Work;
@@ -52,7 +53,7 @@ struct Answers(Arc<Mutex<(UnixStream, Instant)>>);
 
 impl Answers {
     fn send(&self, reply: &Reply, body: &[u8]) {
-        let mut to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut to = self.0.lock();
         let sent = begin(reply, body).and_then(|begin| {
             // In one write, so that the other side wakes up once.
             let mut parts = [IoSlice::new(&begin), IoSlice::new(body)];
@@ -77,7 +78,7 @@ impl Answers {
 
     /// Reports that work is in progress, if nothing was sent for a while.
     fn pulse(&self) {
-        let due = self.0.try_lock().is_ok_and(|to| to.1.elapsed() > PULSE);
+        let due = self.0.try_lock().is_some_and(|to| to.1.elapsed() > PULSE);
         if due {
             self.send(&Reply::Alive, &[]);
         }
@@ -114,7 +115,7 @@ pub(super) fn serve() -> ExitCode {
         .spawn(move || {
             for job in queue {
                 let (reply, body) = done(job, &confinement, &to);
-                *of_worker.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *of_worker.lock() = None;
                 to.send(&reply, &body);
             }
         });
@@ -123,7 +124,7 @@ pub(super) fn serve() -> ExitCode {
     }
     // This thread always reads, so it notices during any work when the other side is gone.
     while let Ok((request, file, body)) = receive(&input) {
-        let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = current.lock();
         if matches!(request, Request::Close) {
             if let Some(work) = &*current {
                 work.cancel();
