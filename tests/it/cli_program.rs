@@ -48,6 +48,27 @@ impl Place {
         self.run(&line.split(' ').collect::<Vec<_>>())
     }
 
+    /// [`Place::line`] after some words of `bash`, which set limits for the program.
+    #[cfg(unix)]
+    pub fn line_after(&self, words: &str, line: &str) -> Ran {
+        let plain = self.command(&line.split(' ').collect::<Vec<_>>());
+        // By its path: the `PATH` of the isolated surroundings, by which it would be looked up, leads nowhere.
+        let mut command = Command::new("/bin/bash");
+        command
+            .arg("-c")
+            .arg(format!("{words}; exec \"$0\" \"$@\""))
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(self.dir.path());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Ran::of(&command.output().unwrap())
+    }
+
     /// [`Place::line`] with `--json`; it must succeed. Returns all lines.
     pub fn json(&self, line: &str) -> Vec<Value> {
         let ran = self.line(&format!("{line} --json"));

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::cli_program::{Place, copy_dir};
 use crate::projects::{change_tensors, of_pictures, quick, runs, without_hashes};
+use crate::web::files_below;
 use crate::window::Desk;
 use crate::window_project::{go, session, train_until};
 
@@ -187,21 +188,6 @@ fn a_run_is_not_resumed_from_flipped_bits() {
     }
     assert_eq!(Run::open(&run.dir).unwrap().state, RunState::Finished);
     assert_eq!(run.last_stage().part(), Part::Head);
-}
-
-/// All files below a folder.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files_below(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]

@@ -297,14 +297,19 @@ fn run_of(root: &Path) -> PathBuf {
     Path::new("runs").join(run)
 }
 
-#[test]
-fn with_links_and_commands_that_take_longer() {
-    let place = Place::new();
-    whole_project(&place);
+/// A whole project, and the network of its run as a file beside it.
+fn project_and_network(place: &Place) {
+    whole_project(place);
     place
         .line("export p --format onnx --out e")
         .ended_with(&[0], "export");
     std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
+}
+
+#[test]
+fn with_links_and_commands_that_take_longer() {
+    let place = Place::new();
+    project_and_network(&place);
     for folder in ["sweeps", "architectures"] {
         std::fs::create_dir_all(place.path("p").join(folder)).unwrap();
     }
@@ -359,11 +364,7 @@ fn link_all(own: &Path, theirs: &Path) {
 #[test]
 fn with_files_that_have_a_second_name_outside() {
     let place = Place::new();
-    whole_project(&place);
-    place
-        .line("export p --format onnx --out e")
-        .ended_with(&[0], "export");
-    std::fs::rename(place.path("e/model.onnx"), place.path("network.onnx")).unwrap();
+    project_and_network(&place);
     std::fs::rename(place.path("p"), place.path("good")).unwrap();
     let hostile = Hostile::make(&place, "hard links", |root, outside| {
         // A file that is written in place is longer than its known content: the next writer truncates it.

@@ -126,15 +126,21 @@ fn the_class_of_loose_files_is_asked() {
     assert_eq!(files_in(&place, "classes/heron"), 2);
 }
 
-#[test]
-fn a_given_split_is_shown_before_it_is_kept() {
-    let place = Place::new();
+/// Adds six photos that come in the folders of a split.
+fn add_given_split(place: &Place) -> Desk {
     for (side, shade) in [("train", 0), ("val", 50), ("test", 100)] {
         photo(&place.path(format!("in/{side}/cat/a.png")), shade);
         photo(&place.path(format!("in/{side}/dog/b.png")), shade + 1);
     }
-    let mut desk = open(&place);
+    let mut desk = open(place);
     desk.act(Action::Import(ImportAction::Add(vec![place.path("in")])));
+    desk
+}
+
+#[test]
+fn a_given_split_is_shown_before_it_is_kept() {
+    let place = Place::new();
+    let mut desk = add_given_split(&place);
     desk.see("A split was given");
     desk.see("train 2 files · validation 2 files · test 2 files");
     desk.harness
@@ -149,12 +155,7 @@ fn a_given_split_is_shown_before_it_is_kept() {
 #[test]
 fn a_given_split_can_be_declined() {
     let place = Place::new();
-    for (side, shade) in [("train", 0), ("val", 50), ("test", 100)] {
-        photo(&place.path(format!("in/{side}/cat/a.png")), shade);
-        photo(&place.path(format!("in/{side}/dog/b.png")), shade + 1);
-    }
-    let mut desk = open(&place);
-    desk.act(Action::Import(ImportAction::Add(vec![place.path("in")])));
+    let mut desk = add_given_split(&place);
     desk.see("These files stay on their sides, whatever the percentages say.");
     desk.click("Keep the given split");
     desk.see("These files are split like all others, by the percentages.");
