@@ -62,7 +62,7 @@ mod linux {
 
     use eframe::App as _;
     use egui::{Event, Key, Modifiers, RawInput, Rect, pos2, vec2};
-    use salamander::app::{Action, Command, Options, TrainAction, Workspace};
+    use salamander::app::{Action, Command, TrainAction, WindowOptions, Workspace};
     use salamander::backbone::Depth;
     use salamander::project::{ClassName, FrameName, Label, Project, Source, SourceId, SourceKind};
     use salamander::train::{RunId, TrainSettings};
@@ -366,7 +366,7 @@ mod linux {
     impl Desk {
         fn open(home: &Path, root: &Path) -> Result<Self, Box<dyn Error>> {
             let ctx = egui::Context::default();
-            let options = Options {
+            let options = WindowOptions {
                 config_dir: Some(home.join("config")),
                 open: vec![root.to_owned()],
                 system_dialogs: false,

@@ -58,7 +58,7 @@ pub use label::{
 pub use make::{MakeAction, MakeEnd, Making};
 pub use notes::{Note, Notes, Tone};
 pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
-pub use place::{Place, Site};
+pub use place::{Place, ProjectSite};
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
 pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name, image_name};
@@ -66,8 +66,8 @@ pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
     Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveSide, CurveView, DepthState,
     Extension, Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line,
-    Live, Look, Metric, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter, RunRow,
-    RunTable, Stretch, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState,
+    LineStretch, Live, Look, Metric, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter,
+    RunRow, RunTable, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState,
     TrainAction, TrainState, axes,
 };
 
@@ -89,8 +89,8 @@ pub enum Workspace {
 
 /// How the window is opened.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// The folder for the settings of the app itself; `None` stores none.
+pub struct WindowOptions {
+    /// Where the settings of the app itself are kept; `None` keeps none.
     pub config_dir: Option<PathBuf>,
     /// What is opened at once: a project's folder, or files to import.
     pub open: Vec<PathBuf>,
@@ -193,7 +193,7 @@ pub struct App {
     /// egui's context, to ask for repaints and to load textures.
     pub ctx: Context,
     /// How the window was opened.
-    pub options: Options,
+    pub options: WindowOptions,
     /// The settings of the app itself.
     pub prefs: Prefs,
     /// The recent projects that still exist.
@@ -233,7 +233,7 @@ pub struct App {
 impl App {
     /// The state of a window that opens now.
     #[must_use]
-    pub fn new(ctx: &Context, options: Options) -> Self {
+    pub fn new(ctx: &Context, options: WindowOptions) -> Self {
         let prefs = options
             .config_dir
             .as_deref()

@@ -8,7 +8,7 @@ use crate::project::{Project, ProjectError};
 
 /// Whether a project can be created in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Site {
+pub enum ProjectSite {
     /// It can.
     Free,
     /// It already has a project.
@@ -21,13 +21,13 @@ pub enum Site {
 #[derive(Debug, Default)]
 pub struct Place {
     asked: Option<PathBuf>,
-    found: Option<Site>,
+    found: Option<ProjectSite>,
 }
 
 impl Place {
     /// The result for `root`; `None` while it is unknown.
     #[must_use]
-    pub fn site(&self, root: &Path) -> Option<&Site> {
+    pub fn site(&self, root: &Path) -> Option<&ProjectSite> {
         (self.asked.as_deref() == Some(root))
             .then_some(self.found.as_ref())
             .flatten()
@@ -71,10 +71,10 @@ impl App {
     }
 }
 
-fn site(root: &Path) -> Site {
+fn site(root: &Path) -> ProjectSite {
     match Project::check_new(root) {
-        Ok(()) => Site::Free,
-        Err(ProjectError::AlreadyAProject { .. }) => Site::Project,
-        Err(error) => Site::Refused(error.to_string()),
+        Ok(()) => ProjectSite::Free,
+        Err(ProjectError::AlreadyAProject { .. }) => ProjectSite::Project,
+        Err(error) => ProjectSite::Refused(error.to_string()),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{self, Durability, FollowedLink};
 use crate::jobs::JobError;
-use crate::media::Pace;
+use crate::media::ExtractionPace;
 
 use super::{App, Lane};
 
@@ -45,8 +45,8 @@ pub struct Prefs {
     /// Links in projects that are followed for reading. Stored here, because a project from elsewhere must not be able
     /// to add any.
     pub followed: Vec<Followed>,
-    /// The measured speed of sampling films on this computer.
-    pub pace: Pace,
+    /// How fast this machine has sampled films.
+    pub pace: ExtractionPace,
 }
 
 /// The links of one project that the user allowed to follow for reading.
@@ -128,7 +128,7 @@ impl Default for Prefs {
             window: None,
             known: None,
             followed: Vec::new(),
-            pace: Pace::default(),
+            pace: ExtractionPace::default(),
         }
     }
 }

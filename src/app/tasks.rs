@@ -383,7 +383,7 @@ mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
 
-    use super::super::Options;
+    use super::super::WindowOptions;
     use super::*;
     use crate::jobs::Cancelled;
 
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn results_come_to_the_project_that_asked_for_them() {
-        let mut app = App::new(&egui::Context::default(), Options::default());
+        let mut app = App::new(&egui::Context::default(), WindowOptions::default());
         let came = Rc::new(RefCell::new(Vec::new()));
         let start = |app: &mut App, name: &'static str, for_window: bool| {
             let came = Rc::clone(&came);
@@ -428,7 +428,7 @@ mod tests {
 
     #[test]
     fn what_failed_for_a_closed_project_is_told_but_what_was_cancelled_is_not() {
-        let mut app = App::new(&egui::Context::default(), Options::default());
+        let mut app = App::new(&egui::Context::default(), WindowOptions::default());
         app.tasks.project_opened();
         let error = || std::io::Error::other("the disk is full");
         let fails = move |_: &Work| Err::<(), _>(error());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 
-use crate::app::{Options, config_dir};
+use crate::app::{WindowOptions, config_dir};
 use crate::media::start_decoders;
 use crate::ui::run_window;
 
@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// Opens the window and returns when it is closed.
 pub fn window(paths: &[PathBuf]) -> anyhow::Result<()> {
-    let options = Options {
+    let options = WindowOptions {
         config_dir: config_dir(),
         open: paths
             .iter()

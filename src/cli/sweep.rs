@@ -12,7 +12,7 @@ use crate::files::{self, Durability};
 use crate::project::Project;
 use crate::shards::list_trainings;
 use crate::sweep::{
-    Axis, Came, FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepError, SweepId,
+    Came, FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepAxis, SweepError, SweepId,
     SweepPlan, Table, Training, Trainings, begin, csv, find_sweeps, foresee, try_again,
 };
 use crate::text::{count, percent_or_dash, visible};
@@ -55,7 +55,7 @@ pub struct Args {
     /// Values of a setting: `learning_rate=0.01,0.03`, or a range such as `"learning_rate=0.001..0.1 log 5"`
     /// or `"views=0..8 linear 3"`; can be given several times
     #[arg(long = "set", value_name = "KEY=VALUES", value_parser = axis, conflicts_with = "resume")]
-    set: Vec<Axis>,
+    set: Vec<SweepAxis>,
     /// Trainings of each combination, each with another split; figures are their mean, with an interval
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), conflicts_with = "resume")]
     repeats: u32,
@@ -107,11 +107,11 @@ fn depth(text: &str) -> Result<Depth, String> {
         .map_err(|error: crate::backbone::BackboneError| error.to_string())
 }
 
-fn axis(text: &str) -> Result<Axis, String> {
+fn axis(text: &str) -> Result<SweepAxis, String> {
     let (key, values) = text
         .split_once('=')
         .ok_or("it is a setting and its values, as in learning_rate=0.01,0.03")?;
-    Axis::parse(key, values).map_err(|error| error.to_string())
+    SweepAxis::parse(key, values).map_err(|error| error.to_string())
 }
 
 /// The estimate, before anything is trained.
@@ -275,10 +275,13 @@ fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
     args.settings.apply(&mut base)?;
     let mut axes = args.set.clone();
     if !args.architectures.is_empty() {
-        axes.push(Axis::architectures(&args.architectures, &args.resolutions)?);
+        axes.push(SweepAxis::architectures(
+            &args.architectures,
+            &args.resolutions,
+        )?);
     }
     if !args.depths.is_empty() {
-        axes.push(Axis::depths(&args.depths));
+        axes.push(SweepAxis::depths(&args.depths));
     }
     if axes.is_empty() && args.repeats == 1 {
         let keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();

@@ -10,8 +10,8 @@ use crate::evaluate::{Evaluation, calibrate_or_warn};
 use crate::project::Project;
 use crate::text::{count, percent, percent_or_dash, visible};
 use crate::train::{
-    CurvePoint, Decision, Estimate, LiveCurves, Part, Run, RunClasses, RunState, TrainError,
-    TrainSettings, Verdict, estimate, find_runs, resume, train,
+    CurvePoint, Decision, Estimate, FineTuningVerdict, LiveCurves, Part, Run, RunClasses, RunState,
+    TrainError, TrainSettings, estimate, find_runs, resume, train,
 };
 
 use super::console::{Console, Interrupted, Watch};
@@ -91,7 +91,7 @@ pub struct RunFigures {
     trained_weights: u64,
     head_only_test_accuracy: Option<f32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<Verdict>,
+    verdict: Option<FineTuningVerdict>,
     seconds: f64,
     notes: Vec<String>,
 }

@@ -39,7 +39,7 @@ pub use latency::{Latency, computer};
 pub use model::Model;
 pub use onnx::{OnnxRunner, RECIPE_KEY};
 pub use open::open;
-pub use quantize::{Candidate, Quantized, Search};
+pub use quantize::{Int8Candidate, Quantized, Search};
 pub use runs::{RunExport, export_runs};
 pub use snippets::{Language, examples};
 pub use web::{web_files, web_runtime_dir};

@@ -56,7 +56,7 @@ pub use import::{
     ImportPlan, Known, MediaOrigin, OnConflict, Photo, PlanGroup, PlannedFile, Reason, Totals,
     Videos, gather, import, import_planned, plan,
 };
-pub use pace::{Pace, film_megapixels};
+pub use pace::{ExtractionPace, film_megapixels};
 pub use preview::{poster, preview};
 pub use probe::{VideoInfo, probe};
 pub use recorded::photo_time;

@@ -19,15 +19,15 @@ const UNKNOWN: f64 = 1920.0 * 1080.0 * 30.0 / 1e6;
 /// The measured speed of sampling on a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Pace {
-    /// Pixels of film in millions: duration × frame rate × width × height.
+pub struct ExtractionPace {
+    /// Pixels of film, in millions: length × frame rate × width × height.
     megapixels: f64,
     /// The time that they took, in seconds.
     secs: f64,
 }
 
-impl Pace {
-    /// Records that a film with this many million pixels was sampled in this many seconds.
+impl ExtractionPace {
+    /// Takes in that a film of so many million pixels was sampled in so many seconds.
     pub fn saw(&mut self, megapixels: f64, secs: f64) {
         let sound = megapixels.is_finite() && secs.is_finite() && megapixels > 0.0 && secs > 0.0;
         if !sound {
@@ -67,14 +67,14 @@ mod tests {
     #[test]
     fn the_estimate_follows_what_was_measured_and_is_cautious_before() {
         let hour = film_megapixels(3600.0, None);
-        let mut pace = Pace::default();
+        let mut pace = ExtractionPace::default();
         let guess = pace.secs_of(hour);
         assert!((60.0..7200.0).contains(&guess), "{guess}");
         // Too short to count.
         pace.saw(1.0, 4.0);
         assert!((pace.secs_of(hour) - guess).abs() < 1e-9);
-        // Ten times faster than real time.
-        let mut pace = Pace::default();
+        // Ten times as fast as the film plays.
+        let mut pace = ExtractionPace::default();
         pace.saw(hour, 360.0);
         assert!((pace.secs_of(2.0 * hour) - 720.0).abs() < 1e-6);
         // A film with small and few frames takes less.

@@ -29,7 +29,7 @@ pub use crate::train::RankBy;
 pub use csv::csv;
 pub use error::SweepError;
 pub use foresee::{Paces, foresee};
-pub use plan::{Axis, SweepPlan, Trainings};
+pub use plan::{SweepAxis, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, prepare, run, runs_of, settle, train_one};
 pub use store::{
     Came, FoundSweeps, Sweep, SweepId, TrainedFigures, Training, begin, find_sweeps, remove,

@@ -18,7 +18,7 @@ const MOST_VALUES: usize = 100;
 
 /// A setting and its values, written as on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Axis {
+pub struct SweepAxis {
     /// The key of the [setting](crate::train::schema::Setting).
     pub key: String,
     /// Its values, without duplicates.
@@ -30,9 +30,9 @@ pub struct Axis {
 pub struct SweepPlan {
     /// The settings that all trainings have in common.
     pub base: TrainSettings,
-    /// The settings that vary.
-    pub axes: Vec<Axis>,
-    /// The number of trainings for each configuration, each with another split seed; at least 1.
+    /// What is swept over.
+    pub axes: Vec<SweepAxis>,
+    /// Trainings of each configuration, each with another split seed; at least 1.
     pub repeats: u32,
     /// The metric for ranking, measured on validation images: test images would no longer be independent if they were
     /// used for a choice.
@@ -49,9 +49,9 @@ pub struct Trainings {
     pub alike: usize,
 }
 
-impl Axis {
-    /// Reads values as users type them: `0.01,0.03`, `0.001..0.1 log 5`, `100..500 linear 3`, or a list of both.
-    /// Hyphens in the key are read as underscores.
+impl SweepAxis {
+    /// Reads values as they are typed: `0.01,0.03`, `0.001..0.1 log 5`, `100..500 linear 3`, or a list of both. Hyphens in the key
+    /// may be underscores.
     ///
     /// # Errors
     /// [`SweepError::Plan`] for an unknown setting or an invalid value.
@@ -249,7 +249,7 @@ impl SweepPlan {
     /// # Errors
     /// [`SweepError::Plan`] for too many trainings, and for combinations that are invalid.
     pub fn trainings(&self) -> Result<Trainings, SweepError> {
-        let mut axes: Vec<&Axis> = self.axes.iter().collect();
+        let mut axes: Vec<&SweepAxis> = self.axes.iter().collect();
         axes.sort_by_key(|axis| axis.order());
         if let Some(twice) = axes.windows(2).find_map(|pair| match pair {
             [a, b] if a.key == b.key => Some(&a.key),
@@ -299,8 +299,8 @@ impl SweepPlan {
         Ok(found)
     }
 
-    /// The settings of a combination; the last axis varies fastest.
-    fn combination(&self, axes: &[&Axis], index: usize) -> Result<TrainSettings, SweepError> {
+    /// The settings of a combination; the last axis changes fastest.
+    fn combination(&self, axes: &[&SweepAxis], index: usize) -> Result<TrainSettings, SweepError> {
         let mut given = BTreeMap::new();
         let mut rest = index;
         for axis in axes.iter().rev() {
@@ -343,7 +343,7 @@ mod tests {
             base: TrainSettings::default(),
             axes: axes
                 .iter()
-                .map(|(key, text)| Axis::parse(key, text).unwrap())
+                .map(|(key, text)| SweepAxis::parse(key, text).unwrap())
                 .collect(),
             repeats: 1,
             rank: RankBy::Accuracy,
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn values_are_lists_and_ranges() {
-        let values = |key, text| Axis::parse(key, text).unwrap().values;
+        let values = |key, text| SweepAxis::parse(key, text).unwrap().values;
         assert_eq!(values("learning_rate", "0.01, 0.03,0.01"), ["0.01", "0.03"]);
         assert_eq!(
             values("learning-rate", "0.001..0.1 log 5"),
@@ -374,7 +374,7 @@ mod tests {
             ("speed", "1", "no setting “speed”"),
             ("learning_rate", " , ", "no values"),
         ] {
-            let said = Axis::parse(key, text).unwrap_err().to_string();
+            let said = SweepAxis::parse(key, text).unwrap_err().to_string();
             assert!(said.contains(part), "{said}");
         }
     }
@@ -435,7 +435,8 @@ mod tests {
             .map(|one| (one.configuration, one.settings.split.split_seed))
             .collect();
         assert_eq!(seeds, [(0, 7), (0, 8), (0, 9), (1, 7), (1, 8), (1, 9)]);
-        plan.axes.push(Axis::parse("split_seed", "1,2").unwrap());
+        plan.axes
+            .push(SweepAxis::parse("split_seed", "1,2").unwrap());
         assert!(plan.trainings().is_err());
     }
 
@@ -458,7 +459,7 @@ mod tests {
     fn resolutions_are_of_all_architectures_that_name_none() {
         let of = |names: &[&str], resolutions: &[u32]| {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            Axis::architectures(&names, resolutions).map(|axis| axis.values)
+            SweepAxis::architectures(&names, resolutions).map(|axis| axis.values)
         };
         let found = of(&["mobilenet-v2", "efficientnet-lite0@224"], &[96, 128]).unwrap();
         assert_eq!(

@@ -9,7 +9,7 @@ use crate::files::{self, Durability};
 use crate::project::Project;
 use crate::train::{Parent, RunId, TrainSettings, to_trash};
 
-use super::{Axis, RankBy, SweepError, SweepPlan, Trainings};
+use super::{RankBy, SweepAxis, SweepError, SweepPlan, Trainings};
 
 /// The version of the format.
 const FORMAT: u32 = 1;
@@ -43,9 +43,9 @@ pub struct Sweep {
     pub rank: RankBy,
     /// The number of trainings for each configuration.
     pub repeats: u32,
-    /// The settings that vary.
-    pub axes: Vec<Axis>,
-    /// The trainings, in order; the first is number 1.
+    /// What is swept over.
+    pub axes: Vec<SweepAxis>,
+    /// The trainings, in their order; the first is number 1.
     pub trainings: Vec<Training>,
     /// The computer on which the latencies were measured; empty before.
     #[serde(default)]

@@ -359,7 +359,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
-    use crate::sweep::{Axis, SweepPlan};
+    use crate::sweep::{SweepAxis, SweepPlan};
 
     fn figures(validation: f64, test: f64) -> TrainedFigures {
         TrainedFigures {
@@ -379,7 +379,7 @@ mod tests {
             base: TrainSettings::default(),
             axes: axes
                 .iter()
-                .map(|(key, text)| Axis::parse(key, text).unwrap())
+                .map(|(key, text)| SweepAxis::parse(key, text).unwrap())
                 .collect(),
             repeats,
             rank: RankBy::Accuracy,

@@ -52,7 +52,7 @@ fn plan(axes: &[(&str, &str)]) -> SweepPlan {
         base,
         axes: axes
             .iter()
-            .map(|(key, text)| Axis::parse(key, text).unwrap())
+            .map(|(key, text)| SweepAxis::parse(key, text).unwrap())
             .collect(),
         repeats: 1,
         rank: RankBy::Accuracy,

@@ -4,7 +4,7 @@
 use crate::graph::{Dim, Mask};
 use crate::onnx::{ElementType, Loop, OnnxError};
 
-use super::Sampling;
+use super::ClassSampling;
 use super::batches::{ByClass, Draw, LabelledFrames, ViewOfFrame};
 use super::recipe::Recipe;
 
@@ -66,8 +66,8 @@ impl Draws<'_> {
         let mut draw = Draw::new(self.recipe.seed, self.recipe.purpose, step);
         let mut places = vec![0; self.batch];
         match self.recipe.sampling {
-            Sampling::Balanced => self.by_class.draw(&mut draw, &mut places),
-            Sampling::Natural => {
+            ClassSampling::Balanced => self.by_class.draw(&mut draw, &mut places),
+            ClassSampling::Natural => {
                 places.fill_with(|| draw.below(self.side.frames.len()) as i64);
             }
         }

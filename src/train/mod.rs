@@ -47,8 +47,8 @@ pub use curves::{BestPoint, CurvePoint, Curves, LiveCurves, Part};
 pub use decision::Decision;
 pub use error::TrainError;
 pub use fine_tune::{
-    DepthEstimate, Estimate, FineTuneSettings, Outcome, Pace, Verdict, estimate,
-    measure_fine_tuning_step,
+    DepthEstimate, Estimate, FineTuneSettings, FineTuningOutcome, FineTuningVerdict, Pace,
+    estimate, measure_fine_tuning_step,
 };
 pub(crate) use folds::{folds, other_folds, shuffle};
 pub use head_table::HeadTable;
@@ -65,6 +65,8 @@ pub use run::{
     FoundRuns, Parent, Run, RunFrame, RunId, RunState, Stage, StageResult, UnreadableRun, find_runs,
 };
 pub use run_classes::RunClasses;
-pub use settings::{ClassWeights, EvalSpacing, KeepBy, RankBy, Sampling, Schedule, TrainSettings};
+pub use settings::{
+    ClassSampling, ClassWeights, EvalSpacing, KeepBy, RankBy, Schedule, TrainSettings,
+};
 pub use taking::take_run;
 pub use trainer::{remember_split, resume, train, train_child};

@@ -4,7 +4,7 @@ use super::batches::Purpose;
 use super::early_stopping::EarlyStopping;
 use super::optimizer::Optimization;
 use super::parts::Objective;
-use super::{ClassWeights, KeepBy, Sampling};
+use super::{ClassSampling, ClassWeights, KeepBy};
 use crate::graph::CrossEntropy;
 
 /// The meaning of the training figures in the curves.
@@ -38,8 +38,8 @@ pub(super) struct Recipe {
     /// The weights of classes in the loss.
     pub class_weights: ClassWeights,
     /// How the images of a batch are drawn.
-    pub sampling: Sampling,
-    /// Seed of all draws.
+    pub sampling: ClassSampling,
+    /// Seed of what is drawn.
     pub seed: u64,
     /// The purpose with which training batches are drawn.
     pub purpose: Purpose,

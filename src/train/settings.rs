@@ -38,8 +38,8 @@ pub enum Schedule {
 /// How the images of a batch are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Sampling {
-    /// First a class, then one of its images, as in `retrain.py`: small classes have the same weight as large ones.
+pub enum ClassSampling {
+    /// First a class, then one of its images, as in `retrain.py`: small classes count as much as large ones.
     Balanced,
     /// All images equally often: classes have weights proportional to their numbers of images.
     Natural,
@@ -121,8 +121,8 @@ pub struct TrainSettings {
     #[serde(flatten)]
     pub split: SplitSettings,
     /// How the images of a batch are drawn.
-    pub sampling: Sampling,
-    /// The weights of classes in the loss.
+    pub sampling: ClassSampling,
+    /// How much an image of each class counts in the loss.
     pub class_weights: ClassWeights,
     /// The training of the head.
     #[serde(flatten)]
@@ -145,7 +145,7 @@ impl Default for TrainSettings {
             eval_step_interval: 10,
             eval_spacing: EvalSpacing::ByFrames,
             split: SplitSettings::default(),
-            sampling: Sampling::Balanced,
+            sampling: ClassSampling::Balanced,
             class_weights: ClassWeights::None,
             head: HeadSettings::default(),
             seed: 0,

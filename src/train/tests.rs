@@ -22,8 +22,8 @@ use super::layers::transpose;
 use super::learner::{End, Learner, Report};
 use super::recipe::Recipe;
 use super::{
-    CurvePoint, EvalSpacing, Head, Histogram, LearnSettings, LiveCurves, Measured, MetricSide,
-    Metrics, Optimizer, Part, Sampling, Schedule, Series, TrainError, TrainSettings,
+    ClassSampling, CurvePoint, EvalSpacing, Head, Histogram, LearnSettings, LiveCurves, Measured,
+    MetricSide, Metrics, Optimizer, Part, Schedule, Series, TrainError, TrainSettings,
 };
 use crate::jobs::Work;
 use crate::onnx::Tensor;

@@ -32,7 +32,7 @@ mod window_place;
 use eframe::egui;
 use egui::{CentralPanel, Frame, Margin, Pos2, Ui, ViewportCommand};
 
-use crate::app::{Action, App, Command, Options, Prefs, Session, Workspace};
+use crate::app::{Action, App, Command, Prefs, Session, WindowOptions, Workspace};
 use crate::project::Label;
 
 /// The context of painting: the state to read, and the list of actions.
@@ -96,7 +96,7 @@ pub struct Window {
 impl Window {
     /// A window on `ctx`; needs no screen, so that tests can click in it.
     #[must_use]
-    pub fn new(ctx: &egui::Context, options: Options) -> Self {
+    pub fn new(ctx: &egui::Context, options: WindowOptions) -> Self {
         theme::install(ctx);
         visible::install(ctx);
         Self {
@@ -257,7 +257,7 @@ impl eframe::App for Window {
 ///
 /// # Errors
 /// When the system gives no window: no display, no OpenGL.
-pub fn run_window(options: Options) -> eframe::Result {
+pub fn run_window(options: WindowOptions) -> eframe::Result {
     let prefs = options.config_dir.as_deref().map(Prefs::load);
     let place = prefs.and_then(|prefs| prefs.window);
     let mut viewport = egui::ViewportBuilder::default()

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use salamander::backbone::Architecture;
 use salamander::evaluate::InputKind;
-use salamander::export::{Candidate, ExportOutcome, Format, Options, Order, export, verify_bundle};
+use salamander::export::{
+    ExportOutcome, Format, Int8Candidate, Options, Order, export, verify_bundle,
+};
 use salamander::jobs::Work;
 use salamander::project::Project;
 use salamander::train::{LiveCurves, Run, train};
@@ -451,7 +453,7 @@ fn int8_is_found_and_certified() {
     // Each has its time: the exported model's, or that of the one with other operators.
     let last = search.candidates.iter().rfind(|known| known.taken).unwrap();
     let time = |like: bool| {
-        let same = |known: &&Candidate| (known.real_values == last.real_values) == like;
+        let same = |known: &&Int8Candidate| (known.real_values == last.real_values) == like;
         let times = search.candidates.iter().filter(same);
         let mut times: Vec<f64> = times.map(|known| known.latency_ratio.unwrap()).collect();
         times.dedup();

@@ -6,8 +6,8 @@ use salamander::export::{Format, export};
 use salamander::jobs::Work;
 use salamander::project::Split;
 use salamander::train::{
-    ClassWeights, FineTuneSettings, HeadSettings, LearnSettings, LiveCurves, Optimizer, Run,
-    Sampling, TrainSettings, resume, train,
+    ClassSampling, ClassWeights, FineTuneSettings, HeadSettings, LearnSettings, LiveCurves,
+    Optimizer, Run, TrainSettings, resume, train,
 };
 
 use super::cancel::cancelled_when;
@@ -16,7 +16,7 @@ use super::projects::{of_pictures, quick, runs};
 
 fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
-        sampling: Sampling::Natural,
+        sampling: ClassSampling::Natural,
         class_weights: ClassWeights::Balanced,
         ..quick("efficientnet-lite0@96", steps)
     };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use salamander::app::{Action, Options};
+use salamander::app::{Action, WindowOptions};
 use salamander::jobs::wait_for_abandoned;
 use salamander::ui::Window;
 
@@ -61,7 +61,7 @@ impl Desk {
     /// The same without known projects.
     pub fn of_a_stranger(config: &Path, size: [f32; 2]) -> Self {
         decode_apart();
-        let options = Options {
+        let options = WindowOptions {
             config_dir: Some(config.to_owned()),
             open: Vec::new(),
             system_dialogs: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::{App, Dialog, Lane};
 use crate::backbone::{Architecture, Depth};
 use crate::jobs::JobError;
-use crate::sweep::{Axis, RankBy, SweepError, SweepPlan, foresee};
+use crate::sweep::{RankBy, SweepAxis, SweepError, SweepPlan, foresee};
 use crate::train::TrainSettings;
 
 /// The content of the dialog.
@@ -36,13 +36,13 @@ impl SweepDraft {
             ));
         }
         let architectures = self.architectures.iter();
-        axes.push(Axis {
+        axes.push(SweepAxis {
             key: "architecture".into(),
             values: architectures.map(Architecture::to_string).collect(),
         });
-        axes.push(Axis::depths(&self.depths));
+        axes.push(SweepAxis::depths(&self.depths));
         for (key, text) in &self.axes {
-            axes.push(Axis::parse(key, text)?);
+            axes.push(SweepAxis::parse(key, text)?);
         }
         let mut base = base.clone();
         base.begin_anew();

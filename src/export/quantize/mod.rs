@@ -32,7 +32,7 @@ use super::{ExportError, Model};
 use frames::Frames;
 
 pub(super) use search::read_value;
-pub use search::{Candidate, Search};
+pub use search::{Int8Candidate, Search};
 
 /// The name of a quantized graph's input.
 pub(super) const IMAGE: &str = "image";
@@ -57,7 +57,7 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    /// How many values of [`Quantized::onnx`] are floats, counted as for [`Candidate::real_values`].
+    /// How many values of [`Quantized::onnx`] are real numbers, as [`Int8Candidate::real_values`] counts them.
     #[must_use]
     pub fn real_values(&self) -> u64 {
         let taken = self.search.candidates.iter().rfind(|known| known.taken);

@@ -33,15 +33,14 @@ pub struct Search {
     pub compared_on: u64,
     /// Top-1 accuracy of the run on the latter, 0..=1.
     pub run_top1: f64,
-    /// In the order in which they were tried. There is only one if the first [is good
-    /// enough](Candidate::is_good_enough).
-    pub candidates: Vec<Candidate>,
+    /// In the order in which they were tried. The first is the only one where it [is good enough](Int8Candidate::is_good_enough).
+    pub candidates: Vec<Int8Candidate>,
 }
 
 /// A model that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Candidate {
-    /// What distinguishes it from the candidate taken before.
+pub struct Int8Candidate {
+    /// What it has beside what was taken before.
     pub name: String,
     /// The size of its ONNX file in bytes, without labels and other metadata.
     pub bytes: u64,
@@ -70,9 +69,8 @@ pub(super) const GOOD_DIVERGENCE: f64 = 0.003;
 /// different answers. It is low because of chance: where 1.5 % of all answers change, two of 64 frames do.
 pub(super) const GOOD_AGREEMENT: f64 = 0.95;
 
-impl Candidate {
-    /// Whether no further candidates are needed, because this one is close enough to the run on the frames that
-    /// nothing was fitted on.
+impl Int8Candidate {
+    /// Whether nothing else needs to be tried: it is very near to the run on the frames that nothing was fitted on.
     #[must_use]
     pub fn is_good_enough(&self) -> bool {
         self.divergence <= GOOD_DIVERGENCE && self.agreement >= GOOD_AGREEMENT
@@ -132,8 +130,8 @@ pub(super) fn search(
     work.stage("Searching for the int8 model", None);
     searcher.weights(&state, &measured, SCALED)?;
     let first = searcher.search.candidates.first();
-    if !first.is_some_and(Candidate::is_good_enough) {
-        // The usual method, as a baseline.
+    if !first.is_some_and(Int8Candidate::is_good_enough) {
+        // What others do, as the measure of the rest.
         searcher.offer("nearest, min-max", state.clone(), GAIN)?;
         searcher.biases(state.clone(), &measured)?;
         searcher.weights(&state, &measured, SCALED_MORE)?;
@@ -151,7 +149,7 @@ impl Searcher<'_> {
         let taken = divergence < self.best * (1.0 - gain) || self.search.candidates.is_empty();
         self.search
             .candidates
-            .push(Candidate { taken, ..candidate });
+            .push(Int8Candidate { taken, ..candidate });
         if taken {
             self.best = divergence;
             self.state = state;
@@ -185,8 +183,8 @@ impl Searcher<'_> {
         Ok(())
     }
 
-    /// Compares a candidate with the run. For the first one, half of the frames are enough if they leave no doubt.
-    fn compared(&mut self, name: &str, state: &State) -> Result<(Candidate, f64), ExportError> {
+    /// Compares a candidate with the run. The first one is compared on half of the frames only where that leaves no doubt.
+    fn compared(&mut self, name: &str, state: &State) -> Result<(Int8Candidate, f64), ExportError> {
         let graph = quantize(&state.prepared, &state.how, IMAGE)?;
         let frames = &self.frames.compare;
         let is_first = self.search.candidates.is_empty();
@@ -205,7 +203,7 @@ impl Searcher<'_> {
         self.search.compared_on = tally.frames;
         self.search.run_top1 = part(tally.run_right);
         let divergence = tally.mean();
-        let candidate = Candidate {
+        let candidate = Int8Candidate {
             name: name.to_owned(),
             bytes: graph.to_onnx().len() as u64,
             top1: part(tally.right),
@@ -494,8 +492,8 @@ mod tests {
         let least = candidates().map(|known| known.divergence);
         let least = least.fold(f64::INFINITY, f64::min);
         let mut fitted = candidates().filter(|known| known.name.starts_with("head fitted"));
-        // Fitted to other inputs it would be far off.
-        let near = |known: &Candidate| known.divergence < 1.05 * least;
+        // One that was fitted to anything else would be far off.
+        let near = |known: &Int8Candidate| known.divergence < 1.05 * least;
         assert!(fitted.any(near), "{:?}", found.search.candidates);
     }
 
@@ -515,7 +513,7 @@ mod tests {
 
     #[test]
     fn good_enough_means_divergence_and_answers() {
-        let candidate = |divergence: f64, agreement: f64| Candidate {
+        let candidate = |divergence: f64, agreement: f64| Int8Candidate {
             name: String::new(),
             bytes: 0,
             top1: 1.0,

@@ -16,4 +16,4 @@ pub(super) use network::cut_of;
 pub use settings::FineTuneSettings;
 pub(super) use training::fine_tune;
 pub(super) use verdict::MIN_GROUPS;
-pub use verdict::{Outcome, Verdict};
+pub use verdict::{FineTuningOutcome, FineTuningVerdict};

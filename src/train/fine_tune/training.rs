@@ -141,7 +141,7 @@ fn test(
     [head_only, new_head]: [&Head; 2],
     fine_tuned: &FineTunedWeights,
     work: &Work,
-) -> Result<(Option<verdict::Verdict>, Option<Tested>), TrainError> {
+) -> Result<(Option<verdict::FineTuningVerdict>, Option<Tested>), TrainError> {
     let data = &prepared.data;
     let frames: Vec<_> = prepared
         .frames

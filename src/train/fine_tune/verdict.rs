@@ -13,7 +13,7 @@ const Z_95: f64 = 1.959_964;
 /// The result of the comparison on the test frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum FineTuningOutcome {
     /// The whole interval is above zero.
     Better,
     /// The interval contains zero.
@@ -26,7 +26,7 @@ pub enum Outcome {
 
 /// Accuracy on the test frames with the head alone and with fine-tuning, on the same frames.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct FineTuningVerdict {
     /// Test accuracy of the head alone, 0..=1.
     pub head_only: f64,
     /// Test accuracy after fine-tuning, 0..=1.
@@ -38,8 +38,8 @@ pub struct Verdict {
     pub frames: usize,
     /// The number of their groups.
     pub groups: usize,
-    /// The result.
-    pub outcome: Outcome,
+    /// What follows.
+    pub outcome: FineTuningOutcome,
 }
 
 /// With fewer groups of test frames there is no interval.
@@ -61,7 +61,11 @@ pub(super) fn is_worse(head_only: BestPoint, fine_tuned: BestPoint, frames: usiz
 /// (dᵢ - d̄))² / n²`. If every frame is a group of its own, this is the usual paired comparison. Before that, two
 /// frames are added to each side (Agresti and Min 2005), so that a handful of frames that agree do not look certain.
 #[must_use]
-pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Option<Verdict> {
+pub fn verdict(
+    head_only: &[bool],
+    fine_tuned: &[bool],
+    groups: &[&str],
+) -> Option<FineTuningVerdict> {
     let frames = head_only.len();
     if frames == 0 || fine_tuned.len() != frames || groups.len() != frames {
         return None;
@@ -91,12 +95,12 @@ pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Opti
         ]
     });
     let outcome = match interval {
-        None => Outcome::Unknown,
-        Some([low, _]) if low > 0.0 => Outcome::Better,
-        Some([_, high]) if high < 0.0 => Outcome::Worse,
-        Some(_) => Outcome::Undecided,
+        None => FineTuningOutcome::Unknown,
+        Some([low, _]) if low > 0.0 => FineTuningOutcome::Better,
+        Some([_, high]) if high < 0.0 => FineTuningOutcome::Worse,
+        Some(_) => FineTuningOutcome::Undecided,
     };
-    Some(Verdict {
+    Some(FineTuningVerdict {
         head_only: share(head_only),
         fine_tuned: share(fine_tuned),
         interval,
@@ -106,8 +110,8 @@ pub fn verdict(head_only: &[bool], fine_tuned: &[bool], groups: &[&str]) -> Opti
     })
 }
 
-impl Verdict {
-    /// A sentence for users.
+impl FineTuningVerdict {
+    /// One sentence for a person.
     #[must_use]
     pub fn sentence(&self) -> String {
         let change = if percent(self.head_only) == percent(self.fine_tuned) {
@@ -130,10 +134,10 @@ impl Verdict {
             )
         });
         match (self.outcome, interval) {
-            (Outcome::Better, Some(interval)) => {
+            (FineTuningOutcome::Better, Some(interval)) => {
                 format!("{change}: it was worth it ({interval}).")
             }
-            (Outcome::Worse, Some(interval)) => {
+            (FineTuningOutcome::Worse, Some(interval)) => {
                 format!("{change}: the head alone is better here ({interval}).")
             }
             (_, Some(interval)) => {
@@ -160,7 +164,7 @@ mod tests {
         (0..count).map(|at| format!("g{}", at % groups)).collect()
     }
 
-    fn judged(head_only: &[bool], fine_tuned: &[bool], groups: usize) -> Verdict {
+    fn judged(head_only: &[bool], fine_tuned: &[bool], groups: usize) -> FineTuningVerdict {
         let names = names(head_only.len(), groups);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         verdict(head_only, fine_tuned, &names).unwrap()
@@ -179,7 +183,7 @@ mod tests {
         let [low, high] = verdict.interval.unwrap();
         assert!((low - (mean - Z_95 * deviation)).abs() < 1e-9);
         assert!((high - (mean + Z_95 * deviation)).abs() < 1e-9);
-        assert_eq!(verdict.outcome, Outcome::Better);
+        assert_eq!(verdict.outcome, FineTuningOutcome::Better);
         assert!(verdict.sentence().contains("from 90.0 % to 98.0 %"));
     }
 
@@ -188,12 +192,24 @@ mod tests {
         let before: Vec<bool> = (0..200).map(|at| at % 10 != 0).collect();
         let after = vec![true; 200];
         // All gains in one of ten recordings.
-        assert_eq!(judged(&before, &after, 10).outcome, Outcome::Undecided);
+        assert_eq!(
+            judged(&before, &after, 10).outcome,
+            FineTuningOutcome::Undecided
+        );
         // The same gains spread over many.
-        assert_eq!(judged(&before, &after, 200).outcome, Outcome::Better);
-        assert_eq!(judged(&after, &before, 200).outcome, Outcome::Worse);
+        assert_eq!(
+            judged(&before, &after, 200).outcome,
+            FineTuningOutcome::Better
+        );
+        assert_eq!(
+            judged(&after, &before, 200).outcome,
+            FineTuningOutcome::Worse
+        );
         let few = judged(&before, &after, 4);
-        assert_eq!((few.outcome, few.interval), (Outcome::Unknown, None));
+        assert_eq!(
+            (few.outcome, few.interval),
+            (FineTuningOutcome::Unknown, None)
+        );
         assert!(few.sentence().contains("only 4 recordings"));
     }
 
@@ -217,7 +233,7 @@ mod tests {
         let verdict = judged(&same, &same, 8);
         let [low, high] = verdict.interval.unwrap();
         assert!(low < -0.2 && high > 0.2, "{low} {high}");
-        assert_eq!(verdict.outcome, Outcome::Undecided);
+        assert_eq!(verdict.outcome, FineTuningOutcome::Undecided);
         assert!(super::verdict(&[], &[], &[]).is_none());
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use crate::train::{BestPoint, Part, Verdict};
+use crate::train::{BestPoint, FineTuningVerdict, Part};
 
 use super::StageResult;
 
@@ -30,7 +30,7 @@ pub(super) struct RunResult {
     #[serde(default)]
     trained_weights: u64,
     #[serde(default)]
-    verdict: Option<Verdict>,
+    verdict: Option<FineTuningVerdict>,
     #[serde(default)]
     stopped_early: bool,
 }

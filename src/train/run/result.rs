@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::{BestPoint, Decision, Part, Verdict};
+use crate::train::{BestPoint, Decision, FineTuningVerdict, Part};
 
 use super::{HEAD_FILE, Run, RunState};
 
@@ -31,7 +31,7 @@ pub struct StageResult {
     /// Remarks on its end, a sentence each.
     pub notes: Vec<String>,
     /// Whether the fine-tuning was worth it; `None` for the head and without test frames.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<FineTuningVerdict>,
 }
 
 impl StageResult {

@@ -1,7 +1,7 @@
 //! The table of settings, in the order in which they are shown; each group has its own file.
 
 use crate::backbone::Fit;
-use crate::train::{ClassWeights, KeepBy, LearnSettings, Optimizer, Sampling, Schedule};
+use crate::train::{ClassSampling, ClassWeights, KeepBy, LearnSettings, Optimizer, Schedule};
 
 use super::{ChoiceOption, Reals, Setting};
 
@@ -11,7 +11,7 @@ const FITS: [Fit; 3] = [Fit::CenterCrop, Fit::Stretch, Fit::Pad];
 
 const SCHEDULES: [Schedule; 2] = [Schedule::Constant, Schedule::Cosine];
 
-const SAMPLINGS: [Sampling; 2] = [Sampling::Balanced, Sampling::Natural];
+const SAMPLINGS: [ClassSampling; 2] = [ClassSampling::Balanced, ClassSampling::Natural];
 
 const WEIGHTINGS: [ClassWeights; 2] = [ClassWeights::None, ClassWeights::Balanced];
 

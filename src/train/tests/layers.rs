@@ -16,7 +16,7 @@ use crate::train::problem::step_graph;
 /// A head with 24 inputs, 7 hidden units and 3 classes, trained with all features under test.
 fn everything_set(optimizer: Optimizer) -> TrainSettings {
     let mut settings = TrainSettings {
-        sampling: Sampling::Natural,
+        sampling: ClassSampling::Natural,
         class_weights: ClassWeights::Balanced,
         ..settings(optimizer)
     };

@@ -68,8 +68,8 @@ fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
         settings.sampling = sampling;
         go_on(&data, &settings, None, 100, &Work::new()).kept.1.b
     };
-    let [balanced, natural] = [Sampling::Balanced, Sampling::Natural].map(share);
-    // The bias reflects how frequent a class is.
+    let [balanced, natural] = [ClassSampling::Balanced, ClassSampling::Natural].map(share);
+    // The bias learns how frequent a class is.
     assert!((balanced[0] - balanced[1]).abs() < 0.5, "{balanced:?}");
     assert!(natural[0] - natural[1] > 1.0, "{natural:?}");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use egui::{RichText, Ui, vec2};
 
 use super::{End, buttons_ui, confirmed, message_ui, title_ui};
-use crate::app::{Action, Ask, MakeAction, Site, words};
+use crate::app::{Action, Ask, MakeAction, ProjectSite, words};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
@@ -56,15 +56,15 @@ pub(super) fn new_project_ui(
         None
     };
     let message = match &site {
-        Some(Site::Project) => {
+        Some(ProjectSite::Project) => {
             let words = format!(
                 "There is a project “{}” here already.",
                 words::shorten(cleaned, 40)
             );
             RichText::new(words).color(t.danger)
         }
-        Some(Site::Refused(why)) => RichText::new(words::sentence(why)).color(t.danger),
-        Some(Site::Free) | None => {
+        Some(ProjectSite::Refused(why)) => RichText::new(words::sentence(why)).color(t.danger),
+        Some(ProjectSite::Free) | None => {
             let words = if cleaned.is_empty() {
                 "The project becomes a folder of its own.".to_owned()
             } else if complete {
@@ -76,9 +76,9 @@ pub(super) fn new_project_ui(
         }
     };
     message_ui(ui, 3, message);
-    let there = site == Some(Site::Project);
-    // While the check is still running it may be tried: existing files are never overwritten.
-    let ready = complete && matches!(site, None | Some(Site::Free));
+    let there = site == Some(ProjectSite::Project);
+    // While that is not known yet it may be tried: what is there is never written over.
+    let ready = complete && matches!(site, None | Some(ProjectSite::Free));
     if !files.is_empty() {
         ui.label(widgets::small(
             t,

@@ -4,7 +4,7 @@
 use egui::{Align, Id, Layout, Ui};
 
 use crate::app::words;
-use crate::export::{Candidate, FoundExport, ModelCertificate, Search};
+use crate::export::{FoundExport, Int8Candidate, ModelCertificate, Search};
 use crate::ui::theme::tokens;
 use crate::ui::widgets::{self, Mark, Scatter, scatter_ui, toggle_chip};
 
@@ -149,8 +149,8 @@ fn fp32_ms(model: &ModelCertificate) -> Option<f64> {
     Some(latency.median_ms / latency.ratio_to_fp32.max(f64::MIN_POSITIVE))
 }
 
-/// `None` if the time is to be shown but was not measured.
-fn tried(candidate: &Candidate, fp32_ms: Option<f64>, view: &View) -> Option<Tried> {
+/// `None` where the time is to be shown and was not measured.
+fn tried(candidate: &Int8Candidate, fp32_ms: Option<f64>, view: &View) -> Option<Tried> {
     let x = if view.time {
         candidate.latency_ratio? * fp32_ms?
     } else {

@@ -3,7 +3,7 @@
 use egui::{CornerRadius, Frame, Margin, RichText, Stroke, Ui};
 
 use crate::app::Session;
-use crate::train::Outcome;
+use crate::train::FineTuningOutcome;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 
@@ -22,9 +22,9 @@ pub(super) fn verdict_ui(ui: &mut Ui, session: &Session) {
     };
     let t = tokens(ui);
     let (glyph, color) = match verdict.outcome {
-        Outcome::Better => (icons::OK, t.ok),
-        Outcome::Worse => (icons::WARNING, t.accent_text),
-        Outcome::Undecided | Outcome::Unknown => (icons::INFO, t.faint),
+        FineTuningOutcome::Better => (icons::OK, t.ok),
+        FineTuningOutcome::Worse => (icons::WARNING, t.accent_text),
+        FineTuningOutcome::Undecided | FineTuningOutcome::Unknown => (icons::INFO, t.faint),
     };
     ui.add_space(2.0);
     Frame::new()

@@ -1,6 +1,6 @@
 //! One curve as it is drawn: new points are added as they arrive, limited per frame.
 
-use super::track::{Stretch, Track};
+use super::track::{LineStretch, Track};
 use super::{Axis, CurveSide, Metric};
 use crate::train::{At, CurvePoint};
 
@@ -282,18 +282,18 @@ impl Line {
 
     /// The places within a section of the axis, and one more at each end.
     #[must_use]
-    pub fn stretch(&self, [from, to]: [f64; 2], axis: Axis) -> Stretch {
-        Stretch {
+    pub fn stretch(&self, [from, to]: [f64; 2], axis: Axis) -> LineStretch {
+        LineStretch {
             from: self.first_not_before(from, axis).saturating_sub(1),
             to: (self.first_not_before(to, axis) + 2).min(self.len()),
         }
     }
 
-    /// Calls `found` with places that represent a stretch in about this many blocks, and returns how many values and
-    /// blocks were visited; see [`Stretch`]. The last place is always included: users look at the newest point.
+    /// Calls `found` with the places that show a stretch in about so many blocks, and returns how many values and blocks were
+    /// visited; see [`LineStretch`]. The last place is among them: the newest point is the one that people read.
     pub fn thinned(
         &self,
-        stretch: Stretch,
+        stretch: LineStretch,
         smooth: bool,
         blocks: usize,
         mut found: impl FnMut(usize),
@@ -516,7 +516,7 @@ mod tests {
         let stretch = line.stretch([50_000.0, 50_100.0], Axis::Step);
         assert_eq!(
             stretch,
-            Stretch {
+            LineStretch {
                 from: 4999,
                 to: 5012
             }
@@ -527,7 +527,7 @@ mod tests {
         let all = line.stretch([-10.0, 1e9], Axis::Step);
         assert_eq!(
             all,
-            Stretch {
+            LineStretch {
                 from: 0,
                 to: 10_000
             }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 pub use figure::{Figure, FigureCurve, FigureError, FigureFormat, FigurePoints};
 pub use filter::RunFilter;
 pub use line::{Budget, Line, Look, Points};
-pub use track::Stretch;
+pub use track::LineStretch;
 
 pub use crate::train::MetricSide as CurveSide;
 

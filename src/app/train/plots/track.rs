@@ -15,7 +15,7 @@ pub(super) struct Track {
 
 /// A part of a series: the places from `from` to `to`, exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct LineStretch {
     /// The first place.
     pub from: usize,
     /// The place after the last.
@@ -86,10 +86,15 @@ impl Track {
         ]
     }
 
-    /// Calls `found` with places that represent a stretch in about `blocks` blocks, ascending: the lowest and the
-    /// highest value of each block, or every place if there are fewer values than blocks. Returns how many blocks and
-    /// values were visited: at most about four times `blocks`.
-    pub fn thinned(&self, stretch: Stretch, blocks: usize, mut found: impl FnMut(usize)) -> usize {
+    /// Calls `found` with the places that show a stretch in about `blocks` blocks, ascending: of each block its lowest and its
+    /// highest value. Where there are fewer values than blocks, with every place. Returns how many blocks and values
+    /// were looked at: at most about four times `blocks`.
+    pub fn thinned(
+        &self,
+        stretch: LineStretch,
+        blocks: usize,
+        mut found: impl FnMut(usize),
+    ) -> usize {
         let to = stretch.to.min(self.len());
         let count = to.saturating_sub(stretch.from);
         // The largest blocks of which there are enough.
@@ -153,7 +158,7 @@ mod tests {
         values[100_002] = 3.0;
         let track = track(values);
         let mut places = Vec::new();
-        let all = Stretch {
+        let all = LineStretch {
             from: 0,
             to: 100_003,
         };
@@ -166,7 +171,7 @@ mod tests {
         }
         // Ten times as many cost the same.
         let more = self::track((0..1_000_000).map(|value| (value % 7) as f32));
-        let all = Stretch {
+        let all = LineStretch {
             from: 0,
             to: 1_000_000,
         };
@@ -178,7 +183,7 @@ mod tests {
         let track = track((0..1000).map(|value| (value * 7919 % 1000) as f32));
         let of = |from, to, blocks| {
             let mut places = Vec::new();
-            track.thinned(Stretch { from, to }, blocks, |place| places.push(place));
+            track.thinned(LineStretch { from, to }, blocks, |place| places.push(place));
             places
         };
         assert_eq!(of(10, 20, 100), (10..20).collect::<Vec<_>>());

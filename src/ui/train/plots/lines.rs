@@ -4,7 +4,7 @@ use egui::Color32;
 
 use super::groups::{PlotOf, Plotted};
 use super::{HEAD_PART, View, overlay_color};
-use crate::app::{Axis, Budget, CurveSide, Line, Metric, Points, RunEntry, Session, Stretch};
+use crate::app::{Axis, Budget, CurveSide, Line, LineStretch, Metric, Points, RunEntry, Session};
 use crate::train::{RunId, Series};
 use crate::ui::theme::{self, Tokens};
 use crate::ui::widgets::color_of;
@@ -108,8 +108,8 @@ impl Shown<'_> {
         self.line.at(self.place.to_own(x), self.axis)
     }
 
-    /// The part of it between two positions of the horizontal axis.
-    pub fn stretch(&self, [from, to]: [f64; 2]) -> Stretch {
+    /// The part of it that is seen between two places of the horizontal axis.
+    pub fn stretch(&self, [from, to]: [f64; 2]) -> LineStretch {
         let ends = [self.place.to_own(from), self.place.to_own(to)];
         self.line.stretch(ends, self.axis)
     }

@@ -95,7 +95,7 @@ impl Figure {
     /// The points that represent a line, within the vertical axis.
     fn points(&self, line: &Line, start: f64, smooth: bool, log: bool) -> Vec<[f64; 2]> {
         let axis = self.view.axis;
-        let all = super::super::Stretch {
+        let all = super::super::LineStretch {
             from: 0,
             to: line.len(),
         };
