@@ -64,9 +64,9 @@ pub use session::Session;
 pub use snapshot::{Counts, Snapshot, file_name, image_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
-    Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveSide, CurveView, DepthState,
-    Extension, Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line,
-    LineStretch, Live, Look, Metric, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter,
+    Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveView, DepthState, Extension,
+    Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line, LineStretch,
+    Live, Look, Metric, MetricSide, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter,
     RunRow, RunTable, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState,
     TrainAction, TrainState, axes,
 };

@@ -31,8 +31,8 @@ pub use architecture::{Adding, ArchitectureAction, FoundNetwork};
 pub use depth::{Basis, DepthState};
 pub use extend::Extension;
 pub use plots::{
-    Axis, Budget, CurveSide, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line,
-    LineStretch, Look, Metric, Points, RunFilter, axes,
+    Axis, Budget, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line, LineStretch,
+    Look, Metric, MetricSide, Points, RunFilter, axes,
 };
 pub use run_table::{CellTable, RunCell, RunColumn, RunRow, RunTable};
 pub use sweep::{SweepAction, SweepEntry, SweepLive, SweepState};

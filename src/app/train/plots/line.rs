@@ -1,7 +1,7 @@
 //! One curve as it is drawn: new points are added as they arrive, limited per frame.
 
 use super::track::{LineStretch, Track};
-use super::{Axis, CurveSide, Metric};
+use super::{Axis, Metric, MetricSide};
 use crate::train::{At, CurvePoint};
 
 /// The number of points of each curve that are used for percentiles.
@@ -59,9 +59,9 @@ pub struct Sample {
 /// The source of the points of a curve.
 #[derive(Debug, Clone, Copy)]
 pub enum Points<'a> {
-    /// The evaluations of a run.
-    Evaluations(&'a [CurvePoint], &'a Metric, CurveSide),
-    /// A series.
+    /// Among the evaluations of a run.
+    Evaluations(&'a [CurvePoint], &'a Metric, MetricSide),
+    /// A series of their own.
     Scalars(&'a [At<f32>], &'a Metric),
 }
 
@@ -98,12 +98,12 @@ impl Points<'_> {
     }
 }
 
-fn value(point: &CurvePoint, metric: &Metric, side: CurveSide) -> Option<f32> {
+fn value(point: &CurvePoint, metric: &Metric, side: MetricSide) -> Option<f32> {
     match (metric.tag(), side) {
-        ("accuracy", CurveSide::Train) => Some(point.train_accuracy),
-        ("accuracy", CurveSide::Validation) => point.validation_accuracy,
-        ("cross_entropy", CurveSide::Train) => Some(point.train_cross_entropy),
-        ("cross_entropy", CurveSide::Validation) => point.validation_cross_entropy,
+        ("accuracy", MetricSide::Train) => Some(point.train_accuracy),
+        ("accuracy", MetricSide::Validation) => point.validation_accuracy,
+        ("cross_entropy", MetricSide::Train) => Some(point.train_cross_entropy),
+        ("cross_entropy", MetricSide::Validation) => point.validation_cross_entropy,
         _ => None,
     }
 }
@@ -388,7 +388,7 @@ mod tests {
         }
     }
 
-    fn line(points: &[CurvePoint], metric: &Metric, side: CurveSide, smoothing: f64) -> Line {
+    fn line(points: &[CurvePoint], metric: &Metric, side: MetricSide, smoothing: f64) -> Line {
         let mut line = Line::default();
         let points = Points::Evaluations(points, metric, side);
         line.follow(points, smoothing, &mut Budget::new(usize::MAX));
@@ -430,8 +430,8 @@ mod tests {
             .map(|at| point(at * 10, 0.5, at.is_multiple_of(10).then_some(0.75)))
             .collect();
         let of = |side| line(&points, &Metric::ACCURACY, side, 0.6);
-        assert!(of(CurveSide::Validation).is_sparse() && !of(CurveSide::Train).is_sparse());
-        assert_eq!(of(CurveSide::Validation).len(), 3);
+        assert!(of(MetricSide::Validation).is_sparse() && !of(MetricSide::Train).is_sparse());
+        assert_eq!(of(MetricSide::Validation).len(), 3);
     }
 
     #[test]
@@ -441,7 +441,7 @@ mod tests {
             point(10, 0.75, Some(0.25)),
             point(20, f32::NAN, Some(0.5)),
         ];
-        let train = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.0);
+        let train = line(&points, &Metric::ACCURACY, MetricSide::Train, 0.0);
         assert_eq!(train.len(), 2);
         let look = train.look(1).unwrap();
         assert_eq!((look.step, look.secs), (10, 0.1));
@@ -450,11 +450,11 @@ mod tests {
         assert_eq!(train.at(0.02, Axis::Time), Some(0));
         assert_eq!(train.at(50.0, Axis::Step), None);
         assert_eq!(train.range(true), Some([50.0, 75.0]));
-        let validation = line(&points, &Metric::ACCURACY, CurveSide::Validation, 0.0);
+        let validation = line(&points, &Metric::ACCURACY, MetricSide::Validation, 0.0);
         assert_eq!(validation.look(0).map(|look| look.step), Some(10));
         assert_eq!(validation.end(Axis::Step), Some(20.0));
         let other = Metric::new("learning_rate");
-        assert!(line(&points, &other, CurveSide::Train, 0.0).is_empty());
+        assert!(line(&points, &other, MetricSide::Train, 0.0).is_empty());
     }
 
     #[test]
@@ -468,12 +468,12 @@ mod tests {
                 )
             })
             .collect();
-        let whole = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.9);
+        let whole = line(&points, &Metric::ACCURACY, MetricSide::Train, 0.9);
         let mut grown = Line::default();
         let mut frames = 0;
         // New points arrive while others are being added, and the smoothing changes twice.
         for known in [100, 100, 400, 1000] {
-            let of = Points::Evaluations(&points[..known], &Metric::ACCURACY, CurveSide::Train);
+            let of = Points::Evaluations(&points[..known], &Metric::ACCURACY, MetricSide::Train);
             for smoothing in [0.6, 0.3, 0.9] {
                 let mut budget = Budget::new(150);
                 grown.follow(of, smoothing, &mut budget);
@@ -481,7 +481,7 @@ mod tests {
                 frames += 1;
             }
         }
-        let of = Points::Evaluations(&points, &Metric::ACCURACY, CurveSide::Train);
+        let of = Points::Evaluations(&points, &Metric::ACCURACY, MetricSide::Train);
         while !grown.is_settled(of, 0.9) {
             grown.follow(of, 0.9, &mut Budget::new(150));
             frames += 1;
@@ -499,12 +499,12 @@ mod tests {
         assert_eq!(budget.spent(), 0);
         let mut more = points.clone();
         more.push(point(1000, 0.5, None));
-        let of = Points::Evaluations(&more, &Metric::ACCURACY, CurveSide::Train);
+        let of = Points::Evaluations(&more, &Metric::ACCURACY, MetricSide::Train);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!((budget.spent(), grown.len()), (1, 1001));
         // A new training starts from the beginning.
         let other = [point(0, 0.1, None), point(1, 0.2, None)];
-        let of = Points::Evaluations(&other, &Metric::ACCURACY, CurveSide::Train);
+        let of = Points::Evaluations(&other, &Metric::ACCURACY, MetricSide::Train);
         grown.follow(of, 0.9, &mut budget);
         assert_eq!(grown.len(), 2);
     }
@@ -512,7 +512,7 @@ mod tests {
     #[test]
     fn a_section_is_found_without_looking_at_the_others() {
         let points: Vec<CurvePoint> = (0..10_000).map(|at| point(at * 10, 0.5, None)).collect();
-        let line = line(&points, &Metric::ACCURACY, CurveSide::Train, 0.0);
+        let line = line(&points, &Metric::ACCURACY, MetricSide::Train, 0.0);
         let stretch = line.stretch([50_000.0, 50_100.0], Axis::Step);
         assert_eq!(
             stretch,

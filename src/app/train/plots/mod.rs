@@ -16,7 +16,7 @@ pub use filter::RunFilter;
 pub use line::{Budget, Line, Look, Points};
 pub use track::LineStretch;
 
-pub use crate::train::MetricSide as CurveSide;
+pub use crate::train::MetricSide;
 
 /// The quantity of the horizontal axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

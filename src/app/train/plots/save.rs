@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{CurveSide, Figure, FigureCurve, FigureFormat, FigurePoints, Metric};
+use super::{Figure, FigureCurve, FigureFormat, FigurePoints, Metric, MetricSide};
 use crate::app::notes::Tone;
 use crate::app::{Action, App, ExportAction, Lane, RunEntry, TrainState};
 use crate::jobs::JobError;
@@ -25,7 +25,7 @@ impl TrainState {
                 let begin = FigureCurve {
                     run: run.clone(),
                     name: run.clone(),
-                    side: CurveSide::Run,
+                    side: MetricSide::Run,
                     head,
                     begun: live.begun,
                     points: FigurePoints::Evaluations(Arc::new(points.clone())),
@@ -43,7 +43,7 @@ impl TrainState {
             let compared = self.overlays.contains(id) && !self.is_live(id) && !drawn;
             if compared && metric.tag() != Metric::BY_CLASS && entry.is_found(&self.filter) {
                 let all = of_entry(entry, false, metric).into_iter();
-                curves.extend(all.filter(|curve| curve.side != CurveSide::Train));
+                curves.extend(all.filter(|curve| curve.side != MetricSide::Train));
             }
         }
         Figure {
@@ -63,7 +63,7 @@ fn of_entry(entry: &RunEntry, head: bool, metric: &Metric) -> Vec<FigureCurve> {
     let begin = FigureCurve {
         run: entry.run.id.0.clone(),
         name: entry.title(),
-        side: CurveSide::Run,
+        side: MetricSide::Run,
         head,
         begun: entry.begun(),
         points: FigurePoints::Evaluations(Arc::clone(points)),

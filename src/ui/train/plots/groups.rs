@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::{CurveSide, Metric, Session};
+use crate::app::{Metric, MetricSide, Session};
 use crate::train::{MetricKind, Series};
 
 /// A plot of curves.
@@ -39,16 +39,16 @@ impl Plotted {
         }
     }
 
-    /// The side that runs are compared by: validation if there is one.
-    pub fn compared_side(&self) -> CurveSide {
+    /// The side that runs are compared by: validation where there is one.
+    pub fn compared_side(&self) -> MetricSide {
         match &self.of {
-            PlotOf::Evaluations | PlotOf::Classes(_) => CurveSide::Validation,
+            PlotOf::Evaluations | PlotOf::Classes(_) => MetricSide::Validation,
             PlotOf::Series(series) => {
                 let mut sides = series.iter().map(|series| series.side);
-                let first = sides.next().unwrap_or(CurveSide::Run);
+                let first = sides.next().unwrap_or(MetricSide::Run);
                 sides.fold(first, |found, side| match side {
-                    CurveSide::Validation => side,
-                    CurveSide::Train | CurveSide::Run => found,
+                    MetricSide::Validation => side,
+                    MetricSide::Train | MetricSide::Run => found,
                 })
             }
         }
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn series_are_grouped_by_what_they_are_of() {
-        let of = |tag: &str, kind| PlotGroup::of(&Series::new(tag, CurveSide::Run), kind);
+        let of = |tag: &str, kind| PlotGroup::of(&Series::new(tag, MetricSide::Run), kind);
         let scalar = |tag| of(tag, MetricKind::Scalar);
         assert_eq!(scalar("accuracy/cat"), Some(PlotGroup::Classes));
         assert_eq!(scalar("accuracy/a/b"), Some(PlotGroup::Classes));
@@ -153,16 +153,16 @@ mod tests {
 
     #[test]
     fn runs_are_compared_on_validation_images_where_there_are_some() {
-        let plot = |sides: &[CurveSide]| {
+        let plot = |sides: &[MetricSide]| {
             let series = sides.iter().map(|side| Series::new("x", *side)).collect();
             let plot = PlotGroup::Scalar("x".to_owned()).plot(series);
             plot.map(|plot| plot.compared_side())
         };
         assert_eq!(
-            plot(&[CurveSide::Train, CurveSide::Validation]),
-            Some(CurveSide::Validation)
+            plot(&[MetricSide::Train, MetricSide::Validation]),
+            Some(MetricSide::Validation)
         );
-        assert_eq!(plot(&[CurveSide::Run]), Some(CurveSide::Run));
-        assert_eq!(plot(&[CurveSide::Train]), Some(CurveSide::Train));
+        assert_eq!(plot(&[MetricSide::Run]), Some(MetricSide::Run));
+        assert_eq!(plot(&[MetricSide::Train]), Some(MetricSide::Train));
     }
 }

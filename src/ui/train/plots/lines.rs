@@ -4,7 +4,7 @@ use egui::Color32;
 
 use super::groups::{PlotOf, Plotted};
 use super::{HEAD_PART, View, overlay_color};
-use crate::app::{Axis, Budget, CurveSide, Line, LineStretch, Metric, Points, RunEntry, Session};
+use crate::app::{Axis, Budget, Line, LineStretch, Metric, MetricSide, Points, RunEntry, Session};
 use crate::train::{RunId, Series};
 use crate::ui::theme::{self, Tokens};
 use crate::ui::widgets::color_of;
@@ -16,7 +16,7 @@ pub(super) struct LineKey {
     pub run: Option<RunId>,
     head: bool,
     metric: Metric,
-    side: CurveSide,
+    side: MetricSide,
 }
 
 /// What a line shows.
@@ -178,11 +178,11 @@ pub(super) fn lines<'v>(
         .collect()
 }
 
-/// The lines of a run in full: side, name, colour.
-fn sides(t: &Tokens) -> [(CurveSide, &'static str, Color32); 2] {
+/// What the lines of a run in full are of: its side, what it is called, its colour.
+fn sides(t: &Tokens) -> [(MetricSide, &'static str, Color32); 2] {
     [
-        (CurveSide::Train, "train", t.accent),
-        (CurveSide::Validation, "validation", theme::class_color(0)),
+        (MetricSide::Train, "train", t.accent),
+        (MetricSide::Validation, "validation", theme::class_color(0)),
     ]
 }
 
@@ -195,7 +195,7 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn compared(&mut self, entry: &'a RunEntry, side: CurveSide, points: Points<'a>) {
+    fn compared(&mut self, entry: &'a RunEntry, side: MetricSide, points: Points<'a>) {
         let state = &self.session.train;
         let id = &entry.run.id;
         let (color, dashed) = overlay_color(self.t, state.color_of(id));
@@ -221,7 +221,7 @@ impl<'a> Lines<'a> {
     fn main(
         &mut self,
         metric: &Metric,
-        side: CurveSide,
+        side: MetricSide,
         head: bool,
         points: Points<'a>,
         (name, color): (&str, Color32),

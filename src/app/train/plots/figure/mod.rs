@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::line::{Line, Mean};
-use super::{Axis, Budget, CurveSide, CurveView, Metric, Points};
+use super::{Axis, Budget, CurveView, Metric, MetricSide, Points};
 use crate::files::{self, Durability, FileError};
 use crate::jobs::{Cancelled, Work};
 use crate::text::csv_cell;
@@ -92,9 +92,9 @@ pub struct FigureCurve {
     pub run: String,
     /// The title of the run.
     pub name: String,
-    /// The frames on which it was measured.
-    pub side: CurveSide,
-    /// Whether it is the curve of the head alone, of a fine-tuned run.
+    /// On which frames it was measured.
+    pub side: MetricSide,
+    /// Whether it is that of the head alone, of a run that went deeper.
     pub head: bool,
     /// When the run was begun, seconds since 1970.
     pub begun: f64,
@@ -128,8 +128,8 @@ impl FigureCurve {
     }
 }
 
-/// The series of a tag: one for each side, or for [`Metric::BY_CLASS`] those of all classes, with their names.
-fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(CurveSide, FigurePoints)> {
+/// The series that a tag names: one of each side, or of [`Metric::BY_CLASS`] those of all classes; with what of it each is.
+fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(MetricSide, FigurePoints)> {
     let found = metrics.series().filter_map(|(series, kind)| {
         if kind != MetricKind::Scalar {
             return None;
@@ -166,7 +166,7 @@ impl FigureCurve {
             let begin = Self {
                 run: run.id.0.clone(),
                 name: name.clone(),
-                side: CurveSide::Run,
+                side: MetricSide::Run,
                 head,
                 begun: super::unix(&run.created),
                 points: FigurePoints::Evaluations(Arc::new(points)),
@@ -180,7 +180,7 @@ impl FigureCurve {
     pub(super) fn sides(self, metrics: &Metrics, metric: &Metric) -> Vec<Self> {
         let mut curves = Vec::new();
         if [Metric::ACCURACY, Metric::CROSS_ENTROPY].contains(metric) {
-            for side in [CurveSide::Train, CurveSide::Validation] {
+            for side in [MetricSide::Train, MetricSide::Validation] {
                 curves.push(Self {
                     side,
                     ..self.clone()
@@ -201,19 +201,19 @@ impl FigureCurve {
     fn legend(&self) -> String {
         let part = if self.head { ", head alone" } else { "" };
         let side = match self.side {
-            CurveSide::Run => "",
-            CurveSide::Train => ": train",
-            CurveSide::Validation => ": validation",
+            MetricSide::Run => "",
+            MetricSide::Train => ": train",
+            MetricSide::Validation => ": validation",
         };
         format!("{}{part}{side}", self.full_name())
     }
 }
 
-fn side(side: CurveSide) -> &'static str {
+fn side(side: MetricSide) -> &'static str {
     match side {
-        CurveSide::Train => "train",
-        CurveSide::Validation => "validation",
-        CurveSide::Run => "run",
+        MetricSide::Train => "train",
+        MetricSide::Validation => "validation",
+        MetricSide::Run => "run",
     }
 }
 
@@ -401,7 +401,7 @@ mod tests {
             })
             .collect();
         let points = Arc::new(points);
-        let curves = [CurveSide::Train, CurveSide::Validation].map(|side| FigureCurve {
+        let curves = [MetricSide::Train, MetricSide::Validation].map(|side| FigureCurve {
             run: "2026-11-24_lite0_1".to_owned(),
             name: "first, \"best\"".to_owned(),
             side,
