@@ -200,7 +200,7 @@ fn run(
     history: &Mutex<History>,
     work: &Work,
 ) -> Result<Edited, ProjectError> {
-    // Only edits lock it, and they come one after the other.
+    // Only edits lock it, and they run one after the other.
     let mut history = history.lock();
     let (expected, is_shown) = match &way {
         Way::Forward(change) => (foresee::renames(change), shows_whole_effect(change)),

@@ -90,7 +90,7 @@ pub enum Workspace {
 /// How the window is opened.
 #[derive(Debug, Clone, Default)]
 pub struct WindowOptions {
-    /// Where the settings of the app itself are kept; `None` keeps none.
+    /// The folder for the settings of the app itself; `None` stores none.
     pub config_dir: Option<PathBuf>,
     /// What is opened at once: a project's folder, or files to import.
     pub open: Vec<PathBuf>,

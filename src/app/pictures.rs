@@ -241,8 +241,8 @@ impl Pictures {
     }
 
     /// Whether every wanted image is there.
-    #[cfg(test)]
-    fn is_idle(&self) -> bool {
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
         self.pool.is_idle() && self.store.borrow().loaded.is_empty()
     }
 }

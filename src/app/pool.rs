@@ -157,7 +157,7 @@ where
     }
 
     /// Whether nothing waits and nothing runs.
-    #[cfg(test)]
+    #[must_use]
     pub fn is_idle(&self) -> bool {
         let queue = self.shared.lock();
         queue.waiting.is_empty() && queue.running.is_empty()

@@ -45,7 +45,7 @@ pub struct Prefs {
     /// Links in projects that are followed for reading. Stored here, because a project from elsewhere must not be able
     /// to add any.
     pub followed: Vec<Followed>,
-    /// How fast this machine has sampled films.
+    /// The measured speed of sampling films on this computer.
     pub pace: ExtractionPace,
 }
 

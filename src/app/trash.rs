@@ -67,7 +67,7 @@ impl App {
             expected.files,
             |project, history, work| {
                 let deleted = project.empty_trash(work)?;
-                // Their frames cannot come back any more.
+                // Their frames can no longer be restored.
                 history.lock().forget_removals();
                 Ok(deleted)
             },

@@ -142,8 +142,8 @@ impl Evaluation {
         }
     }
 
-    /// Accuracy by source, the worst first: blocks of time of one video and photos imported together
-    /// count as one.
+    /// Accuracy by source, the lowest first: blocks of time of one video count as one, and so do photos imported
+    /// together.
     #[must_use]
     pub fn by_source(&self) -> Vec<GroupAccuracy> {
         let mut groups = BTreeMap::<&str, (u64, u64)>::new();

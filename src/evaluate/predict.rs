@@ -146,7 +146,16 @@ impl Predictor {
 
     /// Predicts one image.
     pub fn predict(&mut self, image: &RgbImage) -> Result<Prediction, EvaluateError> {
-        let probabilities = self.probabilities(image)?;
+        self.predict_until_cancelled(image, &Work::new())
+    }
+
+    /// The same, stopped immediately if `work` is cancelled.
+    pub fn predict_until_cancelled(
+        &mut self,
+        image: &RgbImage,
+        work: &Work,
+    ) -> Result<Prediction, EvaluateError> {
+        let probabilities = self.until_cancelled(image, work)?;
         Ok(ranked(&self.classes, &probabilities, self.unknown_below))
     }
 }

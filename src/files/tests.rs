@@ -10,7 +10,7 @@ use super::*;
 #[cfg(unix)]
 mod confined;
 
-/// Set in the processes that tests start: what they are to do, and in which folder.
+/// Set in processes that tests start: their task and folder.
 const CHILD: &str = "SALAMANDER_TEST_FILES";
 
 fn names(dir: &Path) -> Vec<String> {

@@ -58,7 +58,7 @@ impl<T> Job<T> {
         }
     }
 
-    /// Cancels the job and lets it come to its end; [`wait_for_abandoned`](super::wait_for_abandoned) waits for it.
+    /// Cancels the job without waiting for its end; [`wait_for_abandoned`](super::wait_for_abandoned) does.
     pub fn abandon(&mut self) {
         self.work.cancel();
         if let Some(thread) = self.thread.take() {

@@ -20,14 +20,14 @@ const UNKNOWN: f64 = 1920.0 * 1080.0 * 30.0 / 1e6;
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ExtractionPace {
-    /// Pixels of film, in millions: length × frame rate × width × height.
+    /// Pixels of film in millions: duration × frame rate × width × height.
     megapixels: f64,
     /// The time that they took, in seconds.
     secs: f64,
 }
 
 impl ExtractionPace {
-    /// Takes in that a film of so many million pixels was sampled in so many seconds.
+    /// Records that a film with this many million pixels was sampled in this many seconds.
     pub fn saw(&mut self, megapixels: f64, secs: f64) {
         let sound = megapixels.is_finite() && secs.is_finite() && megapixels > 0.0 && secs > 0.0;
         if !sound {
@@ -73,7 +73,7 @@ mod tests {
         // Too short to count.
         pace.saw(1.0, 4.0);
         assert!((pace.secs_of(hour) - guess).abs() < 1e-9);
-        // Ten times as fast as the film plays.
+        // Ten times faster than real time.
         let mut pace = ExtractionPace::default();
         pace.saw(hour, 360.0);
         assert!((pace.secs_of(2.0 * hour) - 720.0).abs() < 1e-6);

@@ -90,7 +90,7 @@ pub(super) struct Pass {
     graph: Option<FilterGraph>,
     encoder: JpegEncoder,
     from_secs: f64,
-    /// Length of the whole video by its headers, seconds.
+    /// Duration of the whole video in its headers, in seconds.
     length_secs: Option<f64>,
     /// Duration of the range according to the headers, in seconds.
     promised_secs: Option<f64>,
@@ -340,7 +340,7 @@ impl Pass {
         Ok(())
     }
 
-    /// What was found on the way, after the end.
+    /// The findings, after the end.
     pub fn findings(&self) -> Findings {
         let in_film = |us: i64| self.from_secs + us as f64 / 1e6;
         let (gaps, longest_gap) = self.gaps.found();

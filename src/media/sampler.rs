@@ -86,8 +86,8 @@ impl Sampler {
         }))
     }
 
-    /// After the end: one sentence each on damage (saying where), on stretches without an image or without a change, on
-    /// brightness, and on further tracks.
+    /// After the end: sentences about damage (with its place), gaps, periods without changes, brightness and further
+    /// streams.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.frames.findings().warnings(&self.name)

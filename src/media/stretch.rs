@@ -210,7 +210,7 @@ impl FrameSampler {
         Ok(())
     }
 
-    /// What was found on the way, after the end.
+    /// The findings, after the end.
     pub fn findings(&self) -> Findings {
         self.pass.findings()
     }

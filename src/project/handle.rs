@@ -184,7 +184,7 @@ impl Project {
         })
     }
 
-    /// What the user should know about opening, a sentence each; each is reported once.
+    /// Remarks from opening the project, a sentence each; each is returned once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {
         std::mem::take(&mut *self.notices.lock())
@@ -451,7 +451,7 @@ pub(super) fn label_path(label: &Label) -> String {
     }
 }
 
-/// Does not depend on the working folder later on.
+/// The absolute path, which does not depend on later changes of the working directory.
 pub(super) fn absolute(root: &Path) -> Result<PathBuf, ProjectError> {
     std::path::absolute(root).map_err(ProjectError::io("find", root))
 }

@@ -19,8 +19,8 @@ impl Site {
         }
     }
 
-    /// The file that a name below the site's path means, with its type. Names are looked up and nothing else: there is
-    /// no way out of the site.
+    /// The file for a name under the site's path, with its media type. Names are only looked up in the map, so no
+    /// other file can be reached.
     pub(super) fn find(&self, name: &str) -> Option<(&'static str, &[u8])> {
         let name = if name.is_empty() { INDEX } else { name };
         let bytes = self.files.get(name)?;

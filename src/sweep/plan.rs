@@ -30,9 +30,9 @@ pub struct SweepAxis {
 pub struct SweepPlan {
     /// The settings that all trainings have in common.
     pub base: TrainSettings,
-    /// What is swept over.
+    /// The settings that vary.
     pub axes: Vec<SweepAxis>,
-    /// Trainings of each configuration, each with another split seed; at least 1.
+    /// The number of trainings for each configuration, each with another split seed; at least 1.
     pub repeats: u32,
     /// The metric for ranking, measured on validation images: test images would no longer be independent if they were
     /// used for a choice.
@@ -50,8 +50,8 @@ pub struct Trainings {
 }
 
 impl SweepAxis {
-    /// Reads values as they are typed: `0.01,0.03`, `0.001..0.1 log 5`, `100..500 linear 3`, or a list of both. Hyphens in the key
-    /// may be underscores.
+    /// Reads values as users type them: `0.01,0.03`, `0.001..0.1 log 5`, `100..500 linear 3`, or a list of both.
+    /// Hyphens in the key are read as underscores.
     ///
     /// # Errors
     /// [`SweepError::Plan`] for an unknown setting or an invalid value.
@@ -299,7 +299,7 @@ impl SweepPlan {
         Ok(found)
     }
 
-    /// The settings of a combination; the last axis changes fastest.
+    /// The settings of a combination; the last axis varies fastest.
     fn combination(&self, axes: &[&SweepAxis], index: usize) -> Result<TrainSettings, SweepError> {
         let mut given = BTreeMap::new();
         let mut rest = index;

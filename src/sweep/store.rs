@@ -43,9 +43,9 @@ pub struct Sweep {
     pub rank: RankBy,
     /// The number of trainings for each configuration.
     pub repeats: u32,
-    /// What is swept over.
+    /// The settings that vary.
     pub axes: Vec<SweepAxis>,
-    /// The trainings, in their order; the first is number 1.
+    /// The trainings, in order; the first is number 1.
     pub trainings: Vec<Training>,
     /// The computer on which the latencies were measured; empty before.
     #[serde(default)]

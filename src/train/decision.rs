@@ -42,14 +42,15 @@ pub enum Decision {
     /// cluster of similar photos), and each fold is classified by a head trained on the others, with its last weights.
     /// Every image must be classified correctly. Test images are not used.
     ///
-    /// Where none of n images is wrong, the error rate lies below 3/n with 95 % confidence (the rule of three: Hanley and
-    /// Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249:1743, 1983), and a fine-tuning can gain no
-    /// more than that. There must be at least 100 images (3 %), 10 of each class and 5 groups, as many as an interval
-    /// of the [`FineTuningVerdict`](super::FineTuningVerdict) needs. The bound holds for images like these. For images of new recordings the groups
-    /// are what counts, and 3/groups is wide with the handful of recordings that most projects have; but a fine-tuning
-    /// learns from the same recordings, and where the head is right on all of them its steps follow what is particular to
-    /// them (Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", 2022). The
-    /// probabilities are not considered: a head that was trained by plain descent is far less sure than it is right.
+    /// If none of n images is wrong, the error rate is below 3/n with 95 % confidence (the rule of three: Hanley and
+    /// Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249:1743, 1983), and a fine-tuning can
+    /// improve it by no more than that. There must be at least 100 images (3 %), 10 of each class and 5 groups, the
+    /// number that an interval of the [`FineTuningVerdict`](super::FineTuningVerdict) needs. The bound applies to similar images. For
+    /// images of new recordings the number of groups counts, and 3/groups is large for the handful of recordings in
+    /// most projects; but a fine-tuning is trained on the same recordings, and if the head is right on all of them,
+    /// its steps follow their peculiarities (Kumar et al., "Fine-Tuning can Distort Pretrained Features and
+    /// Underperform Out-of-Distribution", 2022). Probabilities are not considered: a head trained by plain gradient
+    /// descent is much less confident than accurate.
     HeadSuffices {
         /// The number of images, all classified correctly.
         images: usize,

@@ -39,7 +39,7 @@ pub(super) struct Recipe {
     pub class_weights: ClassWeights,
     /// How the images of a batch are drawn.
     pub sampling: ClassSampling,
-    /// Seed of what is drawn.
+    /// Seed of all draws.
     pub seed: u64,
     /// The purpose with which training batches are drawn.
     pub purpose: Purpose,

@@ -39,7 +39,7 @@ pub enum Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClassSampling {
-    /// First a class, then one of its images, as in `retrain.py`: small classes count as much as large ones.
+    /// First a class, then one of its images, as in `retrain.py`: small classes have the same weight as large ones.
     Balanced,
     /// All images equally often: classes have weights proportional to their numbers of images.
     Natural,
@@ -122,7 +122,7 @@ pub struct TrainSettings {
     pub split: SplitSettings,
     /// How the images of a batch are drawn.
     pub sampling: ClassSampling,
-    /// How much an image of each class counts in the loss.
+    /// The weights of classes in the loss.
     pub class_weights: ClassWeights,
     /// The training of the head.
     #[serde(flatten)]

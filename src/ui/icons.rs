@@ -82,7 +82,7 @@ pub const RECENT: char = '\u{E1A0}';
 pub const REVEAL: char = '\u{E5DE}';
 /// A grid.
 pub const GRID: char = '\u{E464}';
-/// It worked.
+/// Success.
 pub const OK: char = '\u{E184}';
 /// View.
 pub const VIEW: char = '\u{E220}';

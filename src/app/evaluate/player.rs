@@ -78,7 +78,7 @@ struct Screen {
     error: Option<String>,
 }
 
-/// What is painted of the newest frame.
+/// The newest frame, as it is painted.
 #[derive(Clone, Default)]
 pub struct Playing {
     /// Seconds from the start of the film.

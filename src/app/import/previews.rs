@@ -325,6 +325,12 @@ impl Previews {
         store.posters.remove(path);
         store.strips.remove(path);
     }
+
+    /// Whether all requests are answered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pool.is_idle()
+    }
 }
 
 fn answer(key: &Key, cache: &Cache, work: &Work, answers: &Answers<'_, Key, Answer>) {

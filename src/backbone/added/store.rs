@@ -104,8 +104,8 @@ impl Description {
     }
 }
 
-/// Makes the architectures of the project in the folder `root` known by their names. Returns a sentence for each that cannot be used.
-/// Cheap: one small file each is read, and the networks only when they are used.
+/// Registers the architectures of the project in the folder `root` by their names. Returns a sentence for each unusable
+/// one. Cheap: it reads one small file each; networks are read when they are used.
 #[must_use]
 pub fn open_own(root: &Path) -> Vec<String> {
     let mut problems = Vec::new();

@@ -57,7 +57,7 @@ pub struct Quantized {
 }
 
 impl Quantized {
-    /// How many values of [`Quantized::onnx`] are real numbers, as [`Int8Candidate::real_values`] counts them.
+    /// How many values of [`Quantized::onnx`] are floats, counted as for [`Int8Candidate::real_values`].
     #[must_use]
     pub fn real_values(&self) -> u64 {
         let taken = self.search.candidates.iter().rfind(|known| known.taken);

@@ -33,14 +33,15 @@ pub struct Search {
     pub compared_on: u64,
     /// Top-1 accuracy of the run on the latter, 0..=1.
     pub run_top1: f64,
-    /// In the order in which they were tried. The first is the only one where it [is good enough](Int8Candidate::is_good_enough).
+    /// In the order in which they were tried. There is only one if the first [is good
+    /// enough](Int8Candidate::is_good_enough).
     pub candidates: Vec<Int8Candidate>,
 }
 
 /// A model that was tried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Int8Candidate {
-    /// What it has beside what was taken before.
+    /// What distinguishes it from the candidate taken before.
     pub name: String,
     /// The size of its ONNX file in bytes, without labels and other metadata.
     pub bytes: u64,
@@ -70,7 +71,8 @@ pub(super) const GOOD_DIVERGENCE: f64 = 0.003;
 pub(super) const GOOD_AGREEMENT: f64 = 0.95;
 
 impl Int8Candidate {
-    /// Whether nothing else needs to be tried: it is very near to the run on the frames that nothing was fitted on.
+    /// Whether no further candidates are needed, because this one is close enough to the run on the frames that
+    /// nothing was fitted on.
     #[must_use]
     pub fn is_good_enough(&self) -> bool {
         self.divergence <= GOOD_DIVERGENCE && self.agreement >= GOOD_AGREEMENT
@@ -131,7 +133,7 @@ pub(super) fn search(
     searcher.weights(&state, &measured, SCALED)?;
     let first = searcher.search.candidates.first();
     if !first.is_some_and(Int8Candidate::is_good_enough) {
-        // What others do, as the measure of the rest.
+        // The usual method, as a baseline.
         searcher.offer("nearest, min-max", state.clone(), GAIN)?;
         searcher.biases(state.clone(), &measured)?;
         searcher.weights(&state, &measured, SCALED_MORE)?;
@@ -183,7 +185,7 @@ impl Searcher<'_> {
         Ok(())
     }
 
-    /// Compares a candidate with the run. The first one is compared on half of the frames only where that leaves no doubt.
+    /// Compares a candidate with the run. For the first one, half of the frames are enough if they leave no doubt.
     fn compared(&mut self, name: &str, state: &State) -> Result<(Int8Candidate, f64), ExportError> {
         let graph = quantize(&state.prepared, &state.how, IMAGE)?;
         let frames = &self.frames.compare;
@@ -492,7 +494,7 @@ mod tests {
         let least = candidates().map(|known| known.divergence);
         let least = least.fold(f64::INFINITY, f64::min);
         let mut fitted = candidates().filter(|known| known.name.starts_with("head fitted"));
-        // One that was fitted to anything else would be far off.
+        // Fitted to other inputs it would be far off.
         let near = |known: &Int8Candidate| known.divergence < 1.05 * least;
         assert!(fitted.any(near), "{:?}", found.search.candidates);
     }

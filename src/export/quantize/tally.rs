@@ -33,8 +33,8 @@ impl Tally {
         self.sum / self.frames.max(1) as f64
     }
 
-    /// Whether more frames would hardly say that [it is not good enough](super::Int8Candidate::is_good_enough): its divergence is by two standard
-    /// errors of the mean less than it may be.
+    /// Whether more frames would hardly change that [it is good enough](super::Int8Candidate::is_good_enough): its
+    /// divergence is below the limit by two standard errors of the mean.
     pub fn is_surely_good(&self) -> bool {
         let count = self.frames as f64;
         let variance = (self.squares - count * self.mean().powi(2)) / (count - 1.0);

@@ -133,7 +133,7 @@ fn a_confined_folder_is_not_left_upwards() {
         );
         assert!(read(&path).is_err() && remove_file(&path).is_err());
     }
-    // By its other names it is the same folder.
+    // Other paths of the folder are confined, too.
     let other = dir.path().join("other name");
     std::os::unix::fs::symlink(&root, &other).unwrap();
     confine(&other).unwrap();
@@ -155,7 +155,7 @@ fn a_link_that_is_agreed_to_is_only_read_and_only_where_it_leads_now() {
     assert!(is_dir(&linked) && is_file(linked.join("file")));
     assert_eq!(read_dir(&linked).unwrap().count(), 2);
     assert_eq!(read(linked.join("file")).unwrap(), b"theirs");
-    // A link beyond it is not agreed to.
+    // The agreement does not include further links in the target.
     std::os::unix::fs::symlink("file", elsewhere.join("further")).unwrap();
     assert!(read(linked.join("further")).is_err());
     fs::remove_file(elsewhere.join("further")).unwrap();
@@ -208,7 +208,7 @@ fn what_is_written_in_place_has_no_other_name() {
         assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
         let expected = ["theirs more", "morers", ""][at];
         assert_eq!(fs::read_to_string(&own).unwrap(), expected);
-        // A lock writes nothing, and must be one and the same file for everybody.
+        // A lock file is never written, and must be the same file for all processes.
         fs::remove_file(&own).unwrap();
         fs::hard_link(&theirs, &own).unwrap();
         open_lock(&own).unwrap();

@@ -24,7 +24,7 @@ enum Origin {
     There {
         session: Session,
         form: FrameForm,
-        /// Of one that has ended.
+        /// The findings, after the end.
         findings: Option<Box<Findings>>,
     },
     /// Decoded in this process.
@@ -118,7 +118,7 @@ impl Frames {
         }
     }
 
-    /// What was found on the way, after the end.
+    /// The findings, after the end.
     pub fn findings(&self) -> Findings {
         match &self.0 {
             #[cfg(unix)]

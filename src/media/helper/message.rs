@@ -56,7 +56,7 @@ pub(super) enum Reply {
     Alive,
     /// A video is open.
     Opened,
-    /// A sampled frame; the body is as [`FrameForm`] says.
+    /// A sampled frame; the format of the body is [`FrameForm`].
     Frame {
         time_secs: f64,
         width_px: u32,

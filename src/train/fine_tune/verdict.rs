@@ -38,7 +38,7 @@ pub struct FineTuningVerdict {
     pub frames: usize,
     /// The number of their groups.
     pub groups: usize,
-    /// What follows.
+    /// The result.
     pub outcome: FineTuningOutcome,
 }
 
@@ -111,7 +111,7 @@ pub fn verdict(
 }
 
 impl FineTuningVerdict {
-    /// One sentence for a person.
+    /// A sentence for users.
     #[must_use]
     pub fn sentence(&self) -> String {
         let change = if percent(self.head_only) == percent(self.fine_tuned) {

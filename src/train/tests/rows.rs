@@ -69,7 +69,7 @@ fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
         go_on(&data, &settings, None, 100, &Work::new()).kept.1.b
     };
     let [balanced, natural] = [ClassSampling::Balanced, ClassSampling::Natural].map(share);
-    // The bias learns how frequent a class is.
+    // The bias reflects how frequent a class is.
     assert!((balanced[0] - balanced[1]).abs() < 0.5, "{balanced:?}");
     assert!(natural[0] - natural[1] > 1.0, "{natural:?}");
 }

@@ -77,7 +77,7 @@ pub(super) fn new_project_ui(
     };
     message_ui(ui, 3, message);
     let there = site == Some(ProjectSite::Project);
-    // While that is not known yet it may be tried: what is there is never written over.
+    // While the check is still running it may be tried: existing files are never overwritten.
     let ready = complete && matches!(site, None | Some(ProjectSite::Free));
     if !files.is_empty() {
         ui.label(widgets::small(

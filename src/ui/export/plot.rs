@@ -149,7 +149,7 @@ fn fp32_ms(model: &ModelCertificate) -> Option<f64> {
     Some(latency.median_ms / latency.ratio_to_fp32.max(f64::MIN_POSITIVE))
 }
 
-/// `None` where the time is to be shown and was not measured.
+/// `None` if the time is to be shown but was not measured.
 fn tried(candidate: &Int8Candidate, fp32_ms: Option<f64>, view: &View) -> Option<Tried> {
     let x = if view.time {
         candidate.latency_ratio? * fp32_ms?

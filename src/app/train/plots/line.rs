@@ -59,9 +59,9 @@ pub struct Sample {
 /// The source of the points of a curve.
 #[derive(Debug, Clone, Copy)]
 pub enum Points<'a> {
-    /// Among the evaluations of a run.
+    /// The evaluations of a run.
     Evaluations(&'a [CurvePoint], &'a Metric, MetricSide),
-    /// A series of their own.
+    /// A series.
     Scalars(&'a [At<f32>], &'a Metric),
 }
 
@@ -289,8 +289,8 @@ impl Line {
         }
     }
 
-    /// Calls `found` with the places that show a stretch in about so many blocks, and returns how many values and blocks were
-    /// visited; see [`LineStretch`]. The last place is among them: the newest point is the one that people read.
+    /// Calls `found` with places that represent a stretch in about this many blocks, and returns how many values and
+    /// blocks were visited; see [`LineStretch`]. The last place is always included: users look at the newest point.
     pub fn thinned(
         &self,
         stretch: LineStretch,

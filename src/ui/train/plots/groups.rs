@@ -39,7 +39,7 @@ impl Plotted {
         }
     }
 
-    /// The side that runs are compared by: validation where there is one.
+    /// The side that runs are compared by: validation if there is one.
     pub fn compared_side(&self) -> MetricSide {
         match &self.of {
             PlotOf::Evaluations | PlotOf::Classes(_) => MetricSide::Validation,

@@ -108,7 +108,7 @@ impl Shown<'_> {
         self.line.at(self.place.to_own(x), self.axis)
     }
 
-    /// The part of it that is seen between two places of the horizontal axis.
+    /// The part of it between two positions of the horizontal axis.
     pub fn stretch(&self, [from, to]: [f64; 2]) -> LineStretch {
         let ends = [self.place.to_own(from), self.place.to_own(to)];
         self.line.stretch(ends, self.axis)
@@ -178,7 +178,7 @@ pub(super) fn lines<'v>(
         .collect()
 }
 
-/// What the lines of a run in full are of: its side, what it is called, its colour.
+/// The lines of a run in full: side, name, colour.
 fn sides(t: &Tokens) -> [(MetricSide, &'static str, Color32); 2] {
     [
         (MetricSide::Train, "train", t.accent),

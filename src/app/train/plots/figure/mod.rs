@@ -92,9 +92,9 @@ pub struct FigureCurve {
     pub run: String,
     /// The title of the run.
     pub name: String,
-    /// On which frames it was measured.
+    /// The frames on which it was measured.
     pub side: MetricSide,
-    /// Whether it is that of the head alone, of a run that went deeper.
+    /// Whether it is the curve of the head alone, of a fine-tuned run.
     pub head: bool,
     /// When the run was begun, seconds since 1970.
     pub begun: f64,
@@ -128,7 +128,7 @@ impl FigureCurve {
     }
 }
 
-/// The series that a tag names: one of each side, or of [`Metric::BY_CLASS`] those of all classes; with what of it each is.
+/// The series of a tag: one for each side, or for [`Metric::BY_CLASS`] those of all classes, with their names.
 fn series_of(metrics: &Metrics, metric: &Metric) -> Vec<(MetricSide, FigurePoints)> {
     let found = metrics.series().filter_map(|(series, kind)| {
         if kind != MetricKind::Scalar {
