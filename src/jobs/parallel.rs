@@ -113,7 +113,7 @@ mod tests {
         let mut taken = 0;
         let result = in_parallel(
             4,
-            &[0; 100_000],
+            &vec![0; 100_000],
             &work,
             || Ok::<_, Cancelled>(()),
             |(), _| Ok(()),

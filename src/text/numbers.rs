@@ -80,7 +80,8 @@ mod tests {
         assert_eq!(percent(0.9344), "93.4 %");
         assert_eq!(percent(1.0_f32), "100.0 %");
         assert_eq!(percent_or_dash(None::<f64>), "–");
-        assert_eq!(percent_range([0.702, 0.921]), [70.0, 93.0]);
+        let [low, high] = percent_range([0.702, 0.921]);
+        assert_eq!((low as u8, high as u8), (70, 93));
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn run_choice(
                 .run
                 .result()
                 .and_then(|result| result.test_accuracy)
-                .map(|part| words::percent(part))
+                .map(words::percent)
                 .unwrap_or_default();
             let label = entry.title();
             if menu_item(ui, None, &label, small(t, accuracy)).clicked() {

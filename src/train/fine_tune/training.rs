@@ -105,7 +105,12 @@ pub(in crate::train) fn fine_tune(
     let (verdict, tested) = test(project, run, prepared, [head, &new_head], &weights, work)?;
     if result.best_step == 0 && result.steps > 0 {
         result.notes.push(
-            "No fine-tuned weights did better on the validation images than the head alone, so that is kept.".into(),
+            if fine_tune.learn.keep_by == KeepBy::Last {
+                "The fine-tuned weights did worse on the validation images than the head alone, beyond chance, so the head is kept."
+            } else {
+                "No fine-tuned weights did better on the validation images than the head alone, so that is kept."
+            }
+            .into(),
         );
     }
     result.test_accuracy = verdict.as_ref().map(|verdict| verdict.fine_tuned as f32);

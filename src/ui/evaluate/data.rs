@@ -187,7 +187,7 @@ fn folds_ui(ui: &mut Ui, noun: Noun, found: Option<&CrossValidation>) {
         "of {} from {}, macro F1 {}. The folds: {}.",
         noun.count(found.frames as usize),
         words::count(found.sources, "source"),
-        found.macro_f1.to_string(),
+        found.macro_f1,
         folds.join(", ")
     );
     ui.add(egui::Label::new(widgets::muted(t, words)).wrap());

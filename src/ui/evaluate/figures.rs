@@ -50,7 +50,7 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
         section(ui, "Test accuracy", |_| {});
         let text = result
             .and_then(|result| result.test_accuracy)
-            .map_or_else(|| "–".to_owned(), |part| words::percent(part));
+            .map_or_else(|| "–".to_owned(), words::percent);
         ui.label(figure(text));
         ui.label(widgets::small(t, "as measured when it was trained"));
     });

@@ -3,7 +3,7 @@
 use egui::{RichText, Sides, Ui, vec2};
 
 use crate::app::{Action, Command, EvaluateAction, RunEntry, Session, TrainAction, words};
-use crate::train::StageResult;
+use crate::train::{KeepBy, Part, StageResult};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::tokens;
@@ -68,7 +68,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 "validation",
                 &words::percent_or_dash(result.validation_accuracy),
             );
-            kept_ui(ui, result);
+            kept_ui(ui, entry, result);
             if result.stopped_early {
                 stopped_early_ui(ui, entry, result);
             }
@@ -103,24 +103,34 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     });
 }
 
-/// The step of the weights that were kept, and why it need not be the last.
-fn kept_ui(ui: &mut Ui, result: &StageResult) {
+/// The step of the weights that were kept, and why.
+fn kept_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
     let number = |step: u32| words::number(u64::from(step));
-    let (value, tip) = if result.best_step >= result.steps {
-        (
-            number(result.steps),
-            "The weights of the last step did best on the validation images, so they are kept",
-        )
-    } else if result.best_step == 0 {
-        (
-            format!("0 of {}", number(result.steps)),
-            "No step of the fine-tuning did better on the validation images than the head alone, so that is kept",
-        )
+    let part = if entry.run.head_only().is_some() {
+        Part::FineTuning
     } else {
-        (
-            format!("{} of {}", number(result.best_step), number(result.steps)),
-            "The weights that did best on the validation images are kept; the steps after them did no better",
-        )
+        Part::Head
+    };
+    let last = entry.run.settings.learn(part).keep_by == KeepBy::Last;
+    let value = if result.best_step >= result.steps {
+        number(result.steps)
+    } else {
+        format!("{} of {}", number(result.best_step), number(result.steps))
+    };
+    let tip = match result.best_step {
+        0 if last => {
+            "The last weights did worse on the validation images than the head alone, beyond chance, so the head is kept"
+        }
+        0 => {
+            "No step did better on the validation images than the weights before it, so those are kept"
+        }
+        _ if last => "The weights of the last step are kept, as is set",
+        step if step >= result.steps => {
+            "The weights of the last step did best on the validation images, so they are kept"
+        }
+        _ => {
+            "The weights that did best on the validation images are kept; the steps after them did no better"
+        }
     };
     ui.scope(|ui| line_ui(ui, "kept step", &value))
         .response
