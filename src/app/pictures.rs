@@ -240,7 +240,7 @@ impl Pictures {
         store.entries.retain(|_, entry| entry.picture.is_ok());
     }
 
-    /// Whether every wanted image is there.
+    /// Whether all requested images are loaded.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.pool.is_idle() && self.store.borrow().loaded.is_empty()

@@ -156,7 +156,7 @@ where
         }
     }
 
-    /// Whether nothing waits and nothing runs.
+    /// Whether no request is waiting or running.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let queue = self.shared.lock();

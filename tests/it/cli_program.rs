@@ -52,7 +52,7 @@ impl Place {
     #[cfg(unix)]
     pub fn line_after(&self, words: &str, line: &str) -> Ran {
         let plain = self.command(&line.split(' ').collect::<Vec<_>>());
-        // By its path: the `PATH` of the isolated surroundings, by which it would be looked up, leads nowhere.
+        // By its path: the `PATH` of the isolated environment is empty.
         let mut command = Command::new("/bin/bash");
         command
             .arg("-c")

@@ -324,7 +324,7 @@ fn a_full_disk_leaves_things_as_they_were_in_each_format() {
     fs::write(place.path("there/mine.txt"), "mine").unwrap();
     let before = entries(&place.path("there"));
     let model = fs::read(place.path("there/model.onnx")).unwrap();
-    // Without the trap the signal would end the program, which a full disk does not.
+    // Without the trap the signal would kill the program, unlike a full disk.
     let limited = |line: &str| place.line_after("trap '' XFSZ; ulimit -f 1024", line);
     let mut lines: Vec<(String, &str)> = Vec::new();
     for format in installed() {

@@ -1,4 +1,4 @@
-//! Below a confined folder: no link is followed, no pipe is opened, no second name is written through.
+//! In a confined folder no link is followed, no pipe is opened, and no file with a second name is written in place.
 
 use std::fs;
 use std::io::Write;
@@ -24,7 +24,7 @@ fn confined_with_links() -> (tempfile::TempDir, PathBuf, PathBuf) {
     (dir, root, elsewhere)
 }
 
-/// All that lies below a folder, with the contents of files.
+/// Everything in a folder, with the contents of files.
 fn tree(dir: &Path) -> Vec<(PathBuf, Option<Vec<u8>>)> {
     let mut found = Vec::new();
     for name in names(dir) {

@@ -204,7 +204,7 @@ impl Line {
         }
     }
 
-    /// Whether nothing is left to be done for these points and this smoothing.
+    /// Whether all these points are added, with this smoothing.
     #[cfg(test)]
     fn is_settled(&self, points: Points<'_>, smoothing: f64) -> bool {
         self.taken == points.len() && (self.mean.weight - smoothing).abs() < 1e-9

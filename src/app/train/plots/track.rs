@@ -86,9 +86,9 @@ impl Track {
         ]
     }
 
-    /// Calls `found` with the places that show a stretch in about `blocks` blocks, ascending: of each block its lowest and its
-    /// highest value. Where there are fewer values than blocks, with every place. Returns how many blocks and values
-    /// were looked at: at most about four times `blocks`.
+    /// Calls `found` with places that represent a stretch in about `blocks` blocks, ascending: the lowest and the
+    /// highest value of each block, or every place if there are fewer values than blocks. Returns how many blocks and
+    /// values were visited: at most about four times `blocks`.
     pub fn thinned(
         &self,
         stretch: LineStretch,
