@@ -13,7 +13,7 @@ use super::{Cancelled, Work};
 /// first error of any of the three ends it. `work` is checked before each item.
 ///
 /// Work on images uses [`cores_and_one`](super::cores_and_one) threads, work that never waits for another process
-/// [`cores`](super::cores).
+/// [`cores`](super::cores()).
 pub fn in_parallel<I, W, T, E>(
     threads: usize,
     items: &[I],
