@@ -32,7 +32,7 @@ pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
     /// Continue this unfinished run (`latest`, its name or its folder), or extend a finished one to
-    /// --how-many-training-steps in all; one that went deeper than the head, to --fine-tune-steps, with
+    /// --how-many-training-steps in all; one that was fine-tuned, to --fine-tune-steps, with
     /// a learning rate that rises and falls again over the steps that are added
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,

@@ -119,7 +119,7 @@ impl Findings {
         let mut warn = |text: String| warnings.push(format!("“{name}” {text}"));
         if let Some(at) = self.first_error_secs.or(self.cut_off_secs) {
             let place = if at >= 0.5 {
-                format!("after {}", clock(at))
+                format!("after {}", place(at))
             } else {
                 "from the start".into()
             };
@@ -127,7 +127,7 @@ impl Findings {
             warn(format!("is damaged {place}: {frames} frames could be read"));
         }
         if let Some(gap) = self.longest_gap {
-            let (from, to) = (clock(gap.from_secs), clock(gap.to_secs));
+            let (from, to) = (place(gap.from_secs), place(gap.to_secs));
             let count = self.gaps;
             warn(if count == 1 {
                 format!("has no image between {from} and {to}, so no frames were taken there")
@@ -138,7 +138,7 @@ impl Findings {
             });
         }
         if let Some(still) = self.longest_still {
-            let (from, to) = (clock(still.from_secs), clock(still.to_secs));
+            let (from, to) = (place(still.from_secs), place(still.to_secs));
             let left_out = self.left_out;
             warn(format!(
                 "shows the same image for long, at most from {from} to {to}; the first {KEPT} frames of it were taken and {left_out} left out"
@@ -197,18 +197,23 @@ impl Findings {
         let read = (self.readable_frames() > 0).then_some(self.reached_secs);
         // What was read is more reliable than the headers.
         let length = read.or(self.length_secs).filter(|length| *length <= from);
-        match (length.map(clock), to.map(clock)) {
+        match (length.map(place), to.map(place)) {
             (Some(length), Some(to)) => format!(
                 "is {length} long; nothing lies between {} and {to}",
-                clock(from)
+                place(from)
             ),
             (Some(length), None) => {
-                format!("is {length} long; nothing lies after {}", clock(from))
+                format!("is {length} long; nothing lies after {}", place(from))
             }
-            (None, Some(to)) => format!("has no image between {} and {to}", clock(from)),
-            (None, None) => format!("has no image after {}", clock(from)),
+            (None, Some(to)) => format!("has no image between {} and {to}", place(from)),
+            (None, None) => format!("has no image after {}", place(from)),
         }
     }
+}
+
+/// A time in a film, to the second before it: nobody has to look earlier than what is said to find it.
+fn place(secs: f64) -> String {
+    clock(secs.floor())
 }
 
 #[cfg(test)]
@@ -219,6 +224,16 @@ mod tests {
 
     fn part(from_secs: f64, to_secs: f64) -> Part {
         Part { from_secs, to_secs }
+    }
+
+    #[test]
+    fn a_place_is_not_later_than_what_is_found_there() {
+        let damaged = Findings {
+            first_error_secs: Some(59.6),
+            ..Findings::default()
+        };
+        let said = damaged.warnings("a.mp4").remove(0);
+        assert!(said.contains("after 0:59:"), "{said}");
     }
 
     #[test]

@@ -382,8 +382,8 @@ pub(super) fn check(path: &Path, sampling: &Sampling) -> Result<(), MediaError> 
     }
 }
 
-/// The number of decoder threads for one video at a time, more than there are cores: with frame threading the decoder
-/// then continues while the filters and the JPEG encoder work on another thread.
+/// The number of decoder threads for one video at a time, two for each core and at most 16: with frame threading the
+/// decoder then continues while the filters and the JPEG encoder work on another thread.
 pub(super) fn decoder_threads() -> usize {
     (cores() * 2).min(16)
 }

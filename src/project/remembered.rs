@@ -1,5 +1,5 @@
-//! Groups of settings in `project.json`. The file may come from somebody else or another version: what cannot be used in it
-//! takes its default, and the rest is kept.
+//! Settings in `project.json` that are stored together. The file may be from another person or another version: a
+//! setting that cannot be used takes its default, and the rest is kept.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,8 +10,8 @@ use crate::text::visible;
 use super::Project;
 
 impl Project {
-    /// [`Project::setting`] of a group of settings that `is_possible` decides on. If it cannot be used as a whole, each setting
-    /// in it is kept with which the group is possible, the others take their defaults, and a
+    /// The settings stored under `key`; their defaults if there are none. If `is_possible` refuses them as a whole, each
+    /// one that is possible together with those before it is kept, the others take their defaults, and a
     /// [notice](Project::take_notices) names them.
     #[must_use]
     pub fn settings<T>(&self, key: &str, is_possible: impl Fn(&T) -> bool) -> T

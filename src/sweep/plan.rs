@@ -85,7 +85,8 @@ impl SweepAxis {
     /// Backbones or architectures, each at its own resolution or at all of `resolutions`.
     ///
     /// # Errors
-    /// [`SweepError::Plan`] for a backbone that is unknown or not offered at a resolution.
+    /// [`SweepError::Backbone`] for a backbone that is unknown, [`SweepError::Plan`] for one that is not offered at a
+    /// resolution.
     pub fn architectures(names: &[String], resolutions: &[u32]) -> Result<Self, SweepError> {
         let mut values = Vec::new();
         for name in names {

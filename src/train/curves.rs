@@ -109,8 +109,8 @@ impl LiveCurves {
         self.0.lock()
     }
 
-    /// The current part, and its points after the first `of_head` of the head or the first `deeper` of the
-    /// fine-tuning.
+    /// The current part, and its points after the first `of_head` of the head or the first
+    /// `of_fine_tuning` of the fine-tuning.
     #[must_use]
     pub fn since(&self, [of_head, of_fine_tuning]: [usize; 2]) -> (Part, Curves) {
         let live = self.live();

@@ -255,7 +255,7 @@ mod tests {
         let found = classes(&["cat", "dog"], vec![merged("pets"), merged("pets")]);
         assert_eq!(found.labels, ["pets"]);
         assert!(found.notes[0].contains("“cat” and “dog” were merged"));
-        assert!(found.notes[1].contains("says nothing"));
+        assert!(found.notes[1].contains("no longer says anything"));
     }
 
     #[test]

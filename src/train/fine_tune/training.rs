@@ -90,29 +90,27 @@ pub(in crate::train) fn fine_tune(
     let show =
         |points: &[CurvePoint]| curves.begin_fine_tuning(depth, steps, points, None, head_best);
     let mut trained = training.run(curves, show, work)?;
-    if fine_tune.learn.keep_by == KeepBy::Last
+    let chosen = fine_tune.learn.keep_by != KeepBy::Last;
+    let mut kept_head = (chosen && trained.best_step == 0 && trained.steps > 0).then_some(
+        "No fine-tuned weights did better on the validation images than the head alone, so that is kept.",
+    );
+    if !chosen
         && let (Some(head), Some(last)) = (head_best, trained.best)
         && verdict::is_worse(head, last, data.validation.len())
     {
         trained.weights = initial;
         trained.best_step = 0;
         trained.best = Some(head);
+        kept_head = Some(
+            "The fine-tuned weights did worse on the validation images than the head alone, beyond chance, so the head is kept.",
+        );
     }
 
     let mut result = trained.result(run.last_stage().part());
     let (new_head, weights) = split_weights(&network, trained.weights)?;
     run.save_fine_tuned(&weights)?;
     let (verdict, tested) = test(project, run, prepared, [head, &new_head], &weights, work)?;
-    if result.best_step == 0 && result.steps > 0 {
-        result.notes.push(
-            if fine_tune.learn.keep_by == KeepBy::Last {
-                "The fine-tuned weights did worse on the validation images than the head alone, beyond chance, so the head is kept."
-            } else {
-                "No fine-tuned weights did better on the validation images than the head alone, so that is kept."
-            }
-            .into(),
-        );
-    }
+    result.notes.extend(kept_head.map(str::to_owned));
     result.test_accuracy = verdict.as_ref().map(|verdict| verdict.fine_tuned as f32);
     result.verdict = verdict;
     run.keep(&new_head, result, tested.as_ref())

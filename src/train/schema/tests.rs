@@ -145,4 +145,21 @@ fn a_remembered_setting_that_cannot_be_costs_only_itself() {
     for name in ["how_many_training_steps", "fine_tune.batch_size"] {
         assert!(notices[0].contains(name), "{notices:?}");
     }
+
+    // Also one of a part that this training does not have, since another depth may be chosen next.
+    stored["how_many_training_steps"] = 50.into();
+    stored["fine_tune"]["depth"] = serde_json::to_value(Depth::Head).unwrap();
+    project.set_setting("train", &stored).unwrap();
+    let found = project.settings("train", TrainSettings::is_possible);
+    assert_eq!(
+        found.fine_tune.learn.batch_size,
+        chosen.fine_tune.learn.batch_size
+    );
+    assert_eq!(
+        found.head.learn.weight_decay,
+        chosen.head.learn.weight_decay
+    );
+    let notices = project.take_notices();
+    assert!(notices[0].contains("fine_tune.batch_size"), "{notices:?}");
+    assert!(!notices[0].contains("how_many"), "{notices:?}");
 }

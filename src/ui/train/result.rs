@@ -117,18 +117,18 @@ fn kept_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
     } else {
         format!("{} of {}", number(result.best_step), number(result.steps))
     };
-    let tip = match result.best_step {
-        0 if last => {
-            "The last weights did worse on the validation images than the head alone, beyond chance, so the head is kept"
-        }
-        0 => {
-            "No step did better on the validation images than the weights before it, so those are kept"
-        }
-        _ if last => "The weights of the last step are kept, as is set",
-        step if step >= result.steps => {
+    let is_last = result.best_step >= result.steps;
+    let tip = match (result.best_step, last) {
+        _ if is_last && last => "The weights of the last step are kept",
+        _ if is_last => {
             "The weights of the last step did best on the validation images, so they are kept"
         }
-        _ => {
+        (0, true) => "The weights from before the first step are kept; a note below says why",
+        (0, false) => {
+            "No step did better on the validation images than the weights before the first, so those are kept"
+        }
+        (_, true) => "The last weights that can be used are kept; a note below says why",
+        (_, false) => {
             "The weights that did best on the validation images are kept; the steps after them did no better"
         }
     };
