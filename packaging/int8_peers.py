@@ -148,7 +148,8 @@ def measure(program, project, run, out):
     def normalised(batch):
         return ((batch.transpose(0, 3, 1, 2).astype(np.float32) - mean) / std).astype(np.float32)
 
-    fitted = next((project / "cache" / "int8").glob("*.txt")).read_text().splitlines()
+    # The last line is the hash of the others.
+    fitted = next((project / "cache" / "int8").glob("*.txt")).read_text().splitlines()[:-1]
     calibration = [pixels(project / path, side) for path in fitted]
     folder = next(path for path in (project / "runs").iterdir() if path.name.endswith(run))
     frames = [json.loads(line) for line in (folder / "frames.jsonl").read_text().splitlines()]
