@@ -201,7 +201,7 @@ fn line_ui(ui: &mut Ui, what: &str, value: &str) {
     // In a narrow column the text is truncated, not the value.
     Sides::new().shrink_left().truncate().show(
         ui,
-        |ui| ui.label(widgets::muted(t, what)).on_hover_text(what),
+        |ui| ui.label(widgets::muted(t, what)),
         |ui| ui.label(RichText::new(value).color(t.text)),
     );
 }
