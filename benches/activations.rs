@@ -180,7 +180,7 @@ fn make_frames(folder: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
     (0..count)
         .map(|number| {
             let waves: [f32; 6] = std::array::from_fn(|_| random.random_range(0.01..0.2));
-            let picture = RgbImage::from_fn(500, 375, |x, y| {
+            let image = RgbImage::from_fn(500, 375, |x, y| {
                 let (x, y) = (x as f32, y as f32);
                 Rgb(std::array::from_fn(|channel| {
                     let soft = (x * waves[channel]).sin() + (y * waves[channel + 3]).cos();
@@ -190,7 +190,7 @@ fn make_frames(folder: &Path, count: usize) -> Outcome<Vec<PathBuf>> {
             let path = folder.join(format!("{number:05}.jpg"));
             let file = std::fs::File::create(&path)?;
             JpegEncoder::new_with_quality(std::io::BufWriter::new(file), 90)
-                .encode_image(&picture)?;
+                .encode_image(&image)?;
             Ok(path)
         })
         .collect()

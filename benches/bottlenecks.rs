@@ -269,9 +269,9 @@ impl Bench {
             };
             let bytes = std::fs::read(frame)?;
             note(0);
-            let picture = load_image_from_bytes(&bytes, frame)?;
+            let image = load_image_from_bytes(&bytes, frame)?;
             note(1);
-            let square = self.preprocessing.resize(&picture);
+            let square = self.preprocessing.resize(&image);
             note(2);
             self.preprocessing.normalize_into(&square, &mut planes);
             note(3);
@@ -300,7 +300,7 @@ impl Bench {
 
     fn pipeline(&self) -> Outcome<Pace> {
         let (paths, next_path) = bounded::<&Path>(self.frames.len());
-        let (pictures, next_picture) = bounded::<RgbImage>(2 * cores());
+        let (images, next_image) = bounded::<RgbImage>(2 * cores());
         for frame in &self.frames {
             paths.send(frame).map_err(|_| "nobody takes the paths")?;
         }
@@ -309,24 +309,24 @@ impl Bench {
         std::thread::scope(|scope| -> Outcome<()> {
             let mut threads = Vec::new();
             for _ in 0..cores() {
-                let (next_path, pictures) = (next_path.clone(), pictures.clone());
+                let (next_path, images) = (next_path.clone(), images.clone());
                 threads.push(scope.spawn(move || -> Outcome<()> {
                     for path in next_path {
-                        pictures.send(load_image(path)?)?;
+                        images.send(load_image(path)?)?;
                     }
                     Ok(())
                 }));
-                let next_picture = next_picture.clone();
+                let next_image = next_image.clone();
                 threads.push(scope.spawn(move || -> Outcome<()> {
                     let mut extractor =
                         Extractor::new(&self.architecture, &self.preprocessing, None)?;
-                    for picture in next_picture {
-                        extractor.extract(&picture)?;
+                    for image in next_image {
+                        extractor.extract(&image)?;
                     }
                     Ok(())
                 }));
             }
-            drop((pictures, next_picture));
+            drop((images, next_image));
             for thread in threads {
                 thread.join().map_err(|_| "a thread panicked")??;
             }

@@ -189,8 +189,8 @@ fn measured(thing: &str, apart: bool, folder: &Path) -> Outcome<f64> {
         .arg(folder)
         .output()?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{thing} failed: {said}").into());
+        let message = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{thing} failed: {message}").into());
     }
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }

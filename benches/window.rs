@@ -431,7 +431,7 @@ mod linux {
                     && app
                         .session
                         .as_ref()
-                        .is_none_or(|session| session.pictures.is_idle());
+                        .is_none_or(|session| session.images.is_idle());
                 if idle && began.elapsed() > least {
                     return Ok(());
                 }
@@ -485,7 +485,7 @@ mod linux {
         for class in classes {
             project.add_class(&ClassName::new(class)?)?;
         }
-        let pictures = pictures(&root.join("cache"))?;
+        let images = images(&root.join("cache"))?;
         let each = frames / sources;
         for number in 0..sources {
             let id = SourceId::of_batch(&format!("video {number}"));
@@ -511,27 +511,27 @@ mod linux {
                     id: format!("{:08x}", number * each + index),
                     extension: "jpg".to_owned(),
                 };
-                let picture = &pictures[(number * 7 + index) % pictures.len()];
-                std::fs::write(folder.join(name.to_file_name()), picture)?;
+                let image = &images[(number * 7 + index) % images.len()];
+                std::fs::write(folder.join(name.to_file_name()), image)?;
             }
         }
         Ok(())
     }
 
     /// Some different images, as JPEG.
-    fn pictures(folder: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
+    fn images(folder: &Path) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         std::fs::create_dir_all(folder)?;
         let path = folder.join("picture.jpg");
-        let mut pictures = Vec::new();
+        let mut images = Vec::new();
         for number in 0..32_u32 {
-            let picture = image::RgbImage::from_fn(320, 180, |x, y| {
+            let image = image::RgbImage::from_fn(320, 180, |x, y| {
                 let level = |phase: u32| ((x * (1 + number % 5) + y * 2 + phase) % 256) as u8;
                 image::Rgb([level(number * 8), level(90), level(180 - number)])
             });
-            picture.save(&path)?;
-            pictures.push(std::fs::read(&path)?);
+            image.save(&path)?;
+            images.push(std::fs::read(&path)?);
         }
         std::fs::remove_file(path)?;
-        Ok(pictures)
+        Ok(images)
     }
 }

@@ -126,7 +126,7 @@ fn comments_and_documents_use_the_words_of_the_field() {
 
 #[test]
 fn links_in_documents_lead_to_files() {
-    let mut astray = Vec::new();
+    let mut misplaced = Vec::new();
     let mut followed = 0;
     for path in files(&["md"]) {
         let text = fs::read_to_string(&path).unwrap();
@@ -143,12 +143,12 @@ fn links_in_documents_lead_to_files() {
             }
             followed += 1;
             if !path.parent().unwrap().join(file).exists() {
-                astray.push(format!("{}: {link}", path.display()));
+                misplaced.push(format!("{}: {link}", path.display()));
             }
         }
     }
     assert!(followed > 30, "no links were found");
-    assert!(astray.is_empty(), "\n{}\n", astray.join("\n"));
+    assert!(misplaced.is_empty(), "\n{}\n", misplaced.join("\n"));
 }
 
 /// Sources in `code` of a document for developers: with enough of their path to identify them.

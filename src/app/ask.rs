@@ -47,7 +47,7 @@ pub enum Ask {
     Figure(Metric, FigureFormat),
 }
 
-enum Answer {
+enum DialogAnswer {
     Paths(Vec<PathBuf>),
     Nothing,
     NoDialog,
@@ -135,15 +135,15 @@ impl App {
             move |_| {
                 let asked = Instant::now();
                 Ok::<_, Cancelled>(match pollster::block_on(answer) {
-                    Some(answer) => Answer::Paths(paths(answer)),
-                    None if asked.elapsed() < TOO_FAST => Answer::NoDialog,
-                    None => Answer::Nothing,
+                    Some(answer) => DialogAnswer::Paths(paths(answer)),
+                    None if asked.elapsed() < TOO_FAST => DialogAnswer::NoDialog,
+                    None => DialogAnswer::Nothing,
                 })
             },
             move |app, result| match result {
-                Ok(Answer::Paths(paths)) => app.answered(what, paths),
-                Ok(Answer::Nothing) => {}
-                Ok(Answer::NoDialog) | Err(_) => {
+                Ok(DialogAnswer::Paths(paths)) => app.answered(what, paths),
+                Ok(DialogAnswer::Nothing) => {}
+                Ok(DialogAnswer::NoDialog) | Err(_) => {
                     app.ask_for_path(
                         &what,
                         Some("Your system did not show a file dialog, so type it instead."),

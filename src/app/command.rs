@@ -344,7 +344,7 @@ impl Command {
                 live.is_some_and(|live| !live.points.is_empty())
             }),
             Self::ExportModel => session.is_some_and(|session| {
-                !session.gone && session.export.task.is_none() && session.export_run().is_some()
+                !session.missing && session.export.task.is_none() && session.export_run().is_some()
             }),
             Self::TryOnPhone => session.is_some_and(|session| session.phone_run().is_some()),
             Self::LargerThumbs | Self::SmallerThumbs => session.is_some() && labelling,

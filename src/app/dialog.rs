@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::SweepDraft;
-use super::import::{Again, FateFilter, PlanAnswer};
+use super::import::{AgainOptions, FateFilter, PlanAnswer};
 use super::train::{FigureFormat, Metric};
 use crate::media::{Amount, ImportPlan};
 use crate::project::{ClassName, SourceId, Trash};
@@ -108,14 +108,14 @@ pub enum Dialog {
         /// The videos.
         ids: Vec<SourceId>,
         /// What happens to the existing frames.
-        how: Again,
+        how: AgainOptions,
     },
     /// Whether to extract very many frames.
     ExtractMuch {
         /// The videos.
         ids: Vec<SourceId>,
         /// What happens to existing frames.
-        again: Option<Again>,
+        again: Option<AgainOptions>,
         /// The number and size of the frames.
         amount: Amount,
     },

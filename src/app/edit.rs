@@ -1,13 +1,13 @@
 //! Changes of the project that can be undone ([`crate::project::History`]).
 //!
-//! They are made one after the other on a thread; the screen shows their effect before ([`super::foresee`]), and a
+//! They are made one after the other on a thread; the screen shows their effect before ([`super::edit_effect`]), and a
 //! scan corrects it afterwards unless the effect was exactly the same.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::foresee::{self, Ahead, Renames};
+use super::edit_effect::{self, PendingEffect, Renames};
 use super::{App, Dialog, Lane, Session, notes::Tone, words};
 use crate::jobs::{JobError, Work};
 use crate::project::{Change, ChangeText, History, Project, ProjectError, SourceKind, UndoStep};
@@ -24,7 +24,7 @@ enum Way {
 struct Edited {
     renames: Renames,
     /// Whether the frames were moved exactly as the window already shows.
-    as_foreseen: bool,
+    as_shown: bool,
     undo_text: Option<UndoStep>,
     redo_text: Option<ChangeText>,
 }
@@ -35,7 +35,7 @@ pub(super) struct Edits {
     history: Arc<Mutex<History>>,
     undo_text: Option<UndoStep>,
     redo_text: Option<ChangeText>,
-    pub(super) ahead: Ahead,
+    pub(super) pending: PendingEffect,
 }
 
 impl Edits {
@@ -110,7 +110,7 @@ impl App {
     /// Makes a change whose effect on the frames is that of `shown`; the screen shows it at once.
     pub(super) fn edit_as(&mut self, shown: &Change, change: Change) {
         if self.may_change() {
-            self.foresee(shown);
+            self.preview_effect(shown);
             self.run_edit(Way::Forward(change));
         }
     }
@@ -154,7 +154,7 @@ impl App {
             Way::Undo(text) => format!("Undo {text}"),
             Way::Redo(text) => format!("Redo {text}"),
         };
-        let said = match &way {
+        let note = match &way {
             Way::Forward(_) => None,
             Way::Undo(text) => Some(format!("Undone: {text}")),
             Way::Redo(text) => Some(format!("Done again: {text}")),
@@ -165,18 +165,18 @@ impl App {
             false,
             move |work| run(way, &project, &history, work),
             move |app, result: Result<Edited, JobError>| {
-                let mut as_foreseen = false;
+                let mut as_shown = false;
                 match result {
                     Ok(edited) => {
-                        as_foreseen = edited.as_foreseen;
+                        as_shown = edited.as_shown;
                         if let Some(session) = &mut app.session {
                             session.moved(&edited.renames);
                             session.edits.undo_text = edited.undo_text;
                             session.edits.redo_text = edited.redo_text;
                         }
                         app.tidy(edited.renames);
-                        if let Some(said) = said {
-                            app.notes.add(Tone::Done, said);
+                        if let Some(note) = note {
+                            app.notes.add(Tone::Done, note);
                         }
                     }
                     Err(JobError::Cancelled) => {}
@@ -186,7 +186,7 @@ impl App {
                 }
                 // Listing all frames after each labelling would cost more the larger the project is. But a scan in
                 // progress may have begun before the edit.
-                if !as_foreseen || app.refreshing {
+                if !as_shown || app.refreshing {
                     app.refresh();
                 }
             },
@@ -203,7 +203,7 @@ fn run(
     // Only edits lock it, and they run one after the other.
     let mut history = history.lock();
     let (expected, is_shown) = match &way {
-        Way::Forward(change) => (foresee::renames(change), shows_whole_effect(change)),
+        Way::Forward(change) => (edit_effect::renames(change), shows_whole_effect(change)),
         Way::Undo(_) | Way::Redo(_) => (Renames::new(), false),
     };
     let outcome = match way {
@@ -213,7 +213,7 @@ fn run(
     };
     let as_it_was = |(from, to): &(String, String)| expected.get(from) == Some(to);
     Ok(Edited {
-        as_foreseen: is_shown
+        as_shown: is_shown
             && !expected.is_empty()
             && outcome.moved.len() == expected.len()
             && outcome.moved.iter().all(as_it_was),

@@ -8,14 +8,14 @@ mod command;
 mod commands;
 mod dialog;
 mod edit;
+mod edit_effect;
 mod evaluate;
 mod export;
-mod foresee;
+mod images;
 mod import;
 mod label;
 mod make;
 mod notes;
-mod pictures;
 mod place;
 mod pool;
 mod prefs;
@@ -48,8 +48,9 @@ pub use evaluate::{
 pub use export::{
     ExportAction, ExportFailure, ExportState, PhoneAction, PhoneState, PhoneTrial, Served,
 };
+pub use images::{ImageKey, ImageState, Images, THUMB_PX};
 pub use import::{
-    Again, Batch, Bulk, ClassRule, FateFilter, Hours, ImportAction, ImportState, PlanAnswer,
+    AgainOptions, Batch, Bulk, ClassRule, FateFilter, Hours, ImportAction, ImportState, PlanAnswer,
     Previews, STRIP_FRAMES, Strip, expected_frames,
 };
 pub use label::{
@@ -57,7 +58,6 @@ pub use label::{
 };
 pub use make::{MakeAction, MakeEnd, Making};
 pub use notes::{Note, Notes, Tone};
-pub use pictures::{Picture, PictureKey, Pictures, THUMB_PX};
 pub use place::{Place, ProjectSite};
 pub use prefs::{Prefs, ThemeChoice, WindowPlace, config_dir, default_projects_dir};
 pub use session::Session;
@@ -65,10 +65,10 @@ pub use snapshot::{Counts, Snapshot, file_name, image_name};
 pub use tasks::{Lane, Task, TaskId, Tasks};
 pub use train::{
     Adding, ArchitectureAction, Axis, Basis, Budget, CellTable, CurveView, DepthState, Extension,
-    Figure, FigureCurve, FigureError, FigureFormat, ForeseenSweep, FoundNetwork, Line, LineStretch,
-    Live, Look, Metric, MetricSide, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter,
-    RunRow, RunTable, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepLive, SweepState,
-    TrainAction, TrainState, axes,
+    Figure, FigureCurve, FigureError, FigureFormat, FoundNetwork, Line, LineStretch, LineValue,
+    Live, Metric, MetricSide, Points, Readiness, RunCell, RunColumn, RunEntry, RunFilter, RunRow,
+    RunTable, SweepAction, SweepCells, SweepDraft, SweepEntry, SweepEstimate, SweepLive,
+    SweepState, TrainAction, TrainState, axes,
 };
 
 /// The five steps.
@@ -110,7 +110,7 @@ pub enum Action {
     /// Opens the project in a folder.
     OpenProject(PathBuf),
     /// Opens the project in a folder read-only, because another process has it open.
-    LookAtProject(PathBuf),
+    OpenReadOnly(PathBuf),
     /// Allows the videos of the project to be opened, now and in future.
     OpenVideos,
     /// Opens a project and follows its class folders that are links, now and in future.
@@ -118,7 +118,7 @@ pub enum Action {
     /// Opens the project in a folder and adds files to it.
     OpenAndAdd(PathBuf, Vec<PathBuf>),
     /// Checks a folder in which a project is to be created.
-    LookAt(PathBuf),
+    CheckPlace(PathBuf),
     /// Creates a project in a folder, and adds files.
     CreateProject {
         /// The project's folder.
@@ -291,7 +291,7 @@ impl App {
         self.follow_player();
         self.close_adding();
         if let Some(session) = &self.session {
-            session.pictures.begin_frame();
+            session.images.begin_frame();
             session.previews.begin_frame();
             session.heat.begin_frame();
             session.nearest.begin_frame();
@@ -304,7 +304,7 @@ impl App {
     /// The window got the focus: files may have been moved by hand in the meantime.
     pub fn focused(&mut self) {
         if let Some(session) = &mut self.session {
-            session.pictures.retry_failed();
+            session.images.retry_failed();
             session.export.forget();
         }
         self.refresh();
@@ -320,11 +320,11 @@ impl App {
             Action::Command(command) => self.command(command),
             Action::Go(workspace) => self.workspace = workspace,
             Action::OpenProject(root) => self.open_project(root, Vec::new()),
-            Action::LookAtProject(root) => self.look_at_project(root),
+            Action::OpenReadOnly(root) => self.open_read_only(root),
             Action::OpenVideos => self.open_videos(),
             Action::FollowLinks(root) => self.follow_links(root),
             Action::OpenAndAdd(root, files) => self.open_project(root, files),
-            Action::LookAt(root) => self.look_at(root),
+            Action::CheckPlace(root) => self.check_place(root),
             Action::CreateProject { root, name, files } => {
                 if let Some(parent) = root.parent()
                     && parent != default_projects_dir()

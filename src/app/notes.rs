@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_list_says_what_it_is_of() {
-        let said = |texts: &[&str]| {
+        let text_of = |texts: &[&str]| {
             let mut notes = Notes::default();
             notes.warnings(texts.iter().map(|text| (*text).to_owned()).collect());
             notes.list()[0].text.clone()
@@ -213,10 +213,10 @@ mod tests {
             "Skipped: cannot read “/p/classes/cat/b.png”: it is cut off",
             "cannot read “/p/classes/cat/c.webp”: it is cut off",
         ];
-        assert_eq!(said(&photos), "3 photos could not be read");
+        assert_eq!(text_of(&photos), "3 photos could not be read");
         let files = [photos[0], photos[1], "“film.mp4” cannot be read"];
-        assert_eq!(said(&files), "3 files could not be read");
+        assert_eq!(text_of(&files), "3 files could not be read");
         let others = ["“a.mp4” is damaged after 0:58", "a", "b"];
-        assert_eq!(said(&others), "3 warnings");
+        assert_eq!(text_of(&others), "3 warnings");
     }
 }

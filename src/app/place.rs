@@ -36,7 +36,7 @@ impl Place {
     /// The action that checks `root`; `None` if that was already requested.
     #[must_use]
     pub fn ask(&self, root: &Path) -> Option<Action> {
-        (self.asked.as_deref() != Some(root)).then(|| Action::LookAt(root.to_owned()))
+        (self.asked.as_deref() != Some(root)).then(|| Action::CheckPlace(root.to_owned()))
     }
 
     /// Drops the result: it may be outdated.
@@ -47,7 +47,7 @@ impl Place {
 
 impl App {
     /// Checks `root`.
-    pub(super) fn look_at(&mut self, root: PathBuf) {
+    pub(super) fn check_place(&mut self, root: PathBuf) {
         self.place = Place {
             asked: Some(root.clone()),
             found: None,

@@ -24,7 +24,7 @@ impl Session {
     /// Why the project cannot be changed now.
     fn why_not_changed(&self) -> Option<ProjectError> {
         let path = self.root.clone();
-        if self.gone {
+        if self.missing {
             return Some(ProjectError::Gone { path });
         }
         match self.project.access() {
@@ -57,7 +57,7 @@ impl App {
         };
         let seen = session.watch.take();
         if !seen.contents.is_empty() {
-            session.pictures.forget(&seen.contents);
+            session.images.forget(&seen.contents);
         }
         session.rescan_due |= seen.frames;
         match seen.there {
@@ -72,7 +72,7 @@ impl App {
     }
 
     fn rescan_if_due(&mut self) {
-        let due = |session: &Session| session.rescan_due && !session.gone;
+        let due = |session: &Session| session.rescan_due && !session.missing;
         if !self.session.as_ref().is_some_and(due) {
             return;
         }
@@ -96,7 +96,7 @@ impl App {
     fn project_gone(&mut self) {
         if let Some(session) = &mut self.session {
             log::info!("“{}” is gone", session.root.display());
-            session.gone = true;
+            session.missing = true;
             self.tasks.cancel_all();
         }
     }
@@ -117,10 +117,10 @@ impl App {
                 let Some(session) = &mut app.session else {
                     return;
                 };
-                let said = ProjectError::Gone { path: root.clone() };
-                app.notes.forget(&words::sentence(&said.to_string()));
+                let error = ProjectError::Gone { path: root.clone() };
+                app.notes.forget(&words::sentence(&error.to_string()));
                 if result == Ok(true) {
-                    session.gone = false;
+                    session.missing = false;
                     session.watch = watch(&app.ctx, &root);
                     app.focused();
                 } else {

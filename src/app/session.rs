@@ -16,7 +16,7 @@ use super::train::SweepState;
 use super::train::TrainState;
 use super::watch::Watch;
 use super::{
-    Action, App, HeatMaps, Lane, NearestImages, Pictures, Previews, Show, Snapshot, Workspace,
+    Action, App, HeatMaps, Images, Lane, NearestImages, Previews, Show, Snapshot, Workspace,
     presence,
 };
 use crate::backbone::{Backbone, open_own, own_of};
@@ -45,7 +45,7 @@ pub struct Session {
     /// The frames in its trash.
     pub trash: Snapshot,
     /// Images of its frames.
-    pub pictures: Pictures,
+    pub images: Images,
     /// Previews of its videos.
     pub previews: Previews,
     /// Heat maps of its images.
@@ -69,7 +69,7 @@ pub struct Session {
     /// The model that is being tried on a phone.
     pub phone: Option<PhoneTrial>,
     /// Whether the project's folder is missing; the project comes back with it.
-    pub gone: bool,
+    pub missing: bool,
     pub(super) edits: Edits,
     pub(super) watch: Watch,
     /// Its folders have changed since they were read.
@@ -100,7 +100,7 @@ impl Session {
             sources: sources_of(&project),
             snapshot,
             trash,
-            pictures: Pictures::new(ctx, &project),
+            images: Images::new(ctx, &project),
             previews: Previews::new(ctx, &project),
             heat: HeatMaps::new(ctx, &project),
             nearest: NearestImages::new(ctx, &project),
@@ -112,7 +112,7 @@ impl Session {
             export: ExportState::default(),
             architectures,
             phone: None,
-            gone: false,
+            missing: false,
             edits: Edits::default(),
             watch: presence::watch(ctx, project.root()),
             rescan_due: false,
@@ -236,7 +236,7 @@ impl App {
         let shown = self
             .session
             .as_ref()
-            .filter(|session| !session.gone && session.project.access() == Access::Full)
+            .filter(|session| !session.missing && session.project.access() == Access::Full)
             .map(|session| session.root.clone());
         self.start_opening(root.clone(), files, move |work| {
             // Its own lock would prevent opening it a second time.
@@ -248,7 +248,7 @@ impl App {
     }
 
     /// Opens a project that is open in another process.
-    pub(super) fn look_at_project(&mut self, root: PathBuf) {
+    pub(super) fn open_read_only(&mut self, root: PathBuf) {
         self.start_opening(root.clone(), Vec::new(), move |work| {
             read(Project::open_for_reading(&root)?, work).map(Some)
         });
@@ -330,7 +330,7 @@ impl App {
                         let remedy = if matches!(error, ProjectError::LinkedClass { .. }) {
                             ("Read linked folders".to_owned(), Action::FollowLinks(root))
                         } else {
-                            ("Open to look only".to_owned(), Action::LookAtProject(root))
+                            ("Open to look only".to_owned(), Action::OpenReadOnly(root))
                         };
                         app.fail(error.to_string()).remedy = Some(remedy);
                     }
@@ -391,7 +391,7 @@ impl App {
         let Some(session) = &mut self.session else {
             return;
         };
-        if session.gone {
+        if session.missing {
             return;
         }
         session.rescan_due = false;

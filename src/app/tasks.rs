@@ -398,12 +398,12 @@ mod tests {
     #[test]
     fn results_come_to_the_project_that_asked_for_them() {
         let mut app = App::new(&egui::Context::default(), WindowOptions::default());
-        let came = Rc::new(RefCell::new(Vec::new()));
+        let ended = Rc::new(RefCell::new(Vec::new()));
         let start = |app: &mut App, name: &'static str, for_window: bool| {
-            let came = Rc::clone(&came);
+            let ended = Rc::clone(&ended);
             let f = |_: &Work| Ok::<_, Cancelled>(());
             // An edit, because edits are not cancelled when their project is closed.
-            let done = move |_: &mut App, _: Result<(), JobError>| came.borrow_mut().push(name);
+            let done = move |_: &mut App, _: Result<(), JobError>| ended.borrow_mut().push(name);
             if for_window {
                 app.tasks.start_for_window(Lane::Edit, name, true, f, done);
             } else {
@@ -419,11 +419,14 @@ mod tests {
         app.tasks.project_opened();
         start(&mut app, "of the second", false);
         settle(&mut app);
-        assert_eq!(*came.borrow(), ["before", "of the window", "of the second"]);
+        assert_eq!(
+            *ended.borrow(),
+            ["before", "of the window", "of the second"]
+        );
         start(&mut app, "of the second, closed", false);
         app.tasks.project_closed();
         settle(&mut app);
-        assert_eq!(came.borrow().len(), 3);
+        assert_eq!(ended.borrow().len(), 3);
     }
 
     #[test]
@@ -447,7 +450,7 @@ mod tests {
             .start(Lane::Learn, "Training", false, waits, unwanted);
         app.tasks.project_closed();
         settle(&mut app);
-        let told: Vec<&str> = app.notes.list().iter().map(|note| &*note.text).collect();
-        assert_eq!(told, ["Saving a note: the disk is full"]);
+        let texts: Vec<&str> = app.notes.list().iter().map(|note| &*note.text).collect();
+        assert_eq!(texts, ["Saving a note: the disk is full"]);
     }
 }

@@ -24,13 +24,13 @@ const QUIET: Duration = Duration::from_millis(150);
 /// Changes are reported after this long at the latest, even while more follow.
 const LATEST: Duration = Duration::from_millis(500);
 /// How often it is checked whether the project exists.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The most changed files that are reported by name; if there are more, none is.
 const MOST_NAMES: usize = 4_096;
 
 /// The changes since the last call.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct WatchedChanges {
     /// Frames or class folders were added, removed or renamed.
     pub frames: bool,
     /// Runs were added, removed or finished.
@@ -43,7 +43,7 @@ pub(super) struct Seen {
 
 /// Watches one project until it is dropped.
 pub(super) struct Watch {
-    seen: Arc<Mutex<Seen>>,
+    changes: Arc<Mutex<WatchedChanges>>,
     // Only held: the thread ends when it is dropped.
     _end: Sender<()>,
 }
@@ -51,21 +51,21 @@ pub(super) struct Watch {
 impl Watch {
     /// Watches the project in the folder `root`; `wake` is called when there are changes.
     pub(super) fn new(root: &Path, wake: impl Fn() + Send + 'static) -> Self {
-        let seen = Arc::<Mutex<Seen>>::default();
+        let changes = Arc::<Mutex<WatchedChanges>>::default();
         let (end, ended) = bounded(0);
-        let (root, told) = (root.to_owned(), Arc::clone(&seen));
+        let (root, shared) = (root.to_owned(), Arc::clone(&changes));
         let thread = std::thread::Builder::new()
             .name("watch".to_owned())
-            .spawn(move || run(&root, &told, &ended, &wake));
+            .spawn(move || run(&root, &shared, &ended, &wake));
         if let Err(error) = thread {
             log::warn!("the project's folders are not watched: {error}");
         }
-        Self { seen, _end: end }
+        Self { changes, _end: end }
     }
 
     /// The changes since the last call.
-    pub(super) fn take(&self) -> Seen {
-        std::mem::take(&mut *self.seen.lock())
+    pub(super) fn take(&self) -> WatchedChanges {
+        std::mem::take(&mut *self.changes.lock())
     }
 }
 
@@ -109,7 +109,7 @@ impl Folders<'_> {
     }
 }
 
-fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
+fn run(root: &Path, shared: &Mutex<WatchedChanges>, ended: &Receiver<()>, wake: &dyn Fn()) {
     // Not bounded: the system's own queue is, and waiting here would fill it.
     let (sender, events) = unbounded();
     let heard = move |event: notify::Result<Event>| {
@@ -138,24 +138,24 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
     };
     let mut there = true;
     let mut news = Gathered::default();
-    let mut look = Instant::now();
+    let mut next_check = Instant::now();
     loop {
         let now = Instant::now();
-        if now >= look {
-            look = now + LOOK;
+        if now >= next_check {
+            next_check = now + CHECK_INTERVAL;
             let found = project::is_there(root);
             if found != there {
                 there = found;
-                tell(told, wake, |seen| seen.there = Some(found));
+                report(shared, wake, |changes| changes.there = Some(found));
             }
             if found {
                 folders.watch();
             }
         }
         if let Some(ready) = news.take_ready(now) {
-            tell(told, wake, |seen| ready.into_seen(seen));
+            report(shared, wake, |changes| ready.into_changes(changes));
         }
-        let wait = news.due().map_or(look, |due| due.min(look));
+        let wait = news.due().map_or(next_check, |due| due.min(next_check));
         select! {
             recv(ended) -> _ => return,
             recv(events) -> event => match event {
@@ -166,7 +166,7 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
                     news.add(root, event);
                 }
                 // Without a watcher there are no events.
-                Err(_) => if ended.recv_timeout(LOOK) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
+                Err(_) => if ended.recv_timeout(CHECK_INTERVAL) != Err(crossbeam_channel::RecvTimeoutError::Timeout) {
                     return;
                 },
             },
@@ -175,8 +175,12 @@ fn run(root: &Path, told: &Mutex<Seen>, ended: &Receiver<()>, wake: &dyn Fn()) {
     }
 }
 
-fn tell(told: &Mutex<Seen>, wake: &dyn Fn(), change: impl FnOnce(&mut Seen)) {
-    change(&mut told.lock());
+fn report(
+    shared: &Mutex<WatchedChanges>,
+    wake: &dyn Fn(),
+    change: impl FnOnce(&mut WatchedChanges),
+) {
+    change(&mut shared.lock());
     wake();
 }
 
@@ -278,10 +282,10 @@ impl Gathered {
         (self.due()? <= now).then(|| std::mem::take(self))
     }
 
-    fn into_seen(self, seen: &mut Seen) {
-        seen.frames |= self.frames;
-        seen.runs |= self.runs;
-        seen.contents.extend(self.contents);
+    fn into_changes(self, changes: &mut WatchedChanges) {
+        changes.frames |= self.frames;
+        changes.runs |= self.runs;
+        changes.contents.extend(self.contents);
     }
 }
 
@@ -322,15 +326,15 @@ mod tests {
 
     impl Desk {
         /// Waits for the next changes.
-        fn next(&self) -> Seen {
+        fn next(&self) -> WatchedChanges {
             self.woken.recv_timeout(Duration::from_secs(20)).unwrap();
             self.watch.take()
         }
 
         /// Checks that nothing is reported.
         fn silent(&self) {
-            let told = self.woken.recv_timeout(Duration::from_millis(900));
-            assert!(told.is_err(), "{:?}", self.watch.take());
+            let woken = self.woken.recv_timeout(Duration::from_millis(900));
+            assert!(woken.is_err(), "{:?}", self.watch.take());
         }
     }
 
@@ -341,14 +345,14 @@ mod tests {
             let path = desk.root.join(format!("classes/cat/{number}.jpg"));
             fs::write(path, "new").unwrap();
         }
-        let seen = desk.next();
-        assert!(seen.frames && !seen.runs && seen.there.is_none());
-        let mut told = 1;
+        let changes = desk.next();
+        assert!(changes.frames && !changes.runs && changes.there.is_none());
+        let mut woken = 1;
         while desk.woken.recv_timeout(Duration::from_millis(900)).is_ok() {
             desk.watch.take();
-            told += 1;
+            woken += 1;
         }
-        assert!(told <= 50, "told {told} times of 500 files");
+        assert!(woken <= 50, "told {woken} times of 500 files");
         for change in ["a new folder", "within it", "renamed", "removed"] {
             let (new, renamed) = (
                 desk.root.join("classes/dog"),
@@ -382,9 +386,9 @@ mod tests {
         let desk = desk();
         let path = desk.root.join("classes/cat/old.jpg");
         fs::write(&path, "new").unwrap();
-        let seen = desk.next();
-        assert_eq!(seen.contents, BTreeSet::from([path]));
-        assert!(!seen.frames);
+        let changes = desk.next();
+        assert_eq!(changes.contents, BTreeSet::from([path]));
+        assert!(!changes.frames);
     }
 
     #[test]
@@ -399,8 +403,8 @@ mod tests {
         fs::create_dir(run.join("cache")).unwrap();
         desk.silent();
         fs::write(run.join("run.json"), "{}").unwrap();
-        let seen = desk.next();
-        assert!(seen.runs && !seen.frames);
+        let changes = desk.next();
+        assert!(changes.runs && !changes.frames);
     }
 
     #[test]

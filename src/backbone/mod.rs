@@ -19,8 +19,8 @@ mod test_images;
 
 pub use activations::{ActivationSource, Activations, OVERFLOW_BYTES, Views};
 pub use added::{
-    Answer, Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, Pooled, PooledChoice,
-    Whence, inspect, open_own, own_of, remove_own,
+    Asked, Candidate, DepthOffer, Inspected, Layout, Normalisation, Pooled, PooledChoice, Property,
+    Provenance, inspect, open_own, own_of, remove_own,
 };
 pub use blocks::{Block, Blocks, CutAt, Plan, Weight, WeightKind};
 pub use bottlenecks::extractor::Extractor;

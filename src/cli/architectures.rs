@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::app::words::millions;
 use crate::backbone::{
-    Answer, Architecture, Asked, Backbone, BackboneError, Candidate, Inspected, Layout,
-    Normalisation, Whence, inspect, own_of,
+    Architecture, Asked, Backbone, BackboneError, Candidate, Inspected, Layout, Normalisation,
+    Property, Provenance, inspect, own_of,
 };
 use crate::text::{bytes, percent, visible};
 use crate::train::{TrainError, remove_architecture};
@@ -260,20 +260,21 @@ struct Depth {
 struct Fact {
     what: &'static str,
     value: String,
-    whence: &'static str,
+    #[serde(rename = "whence")]
+    provenance: &'static str,
     note: String,
 }
 
 impl Fact {
-    fn of<T>(what: &'static str, answer: &Answer<T>, value: impl Fn(&T) -> String) -> Self {
+    fn of<T>(what: &'static str, answer: &Property<T>, value: impl Fn(&T) -> String) -> Self {
         Self {
             what,
             value: answer.value.as_ref().map(value).unwrap_or_default(),
-            whence: match answer.whence {
-                Whence::Found => "found",
-                Whence::Given => "given",
-                Whence::Assumed => "assumed",
-                Whence::Missing => "missing",
+            provenance: match answer.provenance {
+                Provenance::Found => "found",
+                Provenance::Given => "given",
+                Provenance::Assumed => "assumed",
+                Provenance::Missing => "missing",
             },
             note: answer.note.clone(),
         }
@@ -308,7 +309,7 @@ fn added(console: &Console, args: &Add) -> anyhow::Result<()> {
         Ok::<_, BackboneError>((inspected, candidate, architecture))
     })?;
     let report = report(&inspected, &candidate, architecture.as_ref());
-    console.result(&report, || said(&report, &candidate))
+    console.result(&report, || summary(&report, &candidate))
 }
 
 fn report(
@@ -354,7 +355,7 @@ fn report(
     }
 }
 
-fn said(report: &Report, candidate: &Candidate) -> String {
+fn summary(report: &Report, candidate: &Candidate) -> String {
     let begin = match &report.architecture {
         Some(architecture) => format!("added {architecture}"),
         None => format!(
@@ -381,7 +382,7 @@ fn said(report: &Report, candidate: &Candidate) -> String {
             "  {}: {} ({}: {})",
             fact.what,
             visible(&fact.value),
-            fact.whence,
+            fact.provenance,
             visible(&fact.note)
         ));
     }

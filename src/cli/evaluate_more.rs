@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::evaluate::{
     CrossValidation, EvaluateError, Evaluation, LeakMeter, LearningCurve, Measure, QualityParts,
-    Reliability, TestLooks, UnknownCurve, cross_validate, hold_out_classes, leak_meter,
-    learning_curve, quality_parts, reliability, test_looks,
+    Reliability, TestUses, UnknownCurve, cross_validate, hold_out_classes, leak_meter,
+    learning_curve, quality_parts, reliability, test_uses,
 };
 use crate::jobs::Work;
 use crate::project::{Noun, Project, Split};
@@ -63,7 +63,8 @@ pub struct More {
     unknown: Option<Unknown>,
     #[serde(skip_serializing_if = "Option::is_none")]
     quality: Option<QualityParts>,
-    test_looks: TestLooks,
+    #[serde(rename = "test_looks")]
+    test_uses: TestUses,
     #[serde(skip)]
     is_fine_tuned: bool,
     #[serde(skip)]
@@ -151,7 +152,7 @@ impl MoreArgs {
                 );
             }
         }
-        let test_looks = test_looks(project, run, work)?;
+        let test_uses = test_uses(project, run, work)?;
         let mut more = More {
             calibration,
             reliability: reliable,
@@ -160,13 +161,13 @@ impl MoreArgs {
             learning_curve: learning,
             unknown,
             quality,
-            test_looks,
+            test_uses,
             accuracy,
             is_fine_tuned: run.settings.fine_tune.is_on(),
             findings,
         };
-        let said = more.said(noun);
-        more.findings.splice(0..0, said);
+        let sentences = more.sentences(noun);
+        more.findings.splice(0..0, sentences);
         Ok(more)
     }
 
@@ -183,11 +184,11 @@ impl MoreArgs {
 
 impl More {
     /// The results, a sentence each.
-    fn said(&self, noun: Noun) -> Vec<String> {
-        let mut said = Vec::new();
+    fn sentences(&self, noun: Noun) -> Vec<String> {
+        let mut sentences = Vec::new();
         if let Some([before, after]) = &self.reliability {
             let temperature = self.calibration.as_ref().map_or(1.0, |of| of.temperature);
-            said.push(format!(
+            sentences.push(format!(
                 "Calibration error {} ({} with bins of equally many), without the temperature of {temperature:.2} it is {} ({}).",
                 percent(after.expected_error),
                 percent(after.adaptive_error),
@@ -196,14 +197,14 @@ impl More {
             ));
         }
         if let Some(leak) = &self.leak {
-            said.push(leak.sentence(noun));
+            sentences.push(leak.sentence(noun));
         }
         if let Some(found) = &self.cross_validation {
             let interval = found.accuracy.interval_95.map_or_else(String::new, |of| {
                 let [low, high] = of.map(|edge| 100.0 * edge);
                 format!(" ({:.0} to {:.0})", low.floor(), high.ceil())
             });
-            said.push(format!(
+            sentences.push(format!(
                 "Cross-validation by source: {}{interval} of {} from {} in {} folds, head alone.",
                 percent_or_dash(found.accuracy.value),
                 noun.count(found.frames as usize),
@@ -212,10 +213,10 @@ impl More {
             ));
         }
         if let Some(curve) = &self.learning_curve {
-            said.push(curve.sentence(noun));
+            sentences.push(curve.sentence(noun));
         }
         if self.unknown.is_some() && self.is_fine_tuned {
-            said.push("The backbone of this run was trained further and has seen the classes that are held out: images of something really new may be taken for a class more often than said here.".to_owned());
+            sentences.push("The backbone of this run was trained further and has seen the classes that are held out: images of something really new may be taken for a class more often than said here.".to_owned());
         }
         if let Some(unknown) = &self.unknown {
             let UnknownThreshold {
@@ -223,15 +224,15 @@ impl More {
                 false_reject,
                 false_accept,
             } = unknown.chosen;
-            said.push(format!(
+            sentences.push(format!(
                 "Unknown below a probability of {threshold:.3}: {} of {} of its classes are called unknown, and {} of those of a class it does not know are not.",
                 percent(false_reject),
                 noun.many(),
                 percent(false_accept),
             ));
         }
-        said.extend(self.test_looks.sentence(&self.accuracy));
-        said
+        sentences.extend(self.test_uses.sentence(&self.accuracy));
+        sentences
     }
 
     /// For people.

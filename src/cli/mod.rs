@@ -280,24 +280,24 @@ impl ProjectArg {
     /// Opens and locks the project.
     fn open(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
         self.agree()?;
-        told(console, Project::open(&self.project)?)
+        with_notices(console, Project::open(&self.project)?)
     }
 
     /// Opens the project; read-only if another process has it.
     fn open_or_read(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
         self.agree()?;
-        told(console, Project::open_or_read(&self.project)?)
+        with_notices(console, Project::open_or_read(&self.project)?)
     }
 
     /// Opens the project read-only, so that it does not matter whether another process has it.
     fn open_for_reading(&self, console: &Console) -> anyhow::Result<Arc<Project>> {
         self.agree()?;
-        told(console, Project::open_for_reading(&self.project)?)
+        with_notices(console, Project::open_for_reading(&self.project)?)
     }
 }
 
 /// Prints the remarks from opening the project.
-fn told(console: &Console, project: Project) -> anyhow::Result<Arc<Project>> {
+fn with_notices(console: &Console, project: Project) -> anyhow::Result<Arc<Project>> {
     for notice in project.take_notices() {
         console.warning(&notice)?;
     }

@@ -322,12 +322,12 @@ mod tests {
         });
         for (key, value) in expected.as_object().unwrap() {
             let setting = Setting::find(key).unwrap();
-            let said = value
+            let given = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
             assert_eq!(
                 setting.get(&TrainSettings::classic()).to_string(),
-                said,
+                given,
                 "{key}"
             );
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::export::web_files;
 use crate::jobs::Cancelled;
-use crate::serve::{Seen, ServeError, Server, Site, check_address, interfaces};
+use crate::serve::{ServeError, Server, ServerStats, Site, check_address, interfaces};
 use crate::text::count;
 
 use super::ProjectArg;
@@ -79,11 +79,11 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         ));
     }
     let mut known = 0;
-    let seen = Arc::clone(&server);
+    let watched = Arc::clone(&server);
     console.run_watched(
         "serving",
         |watch| {
-            let devices = seen.seen().devices;
+            let devices = watched.stats().devices;
             for device in devices.iter().skip(known) {
                 watch.out(&format!("opened by {device}"))?;
             }
@@ -104,12 +104,12 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
             Ok::<_, Cancelled>(())
         },
     )?;
-    let Seen {
+    let ServerStats {
         devices,
         files,
         refused,
-    } = server.seen();
-    drop((seen, server));
+    } = server.stats();
+    drop((watched, server));
     let result = Result {
         devices: devices.iter().map(IpAddr::to_string).collect(),
         files,

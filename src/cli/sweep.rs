@@ -12,8 +12,8 @@ use crate::files::{self, Durability};
 use crate::project::Project;
 use crate::shards::list_trainings;
 use crate::sweep::{
-    Came, FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepAxis, SweepError, SweepId,
-    SweepPlan, Table, Training, Trainings, begin, csv, find_sweeps, foresee, try_again,
+    FoundSweeps, LiveSweep, Paces, RankBy, State, Sweep, SweepAxis, SweepError, SweepId, SweepPlan,
+    Table, Training, TrainingOutcome, Trainings, begin, csv, estimate, find_sweeps, try_again,
 };
 use crate::text::{count, percent_or_dash, visible};
 use crate::train::schema::SETTINGS;
@@ -116,7 +116,7 @@ fn axis(text: &str) -> Result<SweepAxis, String> {
 
 /// The estimate, before anything is trained.
 #[derive(Serialize)]
-struct Foreseen {
+struct Estimate {
     trainings: usize,
     left_out: usize,
     seconds: Option<f64>,
@@ -251,21 +251,21 @@ fn begun(console: &Console, project: &Arc<Project>, args: &Args) -> anyhow::Resu
     }
     let on_thread = Arc::clone(project);
     let (trainings, seconds) = console.run("estimate", move |work| {
-        let seconds = foresee(&on_thread, &mut trainings, &mut Paces::default(), work)?;
+        let seconds = estimate(&on_thread, &mut trainings, &mut Paces::default(), work)?;
         Ok::<(Trainings, Option<f64>), SweepError>((trainings, seconds))
     })?;
-    let foreseen = Foreseen {
+    let estimate = Estimate {
         trainings: trainings.list.len(),
         left_out: trainings.alike,
         seconds,
     };
     if args.estimate {
-        console.result(&foreseen, || said(&foreseen))?;
+        console.result(&estimate, || summary(&estimate))?;
         return Ok(None);
     }
-    console.event("foreseen", &foreseen)?;
+    console.event("foreseen", &estimate)?;
     if !console.json() {
-        console.say(&said(&foreseen));
+        console.say(&summary(&estimate));
     }
     Ok(Some(begin(project, &plan, trainings)?))
 }
@@ -302,12 +302,12 @@ fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
     })
 }
 
-fn said(foreseen: &Foreseen) -> String {
-    let time = foreseen.seconds.map_or_else(
+fn summary(estimate: &Estimate) -> String {
+    let time = estimate.seconds.map_or_else(
         || "; how long they take could not be measured".to_owned(),
         |secs| format!(", {} at most", words::about(secs)),
     );
-    let left_out = match foreseen.left_out {
+    let left_out = match estimate.left_out {
         0 => String::new(),
         left_out => format!(
             "; {} left out that would be the same as another",
@@ -316,7 +316,7 @@ fn said(foreseen: &Foreseen) -> String {
     };
     format!(
         "{}{time}{left_out}",
-        count(foreseen.trainings as u64, "training")
+        count(estimate.trainings as u64, "training")
     )
 }
 
@@ -331,10 +331,10 @@ fn trained(
     let mut reporter = Reporter {
         live: live.clone(),
         revision: 0,
-        told: (0..of)
+        reported: (0..of)
             .filter(|index| {
                 let training = sweep.trainings.get(*index);
-                training.is_some_and(|one| one.came.is_some())
+                training.is_some_and(|one| one.outcome.is_some())
             })
             .collect(),
     };
@@ -365,7 +365,7 @@ fn cancelled(name: &SweepId, args: &Args) -> anyhow::Error {
 struct Reporter {
     live: LiveSweep,
     revision: u64,
-    told: HashSet<usize>,
+    reported: HashSet<usize>,
 }
 
 impl Reporter {
@@ -380,7 +380,7 @@ impl Reporter {
         let table = now.table;
         let of = sweep.trainings.len();
         for (index, training) in sweep.trainings.iter().enumerate() {
-            if training.came.is_none() || !self.told.insert(index) {
+            if training.outcome.is_none() || !self.reported.insert(index) {
                 continue;
             }
             let ended = ended(index + 1, of, training);
@@ -410,14 +410,14 @@ fn ended(number: usize, of: usize, training: &Training) -> Ended {
         seconds: None,
         error: None,
     };
-    match &training.came {
-        Some(Came::Finished { run, figures }) => {
+    match &training.outcome {
+        Some(TrainingOutcome::Finished { run, figures }) => {
             ended.run = Some(run.0.clone());
             ended.validation_accuracy = figures.validation_accuracy;
             ended.test_accuracy = figures.test_accuracy;
             ended.seconds = Some(figures.seconds);
         }
-        Some(Came::Failed(reason)) => ended.error = Some(reason.clone()),
+        Some(TrainingOutcome::Failed(reason)) => ended.error = Some(reason.clone()),
         None => {}
     }
     ended
@@ -490,8 +490,8 @@ mod tests {
                 "cannot be used with",
             ),
         ] {
-            let said = parsed(words).unwrap_err();
-            assert!(said.contains(part), "{said}");
+            let message = parsed(words).unwrap_err();
+            assert!(message.contains(part), "{message}");
         }
     }
 }

@@ -434,8 +434,8 @@ mod tests {
             let changed = settings(&Only::parse_from(line).args).unwrap();
             let mut expected = TrainSettings::default();
             expected.fine_tune.depth = of;
-            let said = if word.is_empty() { "yes" } else { &word };
-            let given = [(setting.key, said.to_owned())];
+            let given = if word.is_empty() { "yes" } else { &word };
+            let given = [(setting.key, given.to_owned())];
             expected.apply(&given.into()).unwrap();
             assert_eq!(changed, expected, "{}", setting.key);
             assert_ne!(

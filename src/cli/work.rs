@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::jobs::limit_cores;
 use crate::shards::{WorkOrder, make_part};
-use crate::sweep::Came;
+use crate::sweep::TrainingOutcome;
 use crate::text::{count, percent_or_dash, visible};
 
 use super::console::Console;
@@ -58,18 +58,18 @@ struct Training {
 }
 
 impl Training {
-    fn of(came: &Came) -> Self {
-        let (run, figures) = match came {
-            Came::Finished { run, figures } => (Some(run.0.clone()), Some(figures)),
-            Came::Failed(_) => (None, None),
+    fn of(outcome: &TrainingOutcome) -> Self {
+        let (run, figures) = match outcome {
+            TrainingOutcome::Finished { run, figures } => (Some(run.0.clone()), Some(figures)),
+            TrainingOutcome::Failed(_) => (None, None),
         };
         Self {
             run,
             validation_accuracy: figures.and_then(|figures| figures.validation_accuracy),
             test_accuracy: figures.and_then(|figures| figures.test_accuracy),
-            error: match came {
-                Came::Finished { .. } => None,
-                Came::Failed(reason) => Some(reason.clone()),
+            error: match outcome {
+                TrainingOutcome::Finished { .. } => None,
+                TrainingOutcome::Failed(reason) => Some(reason.clone()),
             },
         }
     }

@@ -37,7 +37,7 @@ pub use evaluation::{Evaluation, FramePrediction, GroupAccuracy, evaluate};
 pub use figures::{ClassFigures, Figures, Measure};
 pub use files::{FileImage, FilesOutcome};
 pub use heat::{
-    HeatFile, HeatMap, HeatMapper, NEGATIVE, POSITIVE, Seen, heat_color, write_heat_maps,
+    ForwardPass, HeatFile, HeatMap, HeatMapper, NEGATIVE, POSITIVE, heat_color, write_heat_maps,
 };
 pub use interval::effective_sources;
 pub use nearest::{NearImage, TrainingImages, near_finding};
@@ -49,8 +49,8 @@ pub use ranking::Ranking;
 pub use recipe::{InputKind, Recipe, RecipeInput, RecipeOutput};
 pub use report::write_report;
 pub use retrained::{
-    CrossValidation, Forecast, HeldOut, LeakMeter, LearningCurve, LearningPoint, TestLooks,
-    UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, test_looks,
+    CrossValidation, Forecast, HeldOut, LeakMeter, LearningCurve, LearningPoint, TestUses,
+    UnknownCurve, cross_validate, hold_out_classes, leak_meter, learning_curve, test_uses,
 };
 pub use runner::Runner;
 pub use student::t_975;

@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn what_the_nearest_say_of_a_label() {
         let classes = ["a".to_owned(), "b".to_owned()];
-        let said = |near: &[(usize, f32)]| {
+        let sentence = |near: &[(usize, f32)]| {
             let near: Vec<NearImage> = near
                 .iter()
                 .map(|(class, similarity)| NearImage {
@@ -226,13 +226,17 @@ mod tests {
                 .collect();
             near_finding("a", &near, &classes, Noun::Frame)
         };
-        let same = said(&[(1, 0.99), (0, 0.8)]).unwrap();
+        let same = sentence(&[(1, 0.99), (0, 0.8)]).unwrap();
         assert_eq!(
             same,
             "Nearly the same frame is a training frame of “b”: one of the two labels may be wrong."
         );
-        assert!(said(&[(0, 0.99)]).unwrap().ends_with("a near duplicate."));
-        let all = said(&[(1, 0.9), (1, 0.8), (1, 0.7)]).unwrap();
+        assert!(
+            sentence(&[(0, 0.99)])
+                .unwrap()
+                .ends_with("a near duplicate.")
+        );
+        let all = sentence(&[(1, 0.9), (1, 0.8), (1, 0.7)]).unwrap();
         assert_eq!(
             all,
             "All of the nearest training frames are “b”: the label “a” may be wrong."
@@ -243,7 +247,7 @@ mod tests {
             &[(1, 0.9)],
             &[],
         ] {
-            assert_eq!(said(near), None);
+            assert_eq!(sentence(near), None);
         }
     }
 }

@@ -140,15 +140,15 @@ fn joined(left: Vec<usize>, right: Vec<usize>, apart: impl Fn(usize, usize) -> f
         (true, true, meet(left.first(), right.last())),
     ];
     let best = ways.into_iter().min_by(|a, b| a.2.total_cmp(&b.2));
-    let (turn_left, turn_right, _) = best.unwrap_or((false, false, 1.0));
-    let turned = |mut row: Vec<usize>, turn: bool| {
-        if turn {
+    let (reverse_left, reverse_right, _) = best.unwrap_or((false, false, 1.0));
+    let reversed = |mut row: Vec<usize>, reverse: bool| {
+        if reverse {
             row.reverse();
         }
         row
     };
-    let mut row = turned(left, turn_left);
-    row.extend(turned(right, turn_right));
+    let mut row = reversed(left, reverse_left);
+    row.extend(reversed(right, reverse_right));
     row
 }
 

@@ -194,10 +194,10 @@ mod tests {
             Predictor::from_runner(model, Path::new("there/logits.onnx")).probabilities(&image)
         };
         assert_eq!(predict(vec![0.25, 0.75]).unwrap(), [0.25, 0.75]);
-        let said = predict(vec![3.0, -1.0]).unwrap_err().to_string();
+        let message = predict(vec![3.0, -1.0]).unwrap_err().to_string();
         assert!(
-            said.contains("there/logits.onnx") && said.contains("no probabilities"),
-            "{said}"
+            message.contains("there/logits.onnx") && message.contains("no probabilities"),
+            "{message}"
         );
     }
 

@@ -137,9 +137,9 @@ mod tests {
         let mut hours: Vec<Option<i8>> = (0..24).map(Some).collect();
         hours.extend([None, None]);
         let parts = by_hours(&evaluation, &hours, &Work::new()).unwrap();
-        let told: Vec<(&str, u64)> = parts.iter().map(|of| (of.part, of.frames)).collect();
+        let found: Vec<(&str, u64)> = parts.iter().map(|of| (of.part, of.frames)).collect();
         assert_eq!(
-            told,
+            found,
             [
                 ("night", 6),
                 ("morning", 6),

@@ -279,19 +279,19 @@ mod tests {
     #[test]
     fn what_is_no_export_is_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let told = |name: &str| {
+        let message = |name: &str| {
             Contents::open(&dir.path().join(name))
                 .err()
                 .unwrap()
                 .to_string()
         };
-        assert!(told("none").contains("nothing of that name"));
+        assert!(message("none").contains("nothing of that name"));
         std::fs::write(dir.path().join("model.onnx"), "no archive").unwrap();
-        assert!(told("model.onnx").contains("give the folder"));
+        assert!(message("model.onnx").contains("give the folder"));
         std::fs::write(dir.path().join("b.txt"), "b").unwrap();
         let other = File::create(dir.path().join("other.zip")).unwrap();
         pack(dir.path(), &names(&["b.txt"]), "x", other).unwrap();
-        assert!(told("other.zip").contains("export.json"));
+        assert!(message("other.zip").contains("export.json"));
         assert!(!is_ours(&dir.path().join("other.zip"), true));
     }
 }

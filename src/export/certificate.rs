@@ -85,14 +85,14 @@ pub struct Flip {
     /// Its class.
     pub truth: String,
     /// The run's answer.
-    pub run: Answer,
+    pub run: TopClass,
     /// The model's answer.
-    pub model: Answer,
+    pub model: TopClass,
 }
 
 /// The most probable class.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
+pub struct TopClass {
     /// The class.
     pub class: String,
     /// Its probability.
@@ -147,11 +147,11 @@ impl ModelCertificate {
                 flips.push(Flip {
                     path: frame.path.clone(),
                     truth: name(frame.truth),
-                    run: Answer {
+                    run: TopClass {
                         class: name(frame.predicted),
                         probability: frame.confidence(),
                     },
-                    model: Answer {
+                    model: TopClass {
                         class: name(top),
                         probability: found.get(top).copied().unwrap_or(0.0),
                     },

@@ -102,8 +102,8 @@ fn choose(reference: &Evaluation) -> Vec<usize> {
         frames.sort_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
     }
     let mut chosen = Vec::new();
-    for turn in 0..COUNT {
-        let of_turn = of_class.values().filter_map(|frames| frames.get(turn));
+    for reverse in 0..COUNT {
+        let of_turn = of_class.values().filter_map(|frames| frames.get(reverse));
         chosen.extend(of_turn.map(|(_, index)| *index));
     }
     chosen.truncate(COUNT);
@@ -306,8 +306,8 @@ mod tests {
         };
         assert_eq!([of(0), of(1), of(2)], [4, 2, 4]);
         // The order of the frames does not matter.
-        let mut turned = evaluation.clone();
-        turned.predictions.reverse();
+        let mut reversed = evaluation.clone();
+        reversed.predictions.reverse();
         let paths = |evaluation: &Evaluation| {
             let mut paths: Vec<String> = choose(evaluation)
                 .into_iter()
@@ -316,7 +316,7 @@ mod tests {
             paths.sort();
             paths
         };
-        assert_eq!(paths(&evaluation), paths(&turned));
+        assert_eq!(paths(&evaluation), paths(&reversed));
         assert_eq!(choose(&reference(&[0; 3])).len(), 3);
         assert_eq!(choose(&reference(&(0..30).collect::<Vec<_>>())).len(), 10);
     }

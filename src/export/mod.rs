@@ -30,7 +30,7 @@ mod web;
 pub use archive::{Bundle, zip_name};
 pub use bundle::{Verification, VerifiedModel, verify_bundle};
 pub use card::{Card, CardClass, CardData, Confused, Counted, Measured as CardAccuracy};
-pub use certificate::{Answer, Certificate, Flip, ModelCertificate};
+pub use certificate::{Certificate, Flip, ModelCertificate, TopClass};
 pub use error::ExportError;
 pub use format::{Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options};
 pub use formats::Format;

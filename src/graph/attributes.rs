@@ -83,38 +83,44 @@ impl<'a> Spelling<'a> {
         Some(value)
     }
 
-    /// Reads a value, or writes the attribute in `said` if there is one.
+    /// Reads a value, or writes the attribute in `to_write` if there is one.
     fn value<T: Clone>(
         &mut self,
         name: &str,
         value: &mut T,
         default: T,
         of: impl Fn(&'a AttributeProto) -> Option<T>,
-        said: Option<Attribute>,
+        to_write: Option<Attribute>,
     ) {
         if self.node.is_some() {
             *value = self.found(name, of).unwrap_or(default);
-        } else if let Some(said) = said {
-            self.written.push(to_proto(name, &said));
+        } else if let Some(to_write) = to_write {
+            self.written.push(to_proto(name, &to_write));
         }
     }
 
     /// An integer that is always written, even if it has its default value.
     pub fn always(&mut self, name: &str, value: &mut i64, default: i64) {
-        let said = Some(Attribute::Int(*value));
-        self.value(name, value, default, |attribute| attribute.i, said);
+        let to_write = Some(Attribute::Int(*value));
+        self.value(name, value, default, |attribute| attribute.i, to_write);
     }
 
     /// An integer with a default.
     pub fn int(&mut self, name: &str, value: &mut i64, default: i64) {
-        let said = (*value != default).then_some(Attribute::Int(*value));
-        self.value(name, value, default, |attribute| attribute.i, said);
+        let to_write = (*value != default).then_some(Attribute::Int(*value));
+        self.value(name, value, default, |attribute| attribute.i, to_write);
     }
 
     /// An optional integer.
     pub fn given_int(&mut self, name: &str, value: &mut Option<i64>) {
-        let said = value.map(Attribute::Int);
-        self.value(name, value, None, |attribute| attribute.i.map(Some), said);
+        let to_write = value.map(Attribute::Int);
+        self.value(
+            name,
+            value,
+            None,
+            |attribute| attribute.i.map(Some),
+            to_write,
+        );
     }
 
     /// A Boolean, stored as the integer 0 or 1.
@@ -127,14 +133,20 @@ impl<'a> Spelling<'a> {
     /// A float with a default.
     pub fn float(&mut self, name: &str, value: &mut f32, default: f32) {
         let same = value.to_bits() == default.to_bits();
-        let said = (!same).then_some(Attribute::Float(*value));
-        self.value(name, value, default, |attribute| attribute.f, said);
+        let to_write = (!same).then_some(Attribute::Float(*value));
+        self.value(name, value, default, |attribute| attribute.f, to_write);
     }
 
     /// An optional float.
     pub fn given_float(&mut self, name: &str, value: &mut Option<f32>) {
-        let said = value.map(Attribute::Float);
-        self.value(name, value, None, |attribute| attribute.f.map(Some), said);
+        let to_write = value.map(Attribute::Float);
+        self.value(
+            name,
+            value,
+            None,
+            |attribute| attribute.f.map(Some),
+            to_write,
+        );
     }
 
     /// Integers; an empty list is not written.
@@ -150,8 +162,8 @@ impl<'a> Spelling<'a> {
             let is = attribute.r#type() == AttributeType::Ints || !attribute.ints.is_empty();
             is.then(|| Some(attribute.ints.clone()))
         };
-        let said = values.clone().map(Attribute::Ints);
-        self.value(name, values, None, of, said);
+        let to_write = values.clone().map(Attribute::Ints);
+        self.value(name, values, None, of, to_write);
     }
 
     /// Floats; an empty list is not written.
@@ -160,8 +172,8 @@ impl<'a> Spelling<'a> {
             let is = attribute.r#type() == AttributeType::Floats || !attribute.floats.is_empty();
             is.then(|| attribute.floats.clone())
         };
-        let said = (!values.is_empty()).then(|| Attribute::Floats(values.clone()));
-        self.value(name, values, Vec::new(), of, said);
+        let to_write = (!values.is_empty()).then(|| Attribute::Floats(values.clone()));
+        self.value(name, values, Vec::new(), of, to_write);
     }
 
     /// An optional tensor.
@@ -170,8 +182,8 @@ impl<'a> Spelling<'a> {
             let tensor = tensor_from_proto(attribute.t.as_ref()?).ok()?;
             Some(Some(tensor))
         };
-        let said = value.clone().map(Attribute::Tensor);
-        self.value(name, value, None, of, said);
+        let to_write = value.clone().map(Attribute::Tensor);
+        self.value(name, value, None, of, to_write);
     }
 
     /// A choice by name. The first one is the default, for which no attribute is written.
@@ -195,8 +207,8 @@ impl<'a> Spelling<'a> {
     pub fn text(&mut self, name: &str, value: &mut Option<String>) {
         let of =
             |attribute: &AttributeProto| Some(Some(String::from_utf8(attribute.s.clone()?).ok()?));
-        let said = value.clone().map(Attribute::Text);
-        self.value(name, value, None, of, said);
+        let to_write = value.clone().map(Attribute::Text);
+        self.value(name, value, None, of, to_write);
     }
 
     /// The type of a tensor's elements; types that tensors cannot have make the node unfit.

@@ -33,4 +33,4 @@ pub use loss::CrossEntropy;
 pub use op::{Op, Other, WeightKind};
 pub use structure::{Graph, Node, OPSET};
 pub use value::{Dim, Fact, Value, ValueId, wrap};
-pub use window::{AutoPad, Sliding, Window};
+pub use window::{AutoPad, Sliding, WindowGeometry};

@@ -208,7 +208,7 @@ impl Graph {
         for node in &self.nodes {
             used.extend(node.reads());
             file.node.push(self.node_to_file(node));
-            file.value_info.extend(self.said(node));
+            file.value_info.extend(self.declared(node));
         }
         for index in 0..self.values.len() {
             let id = ValueId::at(index);
@@ -257,14 +257,14 @@ impl Graph {
     }
 
     /// Declarations of the results of a node whose operator is unknown: they could not be inferred again.
-    fn said(&self, node: &Node) -> Vec<ValueInfoProto> {
-        let is_said = |value: &ValueId| {
+    fn declared(&self, node: &Node) -> Vec<ValueInfoProto> {
+        let is_declared = |value: &ValueId| {
             let fact = self.fact(*value);
             let known = fact.element.is_some() || self.foreign(*value).is_some();
             known && matches!(node.op, Op::Other(_)) && !self.outputs.contains(value)
         };
-        let said = node.makes().filter(is_said);
-        said.map(|value| self.info(value)).collect()
+        let declared = node.makes().filter(is_declared);
+        declared.map(|value| self.info(value)).collect()
     }
 
     /// A value in the form in which a file declares it.

@@ -328,7 +328,7 @@ impl Graph {
     }
 
     /// Infers types and shapes of all computed values again, and forgets what was declared for them.
-    pub fn infer_anew(&mut self) {
+    pub fn infer_again(&mut self) {
         for index in 0..self.nodes.len() {
             let outputs: Vec<_> = self
                 .nodes
@@ -351,7 +351,7 @@ impl Graph {
     /// Changes the shape of an input, and infers the shapes of all computed values again.
     pub fn set_input_shape(&mut self, input: ValueId, shape: &[Dim]) {
         self.set_shape(input, shape);
-        self.infer_anew();
+        self.infer_again();
     }
 
     /// Changes the input at index `at` of the node that computes `value` to a value that is computed earlier.

@@ -379,10 +379,10 @@ fn a_part_says_what_it_lacks() {
     let part = graph.part(&[x], &[sum]).unwrap();
     assert_eq!(op_types(&part), ["Mul", "ReduceSum", "Identity"]);
     assert_eq!(part.find("y"), None, "its name is free");
-    let told = graph.part(&[y], &[sum]).unwrap_err().to_string();
-    assert!(told.contains("needs “x”"), "{told}");
-    let told = graph.part(&[x], &[two]).unwrap_err().to_string();
-    assert!(told.contains("computes “constant_0”"), "{told}");
+    let message = graph.part(&[y], &[sum]).unwrap_err().to_string();
+    assert!(message.contains("needs “x”"), "{message}");
+    let message = graph.part(&[x], &[two]).unwrap_err().to_string();
+    assert!(message.contains("computes “constant_0”"), "{message}");
 }
 
 /// `1 + 2 + …` with constants of every kind, each replaced before the graph is run.

@@ -63,7 +63,7 @@ impl Sliding {
     /// The window over a map with the lengths `input` and a kernel of `kernel` taps; `None` if they are inconsistent.
     /// `ceil` also counts a last window that extends beyond the map.
     #[must_use]
-    pub fn window(&self, input: &[usize], kernel: &[usize], ceil: bool) -> Option<Window> {
+    pub fn window(&self, input: &[usize], kernel: &[usize], ceil: bool) -> Option<WindowGeometry> {
         let rank = input.len();
         if kernel.len() != rank || kernel.contains(&0) {
             return None;
@@ -75,7 +75,7 @@ impl Sliding {
             let counts = lengths(values)?;
             (counts.len() == rank && !counts.contains(&0)).then_some(counts)
         };
-        let mut window = Window {
+        let mut window = WindowGeometry {
             kernel: kernel.to_vec(),
             strides: counts(&self.strides)?,
             dilations: counts(&self.dilations)?,
@@ -136,7 +136,7 @@ fn lengths(values: &[i64]) -> Option<Vec<usize>> {
 /// The geometry of a window, with one entry for each spatial dimension. Padding is explicit, however the node
 /// specifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window {
+pub struct WindowGeometry {
     /// Number of taps.
     pub kernel: Vec<usize>,
     /// The distance between windows.
@@ -153,7 +153,7 @@ pub struct Window {
     pub output: Vec<usize>,
 }
 
-impl Window {
+impl WindowGeometry {
     /// The length that a window covers, including gaps between taps.
     #[must_use]
     pub fn extent(&self, at: usize) -> usize {
@@ -179,7 +179,7 @@ impl Window {
     /// length. That convolution reads the output's gradient with `stride - 1` zeros after each pixel, with the kernel
     /// reversed. `None` if the padding would be negative.
     #[must_use]
-    pub fn pads_backwards(&self) -> Option<[Vec<usize>; 2]> {
+    pub fn backward_padding(&self) -> Option<[Vec<usize>; 2]> {
         let rank = self.kernel.len();
         let before: Vec<usize> = (0..rank)
             .map(|at| (self.extent(at) - 1).checked_sub(self.before[at]))

@@ -9,7 +9,7 @@ use super::{MediaError, extract};
 
 /// The frames of a source after an extraction, as paths relative to the project's root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Again {
+pub struct AgainFrames {
     /// Frames that this extraction wrote.
     pub new: Vec<String>,
     /// Frames that existed before, at their current paths.
@@ -22,7 +22,7 @@ pub fn extract_again(
     project: &Project,
     source: &SourceId,
     work: &Work,
-) -> Result<Again, MediaError> {
+) -> Result<AgainFrames, MediaError> {
     let frames = |work: &Work| -> Result<Vec<Frame>, MediaError> {
         let mut list = project.scan(work)?.list;
         list.retain(|frame| frame.source.as_ref() == Some(source));
@@ -37,7 +37,7 @@ pub fn extract_again(
         .into_iter()
         .partition(|frame| known.contains(frame.file_name()));
     let paths = |frames: Vec<Frame>| frames.into_iter().map(|frame| frame.path).collect();
-    Ok(Again {
+    Ok(AgainFrames {
         new: paths(new),
         before: paths(before),
     })

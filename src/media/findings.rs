@@ -232,8 +232,8 @@ mod tests {
             first_error_secs: Some(59.6),
             ..Findings::default()
         };
-        let said = damaged.warnings("a.mp4").remove(0);
-        assert!(said.contains("after 0:59:"), "{said}");
+        let message = damaged.warnings("a.mp4").remove(0);
+        assert!(message.contains("after 0:59:"), "{message}");
     }
 
     #[test]

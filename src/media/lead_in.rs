@@ -113,7 +113,7 @@ impl LeadIn {
 
 /// The properties of images that filters are built for; they are kept until these change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct FrameFormat {
     size: (u32, u32),
     format: ffmpeg_next::format::Pixel,
     aspect: (i32, i32),
@@ -123,7 +123,7 @@ pub(super) struct Look {
     range: color::Range,
 }
 
-impl Look {
+impl FrameFormat {
     pub fn of(image: &Video) -> Self {
         let aspect = image.aspect_ratio();
         Self {

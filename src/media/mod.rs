@@ -40,7 +40,7 @@ mod stretch;
 mod whole;
 
 pub use adopt::{Adopted, Wanted, adopt};
-pub use again::{Again, extract_again};
+pub use again::{AgainFrames, extract_again};
 pub use amount::Amount;
 pub use cuts::cut_points;
 pub use error::MediaError;

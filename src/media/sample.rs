@@ -19,7 +19,7 @@ use super::findings::Findings;
 use super::gaps::Gaps;
 use super::graph::{FilterGraph, Pixels, Plan, can_tone_map};
 use super::jpeg::{JpegEncoder, to_rgb};
-use super::lead_in::{Doubt, Look};
+use super::lead_in::{Doubt, FrameFormat};
 use super::repeats::{Keep, Repeats};
 use super::sampler::{FrameForm, RawFrame};
 use super::skip;
@@ -78,7 +78,7 @@ impl From<MediaError> for Halt {
 pub(super) struct Begin {
     /// Time of the first image in the range, in the stream's time base.
     first: i64,
-    look: Look,
+    frame_format: FrameFormat,
 }
 
 /// Decodes a video, or a part of it, and returns the frames that [`Sampling`] takes there.
@@ -96,11 +96,11 @@ pub(super) struct Pass {
     promised_secs: Option<f64>,
     span: Span,
     /// The properties of the film's images, for a pass that started within it, until it is settled.
-    lead_in: Option<Look>,
+    lead_in: Option<FrameFormat>,
     began_within: bool,
     can_begin_within: bool,
     /// The properties of the first image.
-    look: Option<Look>,
+    frame_format: Option<FrameFormat>,
     taken: u64,
     gaps: Gaps,
     repeats: Repeats,
@@ -210,10 +210,10 @@ impl Pass {
             length_secs,
             promised_secs,
             span,
-            lead_in: lead_in.map(|(begin, _)| begin.look),
+            lead_in: lead_in.map(|(begin, _)| begin.frame_format),
             began_within: lead_in.is_some(),
             can_begin_within,
-            look: None,
+            frame_format: None,
             // Frames before the lead-in count as taken.
             taken: u64::from(lead_in.is_some()),
             first: None,
@@ -232,8 +232,11 @@ impl Pass {
     /// The beginning of the range; `None` if the range has no image. Does not consume frames.
     pub fn begin(&mut self, work: &Work) -> Result<Option<Begin>, MediaError> {
         loop {
-            if let (Some(first), Some(look)) = (self.begun, self.look) {
-                return Ok(Some(Begin { first, look }));
+            if let (Some(first), Some(frame_format)) = (self.begun, self.frame_format) {
+                return Ok(Some(Begin {
+                    first,
+                    frame_format,
+                }));
             }
             if self.ended {
                 return Ok(None);
@@ -303,11 +306,14 @@ impl Pass {
                     None => Doubt::Start,
                 };
                 Self::check_doubt(self.decoding.doubt(), limit)?;
-                let look = Look::of(&frame);
-                if self.lead_in.is_some_and(|expected| expected != look) {
+                let frame_format = FrameFormat::of(&frame);
+                if self
+                    .lead_in
+                    .is_some_and(|expected| expected != frame_format)
+                {
                     return Err(Halt::Unsettled { from_start: true });
                 }
-                self.look.get_or_insert(look);
+                self.frame_format.get_or_insert(frame_format);
                 let end = self.decoding.position();
                 self.gaps.image(frame, end);
             }

@@ -22,12 +22,12 @@ const MOST_MESSAGES: usize = 1_000_000;
 
 /// A model file in memory, with its external data.
 #[derive(Debug, Clone)]
-pub struct ModelFile {
+pub struct OnnxFile {
     path: PathBuf,
     model: ModelProto,
 }
 
-impl ModelFile {
+impl OnnxFile {
     /// Reads a model file and its external data.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod wire;
 
 pub use binding::{Bindings, Constant, Loop, Stopper};
 pub use error::OnnxError;
-pub use file::ModelFile;
+pub use file::OnnxFile;
 pub use runtime::{RuntimeInfo, runtime_info};
 #[cfg(test)]
 pub(crate) use session::tests::endless;

@@ -213,7 +213,7 @@ pub(super) struct Back {
     pub frames: Vec<String>,
     pub moved: Vec<(String, String)>,
     /// For misplaced frames: where they should be, and where they are.
-    pub astray: Vec<(String, String)>,
+    pub misplaced: Vec<(String, String)>,
     /// Everything needed to redo an import.
     pub undone: Option<Undone>,
 }
@@ -390,7 +390,7 @@ pub(super) fn take_back(
     let mut back = Back {
         frames: Vec::new(),
         moved: Vec::new(),
-        astray: Vec::new(),
+        misplaced: Vec::new(),
         undone: None,
     };
     match (done, change) {
@@ -488,7 +488,7 @@ fn move_back(
     let result = project.move_frames(targets, work);
     for ((old, new), now) in moved.iter().rev().zip(&result.paths) {
         if now != old && now != new {
-            back.astray.push((old.clone(), now.clone()));
+            back.misplaced.push((old.clone(), now.clone()));
         }
     }
     back.frames = result.paths.into_iter().rev().collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::{self, Document, Kept};
+use super::document::{self, Document, WithUnknownFields};
 use super::{Class, ClassId, ClassName, Project};
 
 /// A former class. Runs that were trained on it still refer to it.
@@ -54,7 +54,7 @@ pub struct ClassList {
 
 impl ClassList {
     pub(super) fn of(document: &Document) -> Self {
-        fn items<T: Clone>(kept: &[Kept<T>]) -> Vec<T> {
+        fn items<T: Clone>(kept: &[WithUnknownFields<T>]) -> Vec<T> {
             kept.iter().map(|kept| kept.item.clone()).collect()
         }
         Self {

@@ -28,7 +28,7 @@ pub(super) const FILES: [&str; 3] = [FILE, BACKUP, DAMAGED];
 
 /// A value with unknown fields, which are written back unchanged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Kept<T> {
+pub(super) struct WithUnknownFields<T> {
     /// The value.
     #[serde(flatten)]
     pub(super) item: T,
@@ -36,7 +36,7 @@ pub(super) struct Kept<T> {
     other: Map<String, Value>,
 }
 
-impl<T> From<T> for Kept<T> {
+impl<T> From<T> for WithUnknownFields<T> {
     fn from(item: T) -> Self {
         Self {
             item,
@@ -82,13 +82,13 @@ pub(super) struct Document {
     pub(super) created: String,
     /// The classes in the user's order.
     #[serde(default)]
-    pub(super) classes: Vec<Kept<Class>>,
+    pub(super) classes: Vec<WithUnknownFields<Class>>,
     /// Former classes, to which earlier runs may refer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) retired: Vec<Kept<Retired>>,
+    pub(super) retired: Vec<WithUnknownFields<Retired>>,
     /// The sources, oldest first.
     #[serde(default)]
-    pub(super) sources: Vec<Kept<Source>>,
+    pub(super) sources: Vec<WithUnknownFields<Source>>,
     /// Settings of other layers, by key.
     #[serde(default)]
     pub(super) settings: BTreeMap<String, Value>,

@@ -71,7 +71,7 @@ impl History {
         };
         match take_back(project, &entry.change, &entry.done, work) {
             Ok(back) => {
-                self.follow(&back.astray);
+                self.follow(&back.misplaced);
                 let Entry { mut change, .. } = entry;
                 // Redo finds the frames where undo has moved them.
                 if let Change::Relabel { frames, .. }
@@ -171,8 +171,8 @@ impl History {
     }
 
     /// Updates older changes for misplaced frames, so that they find them at their actual paths.
-    fn follow(&mut self, astray: &[(String, String)]) {
-        for (wanted, actual) in astray {
+    fn follow(&mut self, misplaced: &[(String, String)]) {
+        for (wanted, actual) in misplaced {
             for entry in &mut self.undo {
                 let (Done::Moved(moved)
                 | Done::Deleted { moved, .. }

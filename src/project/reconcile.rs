@@ -2,7 +2,7 @@
 
 use super::class::clash_key;
 use super::class_list::Retired;
-use super::document::{Document, Kept};
+use super::document::{Document, WithUnknownFields};
 use super::{Class, ClassId, ClassName};
 
 /// A class with its folder in `classes/` (whose name may differ in the composition of accents, if the file system
@@ -88,7 +88,7 @@ pub(super) fn reconcile(
 
     follow_renames(document, &mut homes, &mut new, held);
 
-    let mut kept: Vec<(Kept<Class>, String)> = Vec::new();
+    let mut kept: Vec<(WithUnknownFields<Class>, String)> = Vec::new();
     for (class, home) in std::mem::take(&mut document.classes).into_iter().zip(homes) {
         match home {
             Some(home) => kept.push((class, home)),
@@ -97,7 +97,7 @@ pub(super) fn reconcile(
     }
     document.classes = kept.iter().map(|(class, _)| class.clone()).collect();
     for (name, folder) in new {
-        let class = Kept::from(document.new_class(&name));
+        let class = WithUnknownFields::from(document.new_class(&name));
         document.classes.push(class.clone());
         kept.push((class, folder));
     }

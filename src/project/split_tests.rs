@@ -509,9 +509,9 @@ fn copies_on_two_sides_of_a_given_split_are_said() {
     assert_eq!(result.splits[0], Some(Train));
     assert_eq!(result.splits[14], Some(Test));
     assert_eq!(result.splits[18], Some(Train), "it follows the group");
-    let said = result.notes.iter().find(|note| note.contains("two sides"));
+    let message = result.notes.iter().find(|note| note.contains("two sides"));
     assert!(
-        said.unwrap().contains("test cats_0.jpg"),
+        message.unwrap().contains("test cats_0.jpg"),
         "{:?}",
         result.notes
     );

@@ -17,5 +17,5 @@ mod site;
 pub use addresses::{Interface, check_address, interfaces};
 pub use error::ServeError;
 pub use qr::Qr;
-pub use server::{Seen, Server};
+pub use server::{Server, ServerStats};
 pub use site::Site;

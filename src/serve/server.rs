@@ -19,7 +19,7 @@ type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// Statistics of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
+pub struct ServerStats {
     /// The addresses that have opened the page.
     pub devices: BTreeSet<IpAddr>,
     /// How many files were served.
@@ -48,7 +48,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    seen: Seen,
+    stats: ServerStats,
     next: u64,
     open: BTreeMap<u64, (IpAddr, TcpStream)>,
 }
@@ -61,7 +61,7 @@ impl Shared {
 
 impl Server {
     /// Serves a site at an address of this computer, with a free port and a random path. `wake` is called on any
-    /// thread when [`Server::seen`] has changed.
+    /// thread when [`Server::stats`] has changed.
     ///
     /// # Errors
     /// [`ServeError::NoSuchAddress`], and [`ServeError::Listen`] if the system does not allow it.
@@ -121,8 +121,8 @@ impl Server {
 
     /// The statistics so far.
     #[must_use]
-    pub fn seen(&self) -> Seen {
-        self.shared.state().seen.clone()
+    pub fn stats(&self) -> ServerStats {
+        self.shared.state().stats.clone()
     }
 }
 
@@ -186,7 +186,7 @@ fn connect(mut stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>) {
             return;
         };
         if of_peer.count() >= CONNECTIONS_OF_ONE || state.open.len() >= CONNECTIONS {
-            state.seen.refused += 1;
+            state.stats.refused += 1;
             None
         } else {
             state.next += 1;
@@ -217,7 +217,7 @@ fn connect(mut stream: TcpStream, peer: IpAddr, shared: &Arc<Shared>) {
 
 fn answer(stream: &mut TcpStream, peer: IpAddr, shared: &Shared) {
     let refused = |stream: &mut TcpStream, status: &str| {
-        shared.state().seen.refused += 1;
+        shared.state().stats.refused += 1;
         sent(response::refuse(stream, status));
     };
     let request = match request::read(stream) {
@@ -244,9 +244,9 @@ fn answer(stream: &mut TcpStream, peer: IpAddr, shared: &Shared) {
     };
     {
         let mut state = shared.state();
-        state.seen.files += 1;
+        state.stats.files += 1;
         if Site::is_page(name) {
-            state.seen.devices.insert(peer);
+            state.stats.devices.insert(peer);
         }
     }
     (shared.wake)();

@@ -105,7 +105,7 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         new_films(project, films, &order.options.sampling, work)?
     };
     let known = listed - films.len();
-    let films = looked_at(films, order, &mut failed, work)?;
+    let films = inspected(films, order, &mut failed, work)?;
     if films.is_empty() && photos.is_empty() && known > 0 && failed.is_empty() {
         return Err(ShardError::AllKnown { films: known });
     }
@@ -211,7 +211,7 @@ fn add(
 }
 
 /// Finds the length of films and the times at which they can be cut. Unusable films are added to `failed`.
-fn looked_at(
+fn inspected(
     mut films: Vec<FilmPiece>,
     order: &DivideOrder,
     failed: &mut Vec<String>,
@@ -226,7 +226,7 @@ fn looked_at(
         &films,
         work,
         || Ok::<_, ShardError>(()),
-        |(), piece| look_at(piece, sampling, order.minutes, work),
+        |(), piece| inspect(piece, sampling, order.minutes, work),
         |index, result| {
             match (result, found.get_mut(index)) {
                 (Ok(film), Some(slot)) => *slot = Some(film),
@@ -242,14 +242,14 @@ fn looked_at(
 }
 
 /// The inner error is that of an unusable film.
-fn look_at(
+fn inspect(
     piece: &FilmPiece,
     sampling: &Sampling,
     minutes: f64,
     work: &Work,
 ) -> Result<Result<Film, String>, ShardError> {
     let path = &piece.path;
-    let looked = || -> Result<Film, MediaError> {
+    let inspected_film = || -> Result<Film, MediaError> {
         let info = probe(path)?;
         let sample = sample_of_file(path)?;
         let length = info.duration_secs.map(|secs| {
@@ -272,7 +272,7 @@ fn look_at(
             cuts: within(&cuts, sampling),
         })
     };
-    match looked() {
+    match inspected_film() {
         Ok(film) => Ok(Ok(film)),
         Err(MediaError::Cancelled(cancelled)) => Err(cancelled.into()),
         Err(error) => Ok(Err(error.to_string())),

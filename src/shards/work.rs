@@ -20,7 +20,7 @@ use crate::media::{
     try_again,
 };
 use crate::project::{ContentId, sample_of_file};
-use crate::sweep::Came;
+use crate::sweep::TrainingOutcome;
 
 use super::ShardError;
 use super::divide::path_here;
@@ -68,7 +68,7 @@ pub struct MadePart {
     /// Unusable files: their paths in the list, and a sentence.
     pub failed: Vec<(PathBuf, String)>,
     /// The result of the training, if the list is one of trainings.
-    pub training: Option<Came>,
+    pub training: Option<TrainingOutcome>,
 }
 
 /// The result of sampling, before it is packed.

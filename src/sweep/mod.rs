@@ -1,7 +1,7 @@
 //! Sweeps: one training for each combination of settings, to compare accuracy and cost.
 //!
 //! ```text
-//! SweepPlan ──trainings──▶ [Training] ──foresee──▶ with the time of each ──begin──▶ sweeps/<sweep>/sweep.json
+//! SweepPlan ──trainings──▶ [Training] ──estimate──▶ with the time of each ──begin──▶ sweeps/<sweep>/sweep.json
 //!                                                                                      │ run (again and again)
 //!                                                    runs/<run>/run.json names the sweep ◀┘
 //! Sweep ──Table::of──▶ rows: ranked by validation, with what each costs and the Pareto sets
@@ -16,7 +16,7 @@
 
 mod csv;
 mod error;
-mod foresee;
+mod estimate;
 mod latency;
 mod plan;
 mod run;
@@ -28,11 +28,11 @@ mod tests;
 pub use crate::train::RankBy;
 pub use csv::csv;
 pub use error::SweepError;
-pub use foresee::{Paces, foresee};
+pub use estimate::{Paces, estimate};
 pub use plan::{SweepAxis, SweepPlan, Trainings};
 pub use run::{LiveSweep, SweepNow, prepare, run, runs_of, settle, train_one};
 pub use store::{
-    Came, FoundSweeps, Sweep, SweepId, TrainedFigures, Training, begin, find_sweeps, remove,
-    restore, try_again,
+    FoundSweeps, Sweep, SweepId, TrainedFigures, Training, TrainingOutcome, begin, find_sweeps,
+    remove, restore, try_again,
 };
 pub use table::{Cost, Score, State, SweepRow, Table};

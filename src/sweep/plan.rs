@@ -292,7 +292,7 @@ impl SweepPlan {
                     configuration,
                     settings,
                     expected_secs: None,
-                    came: None,
+                    outcome: None,
                 });
             }
             configuration += 1;
@@ -375,8 +375,8 @@ mod tests {
             ("speed", "1", "no setting “speed”"),
             ("learning_rate", " , ", "no values"),
         ] {
-            let said = SweepAxis::parse(key, text).unwrap_err().to_string();
-            assert!(said.contains(part), "{said}");
+            let message = SweepAxis::parse(key, text).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
         }
     }
 
@@ -447,8 +447,8 @@ mod tests {
             ("learning_rate", "0.01..0.1 log 40"),
             ("head_weight_decay", "0..1 linear 40"),
         ]);
-        let said = many.trainings().unwrap_err().to_string();
-        assert!(said.contains("1600"), "{said}");
+        let message = many.trainings().unwrap_err().to_string();
+        assert!(message.contains("1600"), "{message}");
         let nothing_left = plan(&[
             ("validation_percentage", "10,60"),
             ("testing_percentage", "60"),
@@ -471,8 +471,8 @@ mod tests {
                 "efficientnet-lite0@224"
             ]
         );
-        let said = of(&["mobilenet-v2"], &[97]).unwrap_err().to_string();
-        assert!(said.contains("97 pixels"), "{said}");
+        let message = of(&["mobilenet-v2"], &[97]).unwrap_err().to_string();
+        assert!(message.contains("97 pixels"), "{message}");
         assert!(of(&["nothing-such"], &[]).is_err());
     }
 }

@@ -16,7 +16,7 @@ use crate::train::{
 };
 
 use super::latency::latencies;
-use super::{Came, Sweep, SweepError, SweepId, Table, TrainedFigures};
+use super::{Sweep, SweepError, SweepId, Table, TrainedFigures, TrainingOutcome};
 
 /// The state of a running sweep, for display: the latest state, without blocking the training.
 #[derive(Clone, Default)]
@@ -81,7 +81,10 @@ pub fn run(
     let count = sweep.trainings.len();
     for index in 0..count {
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let waiting = sweep.trainings.get(index).filter(|one| one.came.is_none());
+        let waiting = sweep
+            .trainings
+            .get(index)
+            .filter(|one| one.outcome.is_none());
         let Some(settings) = waiting.map(|one| one.settings.clone()) else {
             continue;
         };
@@ -89,7 +92,7 @@ pub fn run(
         live.set(&sweep, Some(number));
         let parent = sweep.parent(number);
         let begun = children.remove(&number);
-        let came = train_one(
+        let outcome = train_one(
             project,
             &settings,
             parent,
@@ -97,11 +100,11 @@ pub fn run(
             &LiveCurves::default(),
             work,
         )?;
-        if let Came::Failed(reason) = &came {
+        if let TrainingOutcome::Failed(reason) = &outcome {
             work.warn(format!("Training {number} of {count}: {reason}"));
         }
         if let Some(training) = sweep.trainings.get_mut(index) {
-            training.came = Some(came);
+            training.outcome = Some(outcome);
         }
         sweep.save()?;
         live.set(&sweep, None);
@@ -114,7 +117,7 @@ pub fn run(
 }
 
 /// Runs one training of a sweep; `begun` is its existing run, if there is one. A training that fails gives
-/// [`Came::Failed`].
+/// [`TrainingOutcome::Failed`].
 ///
 /// # Errors
 /// Errors that would end every training: the project cannot be written or is gone, the disk is full, nothing is
@@ -126,7 +129,7 @@ pub fn train_one(
     begun: Option<Run>,
     curves: &LiveCurves,
     work: &Work,
-) -> Result<Came, SweepError> {
+) -> Result<TrainingOutcome, SweepError> {
     let trained = match begun {
         // The program was killed after its end and before recording it.
         Some(run) if run.state == RunState::Finished => Ok(run),
@@ -136,7 +139,7 @@ pub fn train_one(
     match trained {
         Ok(run) => {
             let figures = figures(project, &run, work)?;
-            Ok(Came::Finished {
+            Ok(TrainingOutcome::Finished {
                 run: run.id,
                 figures,
             })
@@ -145,7 +148,7 @@ pub fn train_one(
         Err(error) if ends_all(&error) => Err(error.into()),
         Err(error) => {
             project.check_there()?;
-            Ok(Came::Failed(error.to_string()))
+            Ok(TrainingOutcome::Failed(error.to_string()))
         }
     }
 }
@@ -172,17 +175,17 @@ pub fn prepare(project: &Project, id: &SweepId, work: &Work) -> Result<Sweep, Sw
 pub fn settle(
     project: &Project,
     id: &SweepId,
-    came: impl IntoIterator<Item = (u32, Came)>,
+    outcome: impl IntoIterator<Item = (u32, TrainingOutcome)>,
 ) -> Result<Sweep, SweepError> {
     project.check_writable()?;
     let mut sweep = Sweep::open(project, id)?;
-    for (number, came) in came {
+    for (number, outcome) in outcome {
         let index = number.checked_sub(1).map(|index| index as usize);
         let training = index.and_then(|index| sweep.trainings.get_mut(index));
         if let Some(training) = training
-            && !matches!(training.came, Some(Came::Finished { .. }))
+            && !matches!(training.outcome, Some(TrainingOutcome::Finished { .. }))
         {
-            training.came = Some(came);
+            training.outcome = Some(outcome);
         }
     }
     sweep.save()?;

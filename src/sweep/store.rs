@@ -65,13 +65,14 @@ pub struct Training {
     /// The estimated duration in seconds; `None` if there is no estimate.
     pub expected_secs: Option<f64>,
     /// Its result; `None` before its end.
-    pub came: Option<Came>,
+    #[serde(rename = "came")]
+    pub outcome: Option<TrainingOutcome>,
 }
 
 /// The result of a training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Came {
+pub enum TrainingOutcome {
     /// It succeeded.
     Finished {
         /// Its run, which may have been removed since.
@@ -158,7 +159,7 @@ impl Sweep {
     /// The number of trainings that have ended, successfully or not.
     #[must_use]
     pub fn done(&self) -> usize {
-        let done = self.trainings.iter().filter(|one| one.came.is_some());
+        let done = self.trainings.iter().filter(|one| one.outcome.is_some());
         done.count()
     }
 
@@ -171,15 +172,16 @@ impl Sweep {
     /// The number of trainings that failed.
     #[must_use]
     pub fn failed(&self) -> usize {
-        let came = self.trainings.iter().map(|one| &one.came);
-        came.filter(|came| matches!(came, Some(Came::Failed(_))))
+        let outcome = self.trainings.iter().map(|one| &one.outcome);
+        outcome
+            .filter(|outcome| matches!(outcome, Some(TrainingOutcome::Failed(_))))
             .count()
     }
 
     /// The estimated seconds for the remaining trainings; `None` without estimates.
     #[must_use]
     pub fn expected_secs_left(&self) -> Option<f64> {
-        let left = self.trainings.iter().filter(|one| one.came.is_none());
+        let left = self.trainings.iter().filter(|one| one.outcome.is_none());
         left.map(|one| one.expected_secs).sum()
     }
 }
@@ -239,8 +241,8 @@ pub fn try_again(project: &Project, id: &SweepId) -> Result<usize, SweepError> {
     if failed > 0 {
         for training in &mut sweep.trainings {
             training
-                .came
-                .take_if(|came| matches!(came, Came::Failed(_)));
+                .outcome
+                .take_if(|outcome| matches!(outcome, TrainingOutcome::Failed(_)));
         }
         sweep.save()?;
     }

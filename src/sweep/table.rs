@@ -5,7 +5,7 @@ use crate::evaluate::t_975;
 use crate::train::schema::{SETTINGS, Setting};
 use crate::train::{RunId, TrainSettings};
 
-use super::{Came, RankBy, Sweep, TrainedFigures, Training};
+use super::{RankBy, Sweep, TrainedFigures, Training, TrainingOutcome};
 
 /// A kind of cost to be weighed against accuracy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -191,13 +191,13 @@ fn row(sweep: &Sweep, group: &[Training], before: usize) -> Option<SweepRow> {
     let mut finished: Vec<(&RunId, &TrainedFigures)> = Vec::new();
     let mut failed = None;
     for training in group {
-        match &training.came {
-            Some(Came::Finished { run, figures }) => finished.push((run, figures)),
-            Some(Came::Failed(reason)) => failed = failed.or(Some(reason)),
+        match &training.outcome {
+            Some(TrainingOutcome::Finished { run, figures }) => finished.push((run, figures)),
+            Some(TrainingOutcome::Failed(reason)) => failed = failed.or(Some(reason)),
             None => {}
         }
     }
-    let ended = group.iter().filter(|one| one.came.is_some()).count();
+    let ended = group.iter().filter(|one| one.outcome.is_some()).count();
     let state = match failed {
         _ if ended == 0 => State::Waiting,
         _ if ended < group.len() => State::Partly,
@@ -338,7 +338,7 @@ fn notes(sweep: &Sweep, rows: &[SweepRow]) -> Vec<String> {
     let mut seen: Vec<(&TrainSettings, &str)> = Vec::new();
     let mut changed = false;
     for training in &sweep.trainings {
-        if let Some(Came::Finished { figures, .. }) = &training.came {
+        if let Some(TrainingOutcome::Finished { figures, .. }) = &training.outcome {
             let split = &training.settings.split;
             match seen.iter().find(|(of, _)| of.split == *split) {
                 Some((_, data)) => changed |= *data != figures.data,
@@ -391,7 +391,7 @@ mod tests {
 
     fn finish(sweep: &mut Sweep, at: usize, figures: TrainedFigures) {
         let run = RunId(format!("run_{at}"));
-        sweep.trainings[at].came = Some(Came::Finished { run, figures });
+        sweep.trainings[at].outcome = Some(TrainingOutcome::Finished { run, figures });
     }
 
     #[test]
@@ -405,7 +405,7 @@ mod tests {
         );
         finish(&mut sweep, 0, figures(0.8, 0.99));
         finish(&mut sweep, 1, figures(0.9, 0.5));
-        sweep.trainings[2].came = Some(Came::Failed("it diverged".into()));
+        sweep.trainings[2].outcome = Some(TrainingOutcome::Failed("it diverged".into()));
         let table = Table::of(&sweep);
         let ranks: Vec<Option<u32>> = table.rows.iter().map(|row| row.rank).collect();
         assert_eq!(ranks, [Some(2), Some(1), None]);

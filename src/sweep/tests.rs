@@ -157,22 +157,22 @@ fn a_training_that_fails_is_a_row_and_not_the_end() {
     assert!(
         work.take_warnings()
             .iter()
-            .any(|said| said.contains("Training 1 of 2"))
+            .any(|message| message.contains("Training 1 of 2"))
     );
     assert!(csv(&table).contains("failed"));
 
     // The network is available now: only that training is tried again.
     assert_eq!(done.failed(), 1);
-    let mut mended = done;
-    mended.trainings[0].settings.architecture = plan(&[]).base.architecture;
-    mended.save().unwrap();
+    let mut repaired = done;
+    repaired.trainings[0].settings.architecture = plan(&[]).base.architecture;
+    repaired.save().unwrap();
     assert_eq!(try_again(&project, &sweep.id).unwrap(), 1);
     let waiting = Sweep::open(&project, &sweep.id).unwrap();
     assert_eq!((waiting.done(), waiting.failed()), (1, 0));
-    assert_eq!(waiting.trainings[1], mended.trainings[1]);
+    assert_eq!(waiting.trainings[1], repaired.trainings[1]);
     let done = run_all(&project, &sweep);
     assert_eq!((done.done(), done.failed()), (2, 0));
-    assert_eq!(done.trainings[1], mended.trainings[1]);
+    assert_eq!(done.trainings[1], repaired.trainings[1]);
     assert_eq!(find_runs(&project).unwrap().runs.len(), 2);
     assert_eq!(try_again(&project, &sweep.id).unwrap(), 0);
 }
@@ -190,12 +190,12 @@ fn what_has_ended_is_not_repeated() {
     let before = ids();
     let whole = done.clone();
     // Killed after a training had ended, before that was recorded.
-    done.trainings[1].came = None;
+    done.trainings[1].outcome = None;
     done.save().unwrap();
     assert_eq!(run_all(&project, &sweep), whole);
     assert_eq!(ids(), before);
     // A run that was removed stays in the table and is not trained again.
-    let Some(Came::Finished { run, .. }) = &whole.trainings[0].came else {
+    let Some(TrainingOutcome::Finished { run, .. }) = &whole.trainings[0].outcome else {
         panic!();
     };
     remove_run(&project, run).unwrap();
@@ -217,8 +217,8 @@ fn a_removed_sweep_leaves_its_runs_and_its_name() {
     assert_eq!(second.id, first.id);
     run_all(&project, &second);
     assert_eq!(find_runs(&project).unwrap().runs.len(), 2);
-    let said = restore(&project, &trashed).unwrap_err().to_string();
-    assert!(said.contains("already"), "{said}");
+    let message = restore(&project, &trashed).unwrap_err().to_string();
+    assert!(message.contains("already"), "{message}");
     remove(&project, &second.id).unwrap();
     assert_eq!(restore(&project, &trashed).unwrap(), first.id);
     for outside in ["..", "", "/", "a/b", "none"] {
@@ -244,12 +244,12 @@ fn a_training_of_its_own_says_nothing_of_parents() {
 }
 
 #[test]
-fn the_time_is_foreseen_with_shared_bottlenecks_once() {
+fn the_time_is_estimated_with_shared_bottlenecks_once() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path());
     let plan = plan(&[("learning_rate", "0.01,0.03"), ("depth", "head,last-1")]);
     let mut trainings = plan.trainings().unwrap();
-    let sum = foresee(
+    let sum = estimate(
         &project,
         &mut trainings,
         &mut Paces::default(),
@@ -273,7 +273,7 @@ fn the_time_is_foreseen_with_shared_bottlenecks_once() {
     train(&project, settings, &LiveCurves::default(), &Work::new()).unwrap();
     let mut cached = plan.trainings().unwrap();
     let mut paces = Paces::default();
-    foresee(&project, &mut cached, &mut paces, &Work::new()).unwrap();
+    estimate(&project, &mut cached, &mut paces, &Work::new()).unwrap();
     let secs: Vec<Option<f64>> = cached.list.iter().map(|one| one.expected_secs).collect();
     assert_eq!(secs[0], secs[1], "both find them");
     for run in find_runs(&project).unwrap().runs {

@@ -207,7 +207,7 @@ impl TrainSettings {
     }
 
     /// Removes traces of extensions, for a new run.
-    pub fn begin_anew(&mut self) {
+    pub fn forget_extensions(&mut self) {
         for part in [Part::Head, Part::FineTuning] {
             let learn = self.learn_mut(part);
             learn.restarts.clear();

@@ -105,7 +105,7 @@ struct Outcome {
     kept: (u32, Head),
 }
 
-fn go_on(
+fn train_to(
     data: &Data,
     settings: &TrainSettings,
     from: Option<Checkpoint>,
@@ -114,10 +114,10 @@ fn go_on(
 ) -> Outcome {
     let mut recipe = settings.recipe(Part::Head, data.validation.len());
     recipe.views = data.train.views();
-    go_on_by(&recipe, data, settings, from, steps, work)
+    train_with(&recipe, data, settings, from, steps, work)
 }
 
-fn go_on_by(
+fn train_with(
     recipe: &Recipe,
     data: &Data,
     settings: &TrainSettings,
@@ -281,7 +281,7 @@ fn hundred_steps_equal_an_independent_implementation() {
         let mut data = data();
         data.validation = Examples::default();
         let settings = settings(optimizer);
-        let outcome = go_on(&data, &settings, None, 100, &Work::new());
+        let outcome = train_to(&data, &settings, None, 100, &Work::new());
         assert!(matches!(outcome.end, Ok(End::Complete)));
         let (step, head) = outcome.kept;
         assert_eq!(step, 100);
@@ -303,7 +303,7 @@ fn hundred_steps_equal_an_independent_implementation() {
 fn training_learns_and_the_best_weights_are_kept() {
     let data = data();
     let settings = settings(Optimizer::Adam);
-    let outcome = go_on(&data, &settings, None, 300, &Work::new());
+    let outcome = train_to(&data, &settings, None, 300, &Work::new());
     let test = accuracy(SIZES, &data.test, &outcome.kept.1)
         .unwrap()
         .unwrap();
@@ -321,8 +321,8 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let data = data();
     for optimizer in EVERY_OPTIMIZER {
         let mut settings = settings(optimizer);
-        let first = go_on(&data, &settings, None, 100, &Work::new());
-        let again = go_on(&data, &settings, None, 100, &Work::new());
+        let first = train_to(&data, &settings, None, 100, &Work::new());
+        let again = train_to(&data, &settings, None, 100, &Work::new());
         assert_eq!(
             timeless(first.checkpoint.clone()),
             timeless(again.checkpoint)
@@ -332,7 +332,7 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
             timeless_points(&again.points)
         );
         settings.seed += 1;
-        let other = go_on(&data, &settings, None, 100, &Work::new());
+        let other = train_to(&data, &settings, None, 100, &Work::new());
         assert_ne!(first.checkpoint.state, other.checkpoint.state);
     }
 }
@@ -342,19 +342,19 @@ fn going_on_from_any_checkpoint_ends_with_the_same_bits() {
     let data = data();
     for optimizer in EVERY_OPTIMIZER {
         let settings = settings(optimizer);
-        let whole = go_on(&data, &settings, None, 100, &Work::new());
+        let whole = train_to(&data, &settings, None, 100, &Work::new());
         for at in [1, 10, 37, 99] {
-            let part = go_on(&data, &settings, None, at, &Work::new());
+            let part = train_to(&data, &settings, None, at, &Work::new());
             // A run that is interrupted between evaluations evaluates once more there; ignore that one.
             let mut from = part.checkpoint;
             if at % 10 != 0 {
-                let before = go_on(&data, &settings, None, at / 10 * 10, &Work::new());
+                let before = train_to(&data, &settings, None, at / 10 * 10, &Work::new());
                 from.place.best = before.checkpoint.place.best;
                 from.place.pointed = before.checkpoint.place.pointed;
                 from.place.validated = before.checkpoint.place.validated;
                 from.best = before.checkpoint.best;
             }
-            let rest = go_on(&data, &settings, Some(from), 100, &Work::new());
+            let rest = train_to(&data, &settings, Some(from), 100, &Work::new());
             assert_eq!(
                 timeless(whole.checkpoint.clone()),
                 timeless(rest.checkpoint),
@@ -370,11 +370,11 @@ fn a_cancelled_training_hands_out_a_checkpoint_first() {
     let settings = settings(Optimizer::Adam);
     let work = Work::new();
     work.cancel();
-    let cut = go_on(&data, &settings, None, 100, &work);
+    let cut = train_to(&data, &settings, None, 100, &work);
     assert!(matches!(cut.end, Err(TrainError::Cancelled(_))));
     assert_eq!(cut.checkpoint.place.step, 0);
-    let whole = go_on(&data, &settings, None, 100, &Work::new());
-    let rest = go_on(&data, &settings, Some(cut.checkpoint), 100, &Work::new());
+    let whole = train_to(&data, &settings, None, 100, &Work::new());
+    let rest = train_to(&data, &settings, Some(cut.checkpoint), 100, &Work::new());
     assert_eq!(timeless(whole.checkpoint), timeless(rest.checkpoint));
 }
 
@@ -395,14 +395,14 @@ fn cancelled_from_another_thread_and_continued_the_bits_are_the_same() {
             }
             remote.cancel();
         });
-        let cut = go_on(&data, &settings, None, steps, &work);
+        let cut = train_to(&data, &settings, None, steps, &work);
         canceller.join().unwrap();
         cut
     });
     assert!(matches!(cut.end, Err(TrainError::Cancelled(_))));
     assert!((200..steps).contains(&cut.checkpoint.place.step));
-    let rest = go_on(&data, &settings, Some(cut.checkpoint), steps, &Work::new());
-    let whole = go_on(&data, &settings, None, steps, &Work::new());
+    let rest = train_to(&data, &settings, Some(cut.checkpoint), steps, &Work::new());
+    let whole = train_to(&data, &settings, None, steps, &Work::new());
     assert_eq!(timeless(whole.checkpoint), timeless(rest.checkpoint));
     let mut points = cut.points;
     points.extend(rest.points);
@@ -424,7 +424,7 @@ fn a_stopped_training_ends_well_with_the_best_weights() {
             }
             remote.stop();
         });
-        go_on(&data, &settings(Optimizer::Sgd), None, 1_000_000, &work)
+        train_to(&data, &settings(Optimizer::Sgd), None, 1_000_000, &work)
     });
     assert!(matches!(outcome.end, Ok(End::Stopped)));
     let step = outcome.checkpoint.place.step;
@@ -444,7 +444,7 @@ fn a_pause_stands_still_and_takes_no_time() {
             assert_eq!(remote.progress().done, 0);
             remote.set_paused(false);
         });
-        go_on(&data, &settings(Optimizer::Sgd), None, 20, &work)
+        train_to(&data, &settings(Optimizer::Sgd), None, 20, &work)
     });
     assert!(matches!(outcome.end, Ok(End::Complete)));
     let began_to_end = outcome.checkpoint.place.secs;
@@ -456,7 +456,7 @@ fn a_training_that_diverges_says_where() {
     let data = data();
     let mut settings = settings(Optimizer::Sgd);
     settings.head.learn.learning_rate = 1e38;
-    let outcome = go_on(&data, &settings, None, 1000, &Work::new());
+    let outcome = train_to(&data, &settings, None, 1000, &Work::new());
     assert!(
         matches!(outcome.end, Ok(End::Diverged(_))),
         "{:?}",
@@ -474,19 +474,19 @@ fn large_validation_sets_are_evaluated_less_often_to_the_same_bits() {
     };
     let settings = settings(Optimizer::Adam);
     assert_eq!(settings.steps_between_evaluations(430), 30);
-    let whole = go_on(&data, &settings, None, 100, &Work::new());
+    let whole = train_to(&data, &settings, None, 100, &Work::new());
     let steps: Vec<u32> = whole.points.iter().map(|point| point.step).collect();
     assert_eq!(steps, [30, 60, 90, 100]);
     let exact = TrainSettings {
         eval_spacing: EvalSpacing::Exact,
         ..settings.clone()
     };
-    let often = go_on(&data, &exact, None, 100, &Work::new());
+    let often = train_to(&data, &exact, None, 100, &Work::new());
     assert_eq!(often.points.len(), 10);
     assert_eq!(often.checkpoint.state, whole.checkpoint.state);
     for at in [30, 60] {
-        let part = go_on(&data, &settings, None, at, &Work::new());
-        let rest = go_on(&data, &settings, Some(part.checkpoint), 100, &Work::new());
+        let part = train_to(&data, &settings, None, at, &Work::new());
+        let rest = train_to(&data, &settings, Some(part.checkpoint), 100, &Work::new());
         assert_eq!(
             timeless(whole.checkpoint.clone()),
             timeless(rest.checkpoint)

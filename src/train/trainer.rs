@@ -54,7 +54,7 @@ pub fn train_child(
         mut notes,
     } = select(project, settings, splitting(project), work)?;
     let mut settings = settings.clone();
-    settings.begin_anew();
+    settings.forget_extensions();
     let of_training = frames.iter().filter(|frame| frame.split == Split::Train);
     if settings.fine_tune.automatic && of_training.count() < MIN_FRAMES {
         // There is nothing to decide.
@@ -90,7 +90,7 @@ pub fn train_child(
     )?;
     run.preparation_secs = began.elapsed().as_secs_f64();
     run.save()?;
-    go_on(project, run, prepared, curves, work)
+    continue_training(project, run, prepared, curves, work)
 }
 
 /// Assigns the groups of the project to sides like a training with these settings, and has the project record them, so
@@ -220,7 +220,7 @@ pub fn resume(
     run.begin_again();
     run.preparation_secs += began.elapsed().as_secs_f64();
     run.save()?;
-    go_on(project, run, prepared, curves, work)
+    continue_training(project, run, prepared, curves, work)
 }
 
 /// The classes of a run with their current names, for reports.
@@ -255,7 +255,7 @@ fn show_earlier(run: &Run, standing: &Standing, curves: &LiveCurves) -> Result<(
 }
 
 /// Trains from the run's last checkpoint to its end.
-fn go_on(
+fn continue_training(
     project: &Project,
     run: Run,
     prepared: Prepared,

@@ -10,7 +10,7 @@ use crate::app::{Command, words};
 
 /// Paints it while the project is missing.
 pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
-    let Some(session) = cx.app.session.as_ref().filter(|session| session.gone) else {
+    let Some(session) = cx.app.session.as_ref().filter(|session| session.missing) else {
         return;
     };
     let t = tokens(ui);

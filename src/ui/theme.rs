@@ -301,7 +301,7 @@ fn visuals(t: &Tokens) -> Visuals {
     v.interact_cursor = None;
 
     let w = &mut v.widgets;
-    let look = |of: &mut WidgetVisuals, fill, weak_fill, line| {
+    let style = |of: &mut WidgetVisuals, fill, weak_fill, line| {
         of.bg_fill = fill;
         of.weak_bg_fill = weak_fill;
         of.bg_stroke = Stroke::new(1.0, line);
@@ -309,16 +309,16 @@ fn visuals(t: &Tokens) -> Visuals {
         of.corner_radius = CornerRadius::same(RADIUS);
         of.expansion = 0.0;
     };
-    look(&mut w.noninteractive, t.panel, t.panel, t.line);
-    look(&mut w.inactive, t.track, t.raised, t.line);
-    look(
+    style(&mut w.noninteractive, t.panel, t.panel, t.line);
+    style(&mut w.inactive, t.track, t.raised, t.line);
+    style(
         &mut w.hovered,
         t.raised_hover,
         t.raised_hover,
         t.line_strong,
     );
-    look(&mut w.active, t.raised_press, t.raised_press, t.accent);
-    look(&mut w.open, t.raised_hover, t.raised_hover, t.line_strong);
+    style(&mut w.active, t.raised_press, t.raised_press, t.accent);
+    style(&mut w.open, t.raised_hover, t.raised_hover, t.line_strong);
     v
 }
 

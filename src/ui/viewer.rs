@@ -7,8 +7,8 @@ use egui::{Align, Context, CornerRadius, Frame, Id, Key, Layout, Margin, Modal, 
 use super::Cx;
 use super::icons;
 use super::theme;
-use super::widgets::{self, Zoom, failed_picture, icon_button, loading_picture};
-use crate::app::{Picture, Session, words};
+use super::widgets::{self, Zoom, failed_image, icon_button, loading_image};
+use crate::app::{ImageState, Session, words};
 
 /// The image that is shown.
 pub(super) struct Viewer<'a> {
@@ -65,14 +65,14 @@ impl Viewer<'_> {
                 let place = vec2(size.x, size.y - self.beside);
                 let (rect, _) = ui.allocate_exact_size(place, Sense::hover());
                 let wanted = zoom.wants_all_pixels();
-                let (large, all_pixels) = session.pictures.large(self.path, wanted);
+                let (large, all_pixels) = session.images.large(self.path, wanted);
                 match large {
-                    Picture::Ready(texture) => {
+                    ImageState::Ready(texture) => {
                         let keys = cx.app.dialog.is_none() && !cx.app.palette;
-                        zoom.picture_ui(ui, rect, &texture, all_pixels, keys);
+                        zoom.image_ui(ui, rect, &texture, all_pixels, keys);
                     }
-                    Picture::Loading => loading_picture(ui, rect, session, self.path),
-                    Picture::Failed(why) => failed_picture(ui, rect, why),
+                    ImageState::Loading => loading_image(ui, rect, session, self.path),
+                    ImageState::Failed(why) => failed_image(ui, rect, why),
                 }
                 ui.add_space(4.0);
                 below(ui, cx);

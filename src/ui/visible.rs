@@ -168,11 +168,11 @@ mod tests {
         }
         let update = output.platform_output.accesskit_update;
         let nodes = update.map(|update| update.nodes).unwrap_or_default();
-        let said = nodes
+        let texts = nodes
             .iter()
             .flat_map(|(_, node)| [node.label(), node.value()]);
-        let said: Vec<&str> = said.flatten().collect();
-        assert!(said.contains(&"a\\u{1b}[31mb"), "{said:?}");
-        assert!(said.iter().all(|text| is_visible(text)), "{said:?}");
+        let texts: Vec<&str> = texts.flatten().collect();
+        assert!(texts.contains(&"a\\u{1b}[31mb"), "{texts:?}");
+        assert!(texts.iter().all(|text| is_visible(text)), "{texts:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use salamander::backbone::{Asked, Depth, Normalisation, Whence, inspect};
+use salamander::backbone::{Asked, Depth, Normalisation, Provenance, inspect};
 use salamander::graph::ops::{Activation, Conv, GlobalPool, Linear, Reshaping};
 use salamander::graph::{Dim, Graph};
 use salamander::jobs::Work;
@@ -11,7 +11,7 @@ use salamander::onnx::{ElementType, Tensor};
 
 use super::cli_program::Place;
 use super::networks::{Random, inception_v3, mobilenet_v1, mobilenet_v3, resnet_18, sliding};
-use super::projects::of_pictures;
+use super::projects::of_images;
 
 /// With channels last, byte input and internal normalisation; each is compared with its file during the inspection.
 #[test]
@@ -29,7 +29,7 @@ fn structures_of_well_known_networks_are_found_whole() {
         let found = inspect(&path, &Asked::default()).unwrap();
         assert_eq!(found.missing(), None, "{name}");
         assert_eq!(found.layout.value.unwrap().to_string(), "nhwc", "{name}");
-        assert_eq!(found.normalisation.whence, Whence::Found, "{name}");
+        assert_eq!(found.normalisation.provenance, Provenance::Found, "{name}");
         let candidate = found.candidate(&Work::new()).unwrap();
         assert_eq!(candidate.title, name);
         assert!(
@@ -87,7 +87,7 @@ pub fn small(path: &Path) {
 #[test]
 fn an_added_network_is_trained_evaluated_exported_and_kept() {
     let place = Place::new();
-    let project = of_pictures(&place.path("p"), &[("red", 24), ("green", 24)]);
+    let project = of_images(&place.path("p"), &[("red", 24), ("green", 24)]);
     drop(project);
     small(&place.path("small.onnx"));
     let error = place.failure("architectures add p small.onnx");

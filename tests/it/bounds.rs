@@ -62,8 +62,8 @@ fn pipes_devices_and_sockets_are_not_read() {
             vec!["serve", "p", "--run", special],
             vec!["evaluate", "p", "--run", special],
         ] {
-            let said = Ran::of(&ended(&place, &args)).failure(&format!("{args:?}"));
-            assert!(!said.is_empty());
+            let message = Ran::of(&ended(&place, &args)).failure(&format!("{args:?}"));
+            assert!(!message.is_empty());
         }
     }
     // Instead of a file that the project reads.
@@ -79,14 +79,17 @@ fn what_is_too_large_is_not_read() {
     // A sparse file: it takes no space on the disk.
     let huge = std::fs::File::create(place.path("huge.onnx")).unwrap();
     huge.set_len(1 << 40).unwrap();
-    let said = Ran::of(&ended(&place, &["predict", "huge.onnx", "x.jpg"])).failure("huge");
-    assert!(said.contains("huge.onnx") && said.contains("MB"), "{said}");
+    let message = Ran::of(&ended(&place, &["predict", "huge.onnx", "x.jpg"])).failure("huge");
+    assert!(
+        message.contains("huge.onnx") && message.contains("MB"),
+        "{message}"
+    );
     Ran::of(&ended(&place, &["verify", "huge.onnx"])).failure("huge");
     Ran::of(&ended(&place, &["architectures", "add", "p", "huge.onnx"])).failure("huge");
     let document = std::fs::File::create(place.path("p/project.json")).unwrap();
     document.set_len(1 << 40).unwrap();
-    let said = Ran::of(&ended(&place, &["classes", "p"])).failure("a huge project.json");
-    assert!(said.contains("project.json"), "{said}");
+    let message = Ran::of(&ended(&place, &["classes", "p"])).failure("a huge project.json");
+    assert!(message.contains("project.json"), "{message}");
 }
 
 /// A value with this many free dimensions.
@@ -203,6 +206,6 @@ fn a_model_that_takes_all_memory_is_refused() {
         .unwrap();
     let id = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap());
     rustix::process::prlimit(id, rustix::process::Resource::Data, low).unwrap();
-    let said = Ran::of(&child.wait_with_output().unwrap()).failure("doubling");
-    assert!(said.contains("alloc"), "{said}");
+    let message = Ran::of(&child.wait_with_output().unwrap()).failure("doubling");
+    assert!(message.contains("alloc"), "{message}");
 }

@@ -11,7 +11,7 @@ use salamander::train::{
     resume, train,
 };
 
-use super::projects::{of_pictures, quick, runs};
+use super::projects::{of_images, quick, runs};
 
 /// Work that is cancelled by the first report for which `when` holds, on the reporting thread: so it is never
 /// cancelled later than that, however busy the computer is.
@@ -59,7 +59,7 @@ fn cancelled_at<T>(
 fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
     let dir = tempfile::tempdir().unwrap();
     let counts = [("red", 24), ("green", 24)];
-    let project = of_pictures(&dir.path().join("p"), &counts);
+    let project = of_images(&dir.path().join("p"), &counts);
     let settings = |depth| TrainSettings {
         fine_tune: FineTuneSettings {
             depth,

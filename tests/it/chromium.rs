@@ -51,7 +51,7 @@ impl Chromium {
     pub fn start() -> Option<Self> {
         let program = program()?;
         let profile = tempfile::tempdir().unwrap();
-        let said = std::fs::File::create(profile.path().join("stderr")).unwrap();
+        let message = std::fs::File::create(profile.path().join("stderr")).unwrap();
         // The protocol's pipes are descriptors 3 and 4 of the browser.
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >&2"])
@@ -74,7 +74,7 @@ impl Chromium {
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(said)
+            .stderr(message)
             .spawn()
             .unwrap();
         let stdin = child.stdin.take().unwrap();
@@ -140,10 +140,10 @@ impl Chromium {
 
     fn next(&mut self, waiting_for: &str) -> Value {
         let Ok(message) = self.messages.recv_timeout(HUNG) else {
-            let said = std::fs::read_to_string(self.profile.path().join("stderr"));
+            let message = std::fs::read_to_string(self.profile.path().join("stderr"));
             panic!(
                 "{waiting_for}: Chromium does not answer: {}",
-                said.unwrap_or_default()
+                message.unwrap_or_default()
             );
         };
         if message["method"] == "Network.requestWillBeSent"

@@ -6,7 +6,7 @@ use std::path::Path;
 use salamander::project::Project;
 
 use crate::cli_program::{Place, events, ffmpeg};
-use crate::projects::{of_pictures, without_hashes};
+use crate::projects::{of_images, without_hashes};
 
 /// A sentence for users: it begins and ends like one, and has no internals of the program.
 pub fn assert_sentence(text: &str, must_contain: &[&str]) {
@@ -65,12 +65,15 @@ fn files_that_are_no_videos() {
         assert_sentence(&ran.failure(file), &[]);
         let lines = ran.json();
         assert_eq!(lines.last().unwrap()["event"], "error");
-        let said: Vec<&str> = lines
+        let message: Vec<&str> = lines
             .iter()
             .filter_map(|line| line["message"].as_str())
             .collect();
-        assert!(said.iter().any(|text| text.contains(saying)), "{said:?}");
-        for text in said {
+        assert!(
+            message.iter().any(|text| text.contains(saying)),
+            "{message:?}"
+        );
+        for text in message {
             assert_sentence(text, &[]);
         }
     }
@@ -177,7 +180,7 @@ fn classes_are_added_all_or_none() {
 #[test]
 fn a_project_is_no_model_but_has_some() {
     let place = Place::new();
-    drop(of_pictures(&place.path("p"), &[("cat", 12), ("dog", 12)]));
+    drop(of_images(&place.path("p"), &[("cat", 12), ("dog", 12)]));
     let line = "predict p p/classes/cat/0.png";
     let told = place.failure(line);
     assert_sentence(
@@ -231,8 +234,8 @@ fn too_little_to_train_on() {
     // One frame cannot be used for both training and testing.
     place.result("import p b.mp4 --class two --fps 1");
     let ran = place.line("train p --depth head --how-many-training-steps 5");
-    let said = format!("{}{}", ran.stdout, ran.stderr);
-    assert!(said.contains("two"), "{said}");
+    let message = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(message.contains("two"), "{message}");
     assert_eq!(frames(&place.path("p")), 6);
 }
 
@@ -411,10 +414,10 @@ fn a_film_that_ends_early_or_gives_nothing_says_so() {
     fs::write(place.path("none.y4m"), nothing).unwrap();
     let none = place.line("import p none.y4m");
     assert_eq!(none.code, Some(1), "{}", none.stdout);
-    let said = none.stderr.lines().last().unwrap();
+    let message = none.stderr.lines().last().unwrap();
     assert!(
-        said.contains("nothing was imported") && said.contains("none.y4m"),
-        "{said}"
+        message.contains("nothing was imported") && message.contains("none.y4m"),
+        "{message}"
     );
 }
 

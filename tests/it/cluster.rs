@@ -76,10 +76,10 @@ fn workers(place: &Place) -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Waits until `look` finds something; fails if the child ends.
-fn wait_for<T>(child: &mut Child, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+/// Waits until `check` finds something; fails if the child ends.
+fn wait_for<T>(child: &mut Child, mut check: impl FnMut() -> Option<T>) -> Option<T> {
     while child.try_wait().unwrap().is_none() {
-        if let Some(found) = look() {
+        if let Some(found) = check() {
             return Some(found);
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -24,7 +24,7 @@ use super::frozen_graph::{
     agreement, known_graphs, python_with, random_graphs, random_pixels, run_cases,
 };
 use super::networks::Random;
-use super::projects::{of_photos, of_pictures, quick};
+use super::projects::{of_images, of_photos, quick};
 use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
 
@@ -182,7 +182,7 @@ fn an_exported_run_predicts_the_same_as_core_ml() {
     for architecture in ["efficientnet-lite0@96", "mobilenet-v2@96"] {
         let dir = tempfile::tempdir().unwrap();
         let classes = [("rot, ein 'x'", 40), ("grün", 40), ("blå", 12)];
-        let project = of_pictures(&dir.path().join("p"), &classes);
+        let project = of_images(&dir.path().join("p"), &classes);
         let settings = quick(architecture, 60);
         let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
         let order = Order {

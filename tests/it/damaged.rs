@@ -17,7 +17,7 @@ use salamander::train::{
 use serde_json::json;
 
 use crate::cli_program::{Place, copy_dir};
-use crate::projects::{change_tensors, of_pictures, quick, runs, without_hashes};
+use crate::projects::{change_tensors, of_images, quick, runs, without_hashes};
 use crate::web::files_below;
 use crate::window::Desk;
 use crate::window_project::{go, session, train_until};
@@ -35,11 +35,11 @@ fn settings() -> TrainSettings {
 }
 
 fn project(root: &Path) -> Project {
-    of_pictures(root, &[("cat", 12), ("dog", 12), ("fox", 12)])
+    of_images(root, &[("cat", 12), ("dog", 12), ("fox", 12)])
 }
 
-/// Calls `look` with each of this many flipped bits in a file, including the first and the last.
-fn with_flips(path: &Path, flips: usize, mut look: impl FnMut(&str)) {
+/// Calls `check` with each of this many flipped bits in a file, including the first and the last.
+fn with_flips(path: &Path, flips: usize, mut check: impl FnMut(&str)) {
     let whole = fs::read(path).unwrap();
     let bits = whole.len() * 8;
     assert!(bits > flips, "{}", path.display());
@@ -49,7 +49,7 @@ fn with_flips(path: &Path, flips: usize, mut look: impl FnMut(&str)) {
         let mut bytes = whole.clone();
         bytes[bit / 8] ^= 1 << (bit % 8);
         fs::write(path, bytes).unwrap();
-        look(&format!("bit {bit} of {}", path.display()));
+        check(&format!("bit {bit} of {}", path.display()));
     }
     fs::write(path, whole).unwrap();
 }
@@ -271,10 +271,10 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
         "predict out p/classes/cat/0.png",
         "predict out/model.onnx p/classes/cat/0.png",
     ] {
-        let said = place.failure(line);
+        let message = place.failure(line);
         assert!(
-            said.contains("model.onnx") && said.contains("not the file that was exported"),
-            "{said}"
+            message.contains("model.onnx") && message.contains("not the file that was exported"),
+            "{message}"
         );
     }
     assert_ne!(place.line("verify out").code, Some(0));
@@ -296,10 +296,12 @@ fn an_altered_head_does_not_certify_itself() {
             *value = -*value;
         }
     });
-    let said = place.failure("export p --out out");
+    let message = place.failure("export p --out out");
     assert!(
-        said.contains("was not exported") && said.contains("recorded") && said.contains(&run.id.0),
-        "{said}"
+        message.contains("was not exported")
+            && message.contains("recorded")
+            && message.contains(&run.id.0),
+        "{message}"
     );
     assert!(!place.path("out").exists());
     let mut bytes = fs::read(&head).unwrap();
@@ -311,10 +313,10 @@ fn an_altered_head_does_not_certify_itself() {
         "evaluate p",
         &format!("predict p/runs/{} p/classes/cat/0.png", run.id),
     ] {
-        let said = place.failure(line);
+        let message = place.failure(line);
         assert!(
-            said.contains("weights.safetensors") && said.contains("not finite"),
-            "{said}"
+            message.contains("weights.safetensors") && message.contains("not finite"),
+            "{message}"
         );
     }
 }
@@ -369,14 +371,14 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
         "export p --out out",
         "train p --resume latest",
     ] {
-        let said = place.failure(line);
+        let message = place.failure(line);
         assert!(
-            said.contains(&second.id.0) && said.contains("run.json"),
-            "{line}: {said}"
+            message.contains(&second.id.0) && message.contains("run.json"),
+            "{line}: {message}"
         );
     }
-    let said = place.failure(&format!("evaluate p --run {}", second.id));
-    assert!(said.contains("run.json"), "{said}");
+    let message = place.failure(&format!("evaluate p --run {}", second.id));
+    assert!(message.contains("run.json"), "{message}");
     let listed = place.line("runs p");
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
     assert!(listed.stdout.contains(&first.id.0) && !listed.stdout.contains(&second.id.0));
@@ -514,8 +516,8 @@ fn a_sweep_that_was_changed_is_named_and_not_passed_over() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, text.replacen("\"repeats\": 1", "\"repeats\": 2", 1)).unwrap();
     for line in ["sweeps p --show latest", "sweep p --resume latest"] {
-        let said = place.failure(line);
-        assert!(said.contains("sweep.json"), "{line}: {said}");
+        let message = place.failure(line);
+        assert!(message.contains("sweep.json"), "{line}: {message}");
     }
     let listed = place.line("sweeps p");
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
@@ -558,8 +560,8 @@ fn damage_is_said_by_what_serves_and_makes() {
     };
     let weights = file("weights.safetensors");
     flip(&weights);
-    let said = place.failure("serve made/project --interface 127.0.0.1");
-    assert!(said.contains("weights.safetensors"), "{said}");
+    let message = place.failure("serve made/project --interface 127.0.0.1");
+    assert!(message.contains("weights.safetensors"), "{message}");
     flip(&weights);
     let document = file("run.json");
     flip(&document);

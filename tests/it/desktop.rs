@@ -85,11 +85,11 @@ impl Desktop {
         desktop
     }
 
-    /// Waits until `look` finds something; fails the test after three minutes or when the program ends.
-    pub fn wait_for<T>(&mut self, what: &str, look: impl Fn(&Self) -> Option<T>) -> T {
+    /// Waits until `check` finds something; fails the test after three minutes or when the program ends.
+    pub fn wait_for<T>(&mut self, what: &str, check: impl Fn(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + Duration::from_mins(3);
         loop {
-            if let Some(found) = look(self) {
+            if let Some(found) = check(self) {
                 return found;
             }
             if let Some(status) = self.program.try_wait().unwrap() {
@@ -334,7 +334,7 @@ impl Desktop {
     }
 
     /// A screenshot.
-    pub fn picture(&self) -> RgbImage {
+    pub fn pixels(&self) -> RgbImage {
         let geometry = self
             .connection
             .get_geometry(self.root())
@@ -373,7 +373,7 @@ impl Desktop {
     pub fn screenshot(&self, name: &str) {
         if let Some(folder) = std::env::var_os("SALAMANDER_SCREENSHOTS") {
             let path = PathBuf::from(folder).join(name).with_extension("png");
-            self.picture().save(&path).unwrap();
+            self.pixels().save(&path).unwrap();
         }
     }
 

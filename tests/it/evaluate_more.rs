@@ -96,14 +96,14 @@ fn a_run_is_calibrated_and_everything_is_measured() {
         .unwrap();
     let image = image.display();
     for model in [format!("p/runs/{run}"), "model".to_owned()] {
-        let said = |more: &str| -> Value {
+        let message = |more: &str| -> Value {
             let lines = place.json(&format!("predict {model} {image}{more}"));
             let found = lines.iter().find(|line| line["event"] == "prediction");
             found.unwrap()["unknown"].clone()
         };
-        assert!(said("").is_boolean());
-        assert_eq!(said(" --unknown 100"), true);
-        assert_eq!(said(" --unknown 0"), false);
+        assert!(message("").is_boolean());
+        assert_eq!(message(" --unknown 100"), true);
+        assert_eq!(message(" --unknown 0"), false);
     }
     let compared = place.result("evaluate p --compare latest");
     let compared = &compared["comparison"];
@@ -138,10 +138,10 @@ fn a_run_is_calibrated_and_everything_is_measured() {
     // A report is replaced, another file is not.
     place.result("report p --out page.html --quick");
     std::fs::write(place.path("diary.html"), "mine").unwrap();
-    let said = place.failure("report p --out diary.html");
+    let message = place.failure("report p --out diary.html");
     assert!(
-        said.contains("diary.html") && said.contains("another name"),
-        "{said}"
+        message.contains("diary.html") && message.contains("another name"),
+        "{message}"
     );
     assert_eq!(
         std::fs::read_to_string(place.path("diary.html")).unwrap(),
@@ -210,10 +210,10 @@ fn mistakes_have_their_nearest_training_images_and_frames_their_time_of_day() {
         assert!((0.5..=last).contains(&similarity), "{nearest:?}");
         last = similarity;
     }
-    let said = mistakes[0]["finding"].as_str().unwrap();
+    let message = mistakes[0]["finding"].as_str().unwrap();
     assert!(
-        said.contains("“moving”") && said.contains("may be wrong"),
-        "{said}"
+        message.contains("“moving”") && message.contains("may be wrong"),
+        "{message}"
     );
     let text = place.line("evaluate p --mistakes").stdout;
     assert!(

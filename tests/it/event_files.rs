@@ -251,7 +251,7 @@ fn settings(depth: Depth, steps: u32) -> TrainSettings {
 }
 
 /// Truncates the last record and adds what a kill between two writes leaves: points after the last checkpoint.
-fn maltreat(folder: &Path) {
+fn cut_and_extend(folder: &Path) {
     let file = fs::read_dir(folder).unwrap().next().unwrap().unwrap();
     let mut bytes = fs::read(file.path()).unwrap();
     let again = bytes[bytes.len() - 60..].to_vec();
@@ -294,7 +294,7 @@ fn follow(project: &Project, depth: Depth, steps: u32) -> Run {
     let cut = runs(project).remove(0);
     let reached = cut.curves().unwrap().last().unwrap().step;
     check(&cut.dir, &cut.curves().unwrap());
-    maltreat(&cut.dir.join("train"));
+    cut_and_extend(&cut.dir.join("train"));
     let whole = resume(
         project,
         &cut.id,

@@ -18,7 +18,7 @@ use salamander::media::load_image;
 use salamander::project::Split;
 use salamander::train::{LiveCurves, RunClasses, TrainSettings, train};
 
-use super::projects::{of_pictures, of_sample_videos, quick};
+use super::projects::{of_images, of_sample_videos, quick};
 
 /// The interpreter with onnxruntime, numpy and Pillow. Without one the test is skipped with a message; not in CI.
 pub fn python() -> Option<PathBuf> {
@@ -52,7 +52,7 @@ pub fn interpreter(python: &Path) -> Command {
     command
 }
 
-pub fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) -> Vec<Value> {
+pub fn python_predictions(python: &Path, export: &Path, images: &[PathBuf]) -> Vec<Value> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run_export.py");
     let mut child = interpreter(python)
         .arg(script)
@@ -63,8 +63,8 @@ pub fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) ->
         .spawn()
         .unwrap();
     let mut list = String::new();
-    for picture in pictures {
-        list.push_str(picture.to_str().unwrap());
+    for image in images {
+        list.push_str(image.to_str().unwrap());
         list.push('\n');
     }
     let mut stdin = child.stdin.take().unwrap();
@@ -79,19 +79,19 @@ pub fn python_predictions(python: &Path, export: &Path, pictures: &[PathBuf]) ->
         .collect()
 }
 
-/// Runs the program that `README.txt` shows, on one picture, and returns what it prints.
-pub fn follow_readme(python: &Path, export: &Path, picture: &Path) -> String {
+/// Runs the program that `README.txt` shows, on one image, and returns what it prints.
+pub fn follow_readme(python: &Path, export: &Path, image: &Path) -> String {
     let readme = std::fs::read_to_string(export.join("README.txt")).unwrap();
     let (_, program) = readme.split_once("\n\nimport ").unwrap();
     let (program, _) = program.split_once("\n\n").unwrap();
-    let program = format!("import {program}").replace("image.jpg", picture.to_str().unwrap());
+    let program = format!("import {program}").replace("image.jpg", image.to_str().unwrap());
     let output = interpreter(python)
         .args(["-c", &program])
         .current_dir(export)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program}\n{said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}\n{message}");
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -157,33 +157,33 @@ fn others_get_the_same_classes_from_an_export() {
             run.result().unwrap().test_accuracy,
             "evaluation and training agree"
         );
-        let pictures: Vec<PathBuf> = evaluation
+        let images: Vec<PathBuf> = evaluation
             .predictions
             .iter()
             .map(|frame| project.root().join(&frame.path))
             .collect();
-        let found = python_predictions(&python, &out, &pictures);
+        let found = python_predictions(&python, &out, &images);
         let largest = compare(&evaluation, &found, format.name());
         println!(
             "{}: {} frames, same top-1 on all, probabilities within {largest:.1e} of Python's (own JPEG decoder)",
             format.name(),
-            pictures.len()
+            images.len()
         );
         assert!(largest < 0.05, "{largest}");
 
-        let told = follow_readme(&python, &out, &pictures[0]);
+        let told = follow_readme(&python, &out, &images[0]);
         let class = &evaluation.classes[evaluation.predictions[0].predicted];
         assert!(told.starts_with(&format!("{class} ")), "{told}");
 
         // The program itself predicts the same with the run and with the export.
-        let picture = load_image(&pictures[0]).unwrap();
+        let image = load_image(&images[0]).unwrap();
         let of_run = Predictor::from_run(&run, RunClasses::of(&project, &run))
             .unwrap()
-            .predict(&picture)
+            .predict(&image)
             .unwrap();
         let of_export = Predictor::from_export(&out)
             .unwrap()
-            .predict(&picture)
+            .predict(&image)
             .unwrap();
         for (a, b) in of_run.top.iter().zip(&of_export.top) {
             assert_eq!(a.class, b.class);
@@ -206,7 +206,7 @@ fn others_get_the_same_classes_from_an_export() {
 fn the_program_in_the_readme_reads_what_the_application_reads() {
     let Some(python) = python() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(
+    let project = of_images(
         &dir.path().join("p"),
         &[("red", 8), ("green", 8), ("blue", 8)],
     );
@@ -274,7 +274,7 @@ fn resized_pixels_are_those_of_pillow() {
     .into_iter()
     .enumerate()
     {
-        let picture = RgbImage::from_fn(width, height, |x, y| {
+        let image = RgbImage::from_fn(width, height, |x, y| {
             // Edges, ramps and noise.
             let noise =
                 (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(x + 7);
@@ -282,7 +282,7 @@ fn resized_pixels_are_those_of_pillow() {
             Rgb([(noise >> 13) as u8, edge, ((x * 255) / width) as u8])
         });
         let path = dir.path().join(format!("{number}.png"));
-        picture.save(&path).unwrap();
+        image.save(&path).unwrap();
         for (fit, name) in [
             (Fit::CenterCrop, "center_crop"),
             (Fit::Stretch, "stretch"),
@@ -295,7 +295,7 @@ fn resized_pixels_are_those_of_pillow() {
                 std: [128.0; 3],
             };
             let resized = dir.path().join(format!("{number}-{name}.png"));
-            preprocessing.resize(&picture).save(&resized).unwrap();
+            preprocessing.resize(&image).save(&resized).unwrap();
             let recipe = serde_json::json!({
                 "fit": name,
                 "resolution_px": 224,

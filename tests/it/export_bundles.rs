@@ -16,10 +16,10 @@ use salamander::project::Project;
 use salamander::train::{LiveCurves, Run, train};
 
 use super::cli_program::Place;
-use super::projects::{change_tensors, of_pictures, quick, without_hashes};
+use super::projects::{change_tensors, of_images, quick, without_hashes};
 
 fn trained(root: &Path, steps: &[u32]) -> (Project, Vec<Run>) {
-    let project = of_pictures(root, &[("red, dark", 40), ("green [x]", 40), ("blue", 12)]);
+    let project = of_images(root, &[("red, dark", 40), ("green [x]", 40), ("blue", 12)]);
     let train = |steps: &u32| {
         let settings = quick("efficientnet-lite0@96", *steps);
         train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap()

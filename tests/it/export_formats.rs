@@ -18,12 +18,12 @@ use salamander::train::{LiveCurves, Run, train};
 
 use super::cli_program::Place;
 use super::export::{interpreter, python};
-use super::projects::{of_pictures, quick};
+use super::projects::{of_images, quick};
 use super::tflite_int8;
 
 /// A finished run on small images.
 fn trained(root: &Path) -> (Project, Run) {
-    let project = of_pictures(root, &[("red", 40), ("green", 40), ("blue", 12)]);
+    let project = of_images(root, &[("red", 40), ("green", 40), ("blue", 12)]);
     let settings = quick("efficientnet-lite0@96", 60);
     let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
     (project, run)

@@ -16,7 +16,7 @@ use salamander::train::{
 
 use super::cli_program::{Place, events};
 use super::export::{compare, python, python_predictions};
-use super::projects::{of_pictures, of_sample_videos, quick};
+use super::projects::{of_images, of_sample_videos, quick};
 
 /// A project from the sample videos and a run of its head.
 fn trained(root: &Path) -> (Project, Run) {
@@ -68,7 +68,7 @@ fn test_set(project: &Project, run: &Run) -> Result<Evaluation, EvaluateError> {
 }
 
 /// The probabilities of an image, only by ONNX Runtime and sums: the graph's constants are overwritten here.
-fn directly(run: &Run, weights: &[(String, Tensor)], pictures: &[PathBuf]) -> Vec<Vec<f32>> {
+fn directly(run: &Run, weights: &[(String, Tensor)], images: &[PathBuf]) -> Vec<Vec<f32>> {
     let mut graph = folded(run);
     for (name, tensor) in weights {
         graph.replace_constant(name, tensor).unwrap();
@@ -80,8 +80,8 @@ fn directly(run: &Run, weights: &[(String, Tensor)], pictures: &[PathBuf]) -> Ve
         run.preprocessing.resolution_px as usize,
     );
     let classes = head.b.len();
-    let of_picture = |picture: &PathBuf| {
-        let pixels = run.preprocessing.resize(&load_image(picture).unwrap());
+    let of_image = |image: &PathBuf| {
+        let pixels = run.preprocessing.resize(&load_image(image).unwrap());
         let mut planes = vec![0.0_f32; 3 * side * side];
         run.preprocessing.normalize_into(&pixels, &mut planes);
         let input = Tensor::new([1, 3, side, side], planes);
@@ -98,7 +98,7 @@ fn directly(run: &Run, weights: &[(String, Tensor)], pictures: &[PathBuf]) -> Ve
         let sum: f64 = exponentials.iter().sum();
         exponentials.iter().map(|e| (e / sum) as f32).collect()
     };
-    pictures.iter().map(of_picture).collect()
+    images.iter().map(of_image).collect()
 }
 
 fn largest_difference<'a>(
@@ -141,17 +141,17 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
     let after = test_set(&project, &run).unwrap();
     assert_eq!(test_set(&project, &run).unwrap(), after);
     assert!(run.cache_dir().is_dir());
-    let pictures: Vec<PathBuf> = after
+    let images: Vec<PathBuf> = after
         .predictions
         .iter()
         .map(|frame| project.root().join(&frame.path))
         .collect();
-    let direct = directly(&run, &weights, &pictures);
+    let direct = directly(&run, &weights, &images);
     let shift = largest_difference(probabilities(&before), probabilities(&after));
     let error = largest_difference(probabilities(&after), &direct);
     println!(
         "{} frames: tuning moved a probability by up to {shift:.3}; directly computed ones are within {error:.1e}",
-        pictures.len()
+        images.len()
     );
     assert!(shift > 0.01 && error < 1e-5, "{shift} {error}");
     for (frame, direct) in after.predictions.iter().zip(&direct) {
@@ -159,8 +159,8 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
     }
 
     let mut predictor = Predictor::from_run(&run, RunClasses::of(&project, &run)).unwrap();
-    for (picture, expected) in pictures.iter().zip(&direct) {
-        let found = predictor.probabilities(&load_image(picture).unwrap());
+    for (image, expected) in images.iter().zip(&direct) {
+        let found = predictor.probabilities(&load_image(image).unwrap());
         assert!(largest_difference([&found.unwrap()], [expected]) < 1e-5);
     }
 
@@ -186,8 +186,8 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
             exported[0].max_probability_difference.unwrap()
         );
         let mut predictor = Predictor::from_export(&out).unwrap();
-        for (picture, expected) in pictures.iter().zip(&direct) {
-            let found = predictor.probabilities(&load_image(picture).unwrap());
+        for (image, expected) in images.iter().zip(&direct) {
+            let found = predictor.probabilities(&load_image(image).unwrap());
             assert!(largest_difference([&found.unwrap()], [expected]) < 1e-4);
         }
         let readme = std::fs::read_to_string(out.join("README.txt")).unwrap();
@@ -207,7 +207,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
     run.save_fine_tuned(&FineTunedWeights::new(fewer.clone()).unwrap())
         .unwrap();
     let other = test_set(&project, &run).unwrap();
-    let direct = directly(&run, &fewer, &pictures);
+    let direct = directly(&run, &fewer, &images);
     assert!(largest_difference(probabilities(&other), &direct) < 1e-5);
     assert_ne!(other, after);
     assert_eq!((old.len(), rows(&run).len()), (1, 1));
@@ -242,7 +242,7 @@ fn others_get_the_same_from_a_fine_tuned_export() {
     let Some(python) = python() else { return };
     let place = Place::new();
     let counts = [("red", 16), ("green", 16), ("blue", 16)];
-    let project = of_pictures(&place.path("p"), &counts);
+    let project = of_images(&place.path("p"), &counts);
     let settings = TrainSettings {
         fine_tune: FineTuneSettings {
             depth: Depth::Last3,
@@ -268,24 +268,24 @@ fn others_get_the_same_from_a_fine_tuned_export() {
 
     let evaluation = test_set(&project, &run).unwrap();
     assert!(evaluation.predictions.len() >= 6);
-    let pictures: Vec<PathBuf> = evaluation
+    let images: Vec<PathBuf> = evaluation
         .predictions
         .iter()
         .map(|frame| project.root().join(&frame.path))
         .collect();
     // The original backbone with the same head gives other results.
-    let untrained = directly(&run, &[], &pictures);
+    let untrained = directly(&run, &[], &images);
     let shift = largest_difference(probabilities(&evaluation), &untrained);
     assert!(shift > 0.01, "{shift}");
     for format in [Format::ONNX, Format::ONNX_FLOAT] {
         let out = place.path(format.name());
         export(&project, &run, &format.into(), &out, &Work::new()).unwrap();
-        let found = python_predictions(&python, &out, &pictures);
+        let found = python_predictions(&python, &out, &images);
         let largest = compare(&evaluation, &found, format.name());
         println!(
             "{}: {} frames, training moved a probability by up to {shift:.3}, Python's are within {largest:.1e}",
             format.name(),
-            pictures.len()
+            images.len()
         );
         assert!(largest < 1e-4, "{largest}");
     }

@@ -19,7 +19,7 @@ use salamander::train::{LiveCurves, Run, train};
 
 use super::cli_program::Place;
 use super::networks::{self, Random};
-use super::projects::{of_photos, of_pictures, quick};
+use super::projects::{of_images, of_photos, quick};
 use super::random_networks;
 use super::test_frames::TestFrames;
 use super::tflite::{in_onnx_runtime, largest_difference, outputs};
@@ -60,8 +60,8 @@ pub fn run_cases(python: &Path, command: &str, cases: &[Value]) -> Vec<Value> {
     let writer = std::thread::spawn(move || stdin.write_all(list.as_bytes()));
     let output = child.wait_with_output().unwrap();
     let sent = writer.join().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command}: {said}");
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}: {message}");
     sent.unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
     let lines = lines
@@ -199,8 +199,8 @@ fn in_tensorflow(python: &Path, project: &Project, run: &Run, out: &Path) {
         .collect();
     let lines = run_cases(python, "run_tensorflow.py", &cases);
     let same = images.zip(&lines).filter(|(frame, line)| {
-        let said = line["labels"][0].as_str().unwrap();
-        said == frames.classes[frame.predicted]
+        let message = line["labels"][0].as_str().unwrap();
+        message == frames.classes[frame.predicted]
     });
     let same = same.count();
     println!(
@@ -215,7 +215,7 @@ fn an_exported_run_predicts_the_same_as_a_frozen_graph() {
     for architecture in ["efficientnet-lite0@96", "mobilenet-v2@96"] {
         let dir = tempfile::tempdir().unwrap();
         let classes = [("rot, ein 'x'", 40), ("grün", 40), ("blå", 12)];
-        let project = of_pictures(&dir.path().join("p"), &classes);
+        let project = of_images(&dir.path().join("p"), &classes);
         let run = train(
             &project,
             &quick(architecture, 60),

@@ -127,8 +127,8 @@ fn a_full_disk_does_not_lock_the_project() {
         let waits = listed.stderr.contains("disk is full") && listed.stderr.contains("trash");
         assert_eq!(waits, !pending.is_null(), "{pending}: {}", listed.stderr);
         let before = names(&project);
-        let said = place.failure("classes disk/p add fox");
-        assert_sentence(&said, &["project.json"]);
+        let message = place.failure("classes disk/p add fox");
+        assert_sentence(&message, &["project.json"]);
         assert_eq!(names(&project), before, "{pending}");
 
         let emptied = place.line("trash disk/p --empty");

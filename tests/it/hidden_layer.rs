@@ -12,7 +12,7 @@ use salamander::train::{
 
 use super::cancel::cancelled_when;
 use super::cli_program::Place;
-use super::projects::{of_pictures, quick, runs};
+use super::projects::{of_images, quick, runs};
 
 fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
@@ -40,7 +40,7 @@ fn classes() -> [(&'static str, u32); 3] {
 #[test]
 fn every_format_has_the_hidden_layer() {
     let place = Place::new();
-    let project = of_pictures(&place.path("p"), &classes());
+    let project = of_images(&place.path("p"), &classes());
     let work = Work::new();
     let run = train(&project, &settings(80), &LiveCurves::default(), &work).unwrap();
     let read = Run::open(&run.dir).unwrap();
@@ -86,7 +86,7 @@ fn every_format_has_the_hidden_layer() {
 #[test]
 fn fine_tuning_begins_with_the_hidden_layer_and_goes_on_to_the_same_bits() {
     let place = Place::new();
-    let project = of_pictures(&place.path("p"), &classes());
+    let project = of_images(&place.path("p"), &classes());
     let settings = TrainSettings {
         fine_tune: FineTuneSettings {
             depth: Depth::Last1,

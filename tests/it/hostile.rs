@@ -186,15 +186,15 @@ impl<'a> Hostile<'a> {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut said = String::new();
+        let mut message = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
-        out.read_line(&mut said).unwrap();
+        out.read_line(&mut message).unwrap();
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        let is_served = said.starts_with("http://127.0.0.1:");
+        let is_served = message.starts_with("http://127.0.0.1:");
         assert!(
             is_served || status.code().is_some_and(|code| codes.contains(&code)),
-            "{}: {status}: {said}",
+            "{}: {status}: {message}",
             self.name
         );
         self.nothing_changed("serve");
@@ -417,14 +417,17 @@ fn with_names_that_some_systems_take_for_the_same() {
     let before: Vec<_> = others.iter().map(|path| state(path)).collect();
     let ran = place.line("classes p");
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    let said: Vec<&str> = ran
+    let message: Vec<&str> = ran
         .stderr
         .lines()
         .filter(|line| line.contains("was left out"))
         .collect();
-    assert_eq!(said.len(), 2, "{}", ran.stderr);
+    assert_eq!(message.len(), 2, "{}", ran.stderr);
     for name in ["classes/Bars", "classes/bars", "Rename it"] {
-        assert!(said.iter().any(|line| line.contains(name)), "{said:?}");
+        assert!(
+            message.iter().any(|line| line.contains(name)),
+            "{message:?}"
+        );
     }
     let listed = place.result("classes p");
     let classes = listed["classes"].as_array().unwrap();
@@ -445,7 +448,7 @@ fn with_names_that_some_systems_take_for_the_same() {
 }
 
 #[test]
-fn with_a_link_under_a_name_that_can_be_foreseen() {
+fn with_a_link_under_a_predictable_name() {
     let place = Place::new();
     whole_project(&place);
     std::fs::rename(place.path("p"), place.path("good")).unwrap();

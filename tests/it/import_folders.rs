@@ -137,15 +137,16 @@ fn what_was_imported_without_a_side_takes_one_later() {
     place.result("import q flat --class a");
     let lines = place.json("import q g --class a");
     let result = lines.last().unwrap();
-    let said = notes(result);
+    let message = notes(result);
     assert!(
-        said.contains("kept but for 6 files") && !said.contains("is kept as it is"),
+        message.contains("kept but for 6 files") && !message.contains("is kept as it is"),
         "{result}"
     );
-    let said = warnings(&lines);
-    assert_eq!(said.len(), 6, "{said:?}");
+    let message = warnings(&lines);
+    assert_eq!(message.len(), 6, "{message:?}");
     assert!(
-        said.iter()
+        message
+            .iter()
             .any(|s| s.contains("1.jpg") && s.contains("without a side"))
     );
 }
@@ -168,11 +169,11 @@ fn files_in_a_folder_called_unsorted_are_unsorted() {
         "{result}"
     );
     assert_eq!(labels(&place.open("p")), "cat 1, dog 1, unsorted 1");
-    let said = warnings(&lines);
-    assert_eq!(said.len(), 1, "{said:?}");
+    let message = warnings(&lines);
+    assert_eq!(message.len(), 1, "{message:?}");
     assert!(
-        said[0].contains("rename the folder") && said[0].contains("g/CON"),
-        "{said:?}"
+        message[0].contains("rename the folder") && message[0].contains("g/CON"),
+        "{message:?}"
     );
 }
 
@@ -199,8 +200,8 @@ fn of_copies_in_one_import_the_first_decides() {
             assert_ne!(fates[name]["moved"], true, "{name}");
         }
         assert_eq!(labels(&place.open("p")), "cat 4, dog 1");
-        let said = warnings(&lines).join("\n");
-        assert!(said.contains("the first counts"), "{said}");
+        let message = warnings(&lines).join("\n");
+        assert!(message.contains("the first counts"), "{message}");
     }
     // The first copy's class replaces an earlier one, once.
     place.fresh("p2");
@@ -231,8 +232,8 @@ fn empty_folders_with_names_of_sessions_make_no_class() {
     place.fresh("p");
     let result = place.result("import p g --class-from folder");
     assert_eq!(labels(&place.open("p")), "7 0, cat 1, dog 1, owl 0");
-    let said = notes(&result);
+    let message = notes(&result);
     for name in ["“2024”", "“2024-05”", "1 more", "make no class"] {
-        assert!(said.contains(name), "{name}: {said}");
+        assert!(message.contains(name), "{name}: {message}");
     }
 }

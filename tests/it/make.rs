@@ -69,10 +69,10 @@ fn so_many_frames_are_written_once_it_was_agreed_to() {
     let place = Place::new();
     long_films(&place);
     let line = "make long --out made --format onnx --architecture efficientnet-lite0@96";
-    let said = place.failure(line);
+    let message = place.failure(line);
     assert!(
-        said.contains("20,200 frames") && said.contains("--force"),
-        "{said}"
+        message.contains("20,200 frames") && message.contains("--force"),
+        "{message}"
     );
     let frames = |class: &str| {
         let dir = place.path("made/project/classes").join(class);
@@ -112,8 +112,8 @@ fn programs_of(place: &Place) {
     let export = place.path("made/model");
     let image = fs::read_dir(place.path("made/project/classes/bars")).unwrap();
     let image = image.map(|entry| entry.unwrap().path()).min().unwrap();
-    let said = place.json(&format!("predict made/model {}", image.display()));
-    let top = &events(&said, "prediction")[0]["top"][0];
+    let message = place.json(&format!("predict made/model {}", image.display()));
+    let top = &events(&message, "prediction")[0]["top"][0];
     let (class, probability) = (
         top["class"].as_str().unwrap(),
         top["probability"].as_f64().unwrap(),

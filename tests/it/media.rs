@@ -205,9 +205,9 @@ fn rotated_videos_come_upright() {
         assert_eq!((info.width_px, info.height_px), upright);
         assert!([degrees, 360 - degrees].contains(&info.rotation_degrees));
         assert_like_ffmpeg(&path, 3.0, 120, None);
-        let picture = poster(&path, 90).unwrap();
-        assert_eq!(picture.width(), 90);
-        assert_eq!(picture.width() > picture.height(), degrees == 180);
+        let image = poster(&path, 90).unwrap();
+        assert_eq!(image.width(), 90);
+        assert_eq!(image.width() > image.height(), degrees == 180);
     }
 }
 
@@ -409,8 +409,8 @@ fn the_preview_shows_the_frames_that_are_taken() {
     let wanted = sampling(3.0, 320);
     let (frames, _) = sample(&path, &wanted);
     let mut shown = Vec::new();
-    let count = preview(&path, &wanted, 5, 160, &Work::new(), |time, picture| {
-        shown.push((time, picture));
+    let count = preview(&path, &wanted, 5, 160, &Work::new(), |time, image| {
+        shown.push((time, image));
     })
     .unwrap();
     assert_eq!((count, shown.len()), (5, 5));
@@ -756,9 +756,8 @@ fn a_cancelled_extraction_goes_on_where_it_stopped() {
 fn photos_are_copied_byte_for_byte_under_their_true_extension() {
     let media = TempDir::new().unwrap();
     for (name, seed) in [("img2.png", 2), ("img10.png", 10)] {
-        let picture =
-            RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8 * 6, y as u8 * 8, seed]));
-        picture.save(media.path().join(name)).unwrap();
+        let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8 * 6, y as u8 * 8, seed]));
+        image.save(media.path().join(name)).unwrap();
     }
     fs::rename(media.path().join("img2.png"), media.path().join("img2.jpg")).unwrap();
     fs::write(

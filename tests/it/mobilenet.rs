@@ -15,7 +15,7 @@ use salamander::train::{
 
 use super::cli_program::Place;
 use super::export::{compare, follow_readme, python, python_predictions};
-use super::projects::{of_pictures, of_sample_videos, quick};
+use super::projects::{of_images, of_sample_videos, quick};
 
 #[test]
 fn it_is_trained_exported_and_run_by_others() {
@@ -48,24 +48,24 @@ fn it_is_trained_exported_and_run_by_others() {
         let evaluation = evaluate(&project, &run, Split::Test, &Work::new()).unwrap();
         assert!(evaluation.predictions.len() >= 6);
         assert!(evaluation.confusion.accuracy().unwrap() > 0.8);
-        let pictures: Vec<PathBuf> = evaluation
+        let images: Vec<PathBuf> = evaluation
             .predictions
             .iter()
             .map(|frame| project.root().join(&frame.path))
             .collect();
         let mut exported = Predictor::from_export(&out).unwrap();
-        for (frame, picture) in evaluation.predictions.iter().zip(&pictures) {
-            let found = exported.predict(&load_image(picture).unwrap()).unwrap();
+        for (frame, image) in evaluation.predictions.iter().zip(&images) {
+            let found = exported.predict(&load_image(image).unwrap()).unwrap();
             let best = arg_max(&frame.probabilities);
             assert_eq!(found.top[0].class, evaluation.classes[best]);
             let off = found.top[0].probability - frame.probabilities[best];
             assert!(off.abs() < 1e-4, "{off}");
         }
         let Some(python) = python() else { continue };
-        let found = python_predictions(&python, &out, &pictures);
+        let found = python_predictions(&python, &out, &images);
         let largest = compare(&evaluation, &found, format.name());
         assert!(largest < 0.05, "{largest}");
-        let told = follow_readme(&python, &out, &pictures[0]);
+        let told = follow_readme(&python, &out, &images[0]);
         let class = &evaluation.classes[evaluation.predictions[0].predicted];
         assert!(told.starts_with(&format!("{class} ")), "{told}");
     }
@@ -75,7 +75,7 @@ fn it_is_trained_exported_and_run_by_others() {
 fn it_is_fine_tuned_at_every_depth_and_extended() {
     let place = Place::new();
     let counts = [("red", 12), ("green", 12), ("blue", 12)];
-    let project = of_pictures(&place.path("p"), &counts);
+    let project = of_images(&place.path("p"), &counts);
     for depth in [
         Depth::Last1,
         Depth::Last3,
@@ -122,12 +122,12 @@ fn check_export(project: &salamander::project::Project, run: &Run, out: &std::pa
     assert_eq!(exported[0].top1_agreement, Some(1.0), "{}", run.id);
     let evaluation = evaluate(project, run, Split::Test, &Work::new()).unwrap();
     let Some(python) = python() else { return };
-    let pictures: Vec<PathBuf> = evaluation
+    let images: Vec<PathBuf> = evaluation
         .predictions
         .iter()
         .map(|frame| project.root().join(&frame.path))
         .collect();
-    let found = python_predictions(&python, out, &pictures);
+    let found = python_predictions(&python, out, &images);
     // The same pixels for both, so that only the model can differ.
     let largest = compare(&evaluation, &found, "fine-tuned");
     assert!(largest < 1e-4, "{largest}");

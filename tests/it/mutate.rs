@@ -58,14 +58,16 @@ fn ended(place: &Place, line: &str, what: &str) -> (i32, String) {
         }
         std::thread::sleep(Duration::from_millis(5));
     };
-    let said = std::fs::read(place.path("said")).unwrap();
-    let said = String::from_utf8_lossy(&said).into_owned();
+    let message = std::fs::read(place.path("said")).unwrap();
+    let message = String::from_utf8_lossy(&message).into_owned();
     let code = status.code();
     assert!(
-        matches!(code, Some(0 | 1)) && !said.contains("panicked") && !said.contains("a defect in"),
-        "{what}: {line}: {status}: {said}"
+        matches!(code, Some(0 | 1))
+            && !message.contains("panicked")
+            && !message.contains("a defect in"),
+        "{what}: {line}: {status}: {message}"
     );
-    (code.unwrap_or_default(), said)
+    (code.unwrap_or_default(), message)
 }
 
 /// Files to change, and the commands that read them.

@@ -19,7 +19,7 @@ use egui_kittest::kittest::Queryable as _;
 use salamander::app::{Action, expected_frames};
 use salamander::backbone::{Asked, inspect, open_own};
 use salamander::curate::groups;
-use salamander::evaluate::{Predictor, evaluate, test_looks};
+use salamander::evaluate::{Predictor, evaluate, test_uses};
 use salamander::export::{Format, Order, export, exports_in, verify_bundle};
 use salamander::jobs::Work;
 use salamander::project::{ClassName, Project, Split, SplitSettings};
@@ -30,7 +30,7 @@ use crate::changes::{Random, changed};
 use crate::cli_program::{Place, copy_dir};
 use crate::kill::contents;
 use crate::mutate::{all_files, from_env};
-use crate::projects::{change_tensors, of_pictures, quick, without_hashes};
+use crate::projects::{change_tensors, of_images, quick, without_hashes};
 use crate::window::Desk;
 
 /// The working folder of a child process.
@@ -161,7 +161,7 @@ fn read_run(here: &Path, work: &Work) -> Result<(), String> {
             .flat_map(|prediction| &prediction.probabilities)
             .any(|value| !(0.0..=1.0).contains(value));
         assert!(!odd, "a probability out of range");
-        test_looks(&project, run, work).map_err(text)?;
+        test_uses(&project, run, work).map_err(text)?;
     }
     refused.next().map_or(Ok(()), Err)
 }
@@ -205,9 +205,9 @@ fn read_onnx(here: &Path, work: &Work) -> Result<(), String> {
 
 fn predict_with(model: &Path, work: &Work) -> Result<(), String> {
     let mut predictor = Predictor::from_export(model).map_err(text)?;
-    let picture = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9]));
+    let image = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9]));
     predictor
-        .predict_until_cancelled(&picture, work)
+        .predict_until_cancelled(&image, work)
         .map_err(text)?;
     Ok(())
 }
@@ -221,7 +221,7 @@ fn read_export(here: &Path, work: &Work) -> Result<(), String> {
 /// these kinds.
 fn set_up(here: &Path, kinds: &[&Kind]) {
     let work = Work::new();
-    let project = of_pictures(&here.join("p"), &[("cat", 8), ("dog", 8), ("fox", 8)]);
+    let project = of_images(&here.join("p"), &[("cat", 8), ("dog", 8), ("fox", 8)]);
     let settings = quick("efficientnet-lite0@96", 20);
     let run = train(&project, &settings, &LiveCurves::default(), &work).unwrap();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
@@ -336,7 +336,7 @@ fn all_seeds(here: &Path, kind: &Kind) -> String {
     loop {
         let program = std::env::current_exe().unwrap();
         let script = format!("ulimit -v {MOST_KIB}; exec \"$0\" \"$@\"");
-        let said = std::fs::File::create(here.join("said")).unwrap();
+        let message = std::fs::File::create(here.join("said")).unwrap();
         let mut child = Command::new("/bin/sh")
             .arg("-c")
             .arg(script)
@@ -346,7 +346,7 @@ fn all_seeds(here: &Path, kind: &Kind) -> String {
             .env("SALAMANDER_MUTATED", kind.name)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(said)
+            .stderr(message)
             .spawn()
             .unwrap();
         let (mut seen, mut since) = (String::new(), Instant::now());
@@ -367,10 +367,10 @@ fn all_seeds(here: &Path, kind: &Kind) -> String {
         let seed: u64 = std::fs::read_to_string(&at).unwrap().parse().unwrap();
         let end_of_it = status.map_or("hangs".to_owned(), |status| status.to_string());
         if !status.is_some_and(|status| status.success()) {
-            let said = std::fs::read(here.join("said")).unwrap();
-            let said = String::from_utf8_lossy(&said).into_owned();
+            let message = std::fs::read(here.join("said")).unwrap();
+            let message = String::from_utf8_lossy(&message).into_owned();
             let name = kind.name;
-            writeln!(wrong, "{name}, seed {seed}: {end_of_it}: {said}").unwrap();
+            writeln!(wrong, "{name}, seed {seed}: {end_of_it}: {message}").unwrap();
         }
         if seed >= end {
             break;

@@ -29,7 +29,7 @@ pub fn of_sample_videos(root: &Path) -> Project {
 }
 
 /// An image of 96 × 96 pixels, coarse noise tinted by its class, different for each seed.
-fn picture(class: usize, seed: u32) -> RgbImage {
+fn image(class: usize, seed: u32) -> RgbImage {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12345);
     let mut cells = [0_u8; 64];
     for cell in &mut cells {
@@ -55,7 +55,7 @@ pub fn of_photos(place: &Place, photos: &OsStr) -> Project {
 }
 
 /// A new project with this many images of each of up to three classes, as PNG, which all decoders decode identically.
-pub fn of_pictures(root: &Path, counts: &[(&str, u32)]) -> Project {
+pub fn of_images(root: &Path, counts: &[(&str, u32)]) -> Project {
     let project = Project::create(root, "Test").unwrap();
     for (class, (name, count)) in counts.iter().enumerate() {
         let name = ClassName::new(name).unwrap();
@@ -63,7 +63,7 @@ pub fn of_pictures(root: &Path, counts: &[(&str, u32)]) -> Project {
         let folder = project.root().join("classes").join(name.as_str());
         for number in 0..*count {
             let path = folder.join(format!("{number}.png"));
-            picture(class, class as u32 * 1000 + number)
+            image(class, class as u32 * 1000 + number)
                 .save(path)
                 .unwrap();
         }

@@ -133,13 +133,13 @@ fn from_dropped_videos_to_an_exported_model() {
             .ok()
             .filter(|file| file.len() > 0)
     });
-    let early = desktop.picture();
+    let early = desktop.pixels();
     desktop.screenshot("train-running");
     desktop.wait_for("the end of the run", |_| {
         (json(&run.path().join("run.json"))?["state"] == "finished").then_some(())
     });
     settle();
-    let late = desktop.picture();
+    let late = desktop.pixels();
     let changed = early
         .pixels()
         .zip(late.pixels())

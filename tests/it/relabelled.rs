@@ -10,7 +10,7 @@ use salamander::project::{ClassName, Label, Split};
 use salamander::train::{LiveCurves, RunFrame, RunState, present, resume, train};
 
 use super::cli_program::{Place, events};
-use super::projects::{of_pictures, of_sample_videos, quick, runs};
+use super::projects::{of_images, of_sample_videos, quick, runs};
 
 #[test]
 fn relabelled_frames_are_judged_by_their_present_class() {
@@ -154,7 +154,7 @@ fn equal_frames_of_a_film_that_stands_still_are_told_apart_by_their_names() {
 #[test]
 fn weights_from_before_a_correction_are_compared_by_the_labels_of_today() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[("cat", 40), ("dog", 30)]);
+    let project = of_images(&dir.path().join("p"), &[("cat", 40), ("dog", 30)]);
     let settings = quick("efficientnet-lite0@96", 60);
     let curves = LiveCurves::default();
     let run = train(&project, &settings, &curves, &Work::new()).unwrap();
@@ -207,7 +207,7 @@ fn killed_while_training(place: &Place, line: &str) {
 #[test]
 fn a_run_that_was_killed_goes_on_with_the_labels_and_names_of_today() {
     let place = Place::new();
-    drop(of_pictures(&place.path("p"), &[("cat", 40), ("dog", 30)]));
+    drop(of_images(&place.path("p"), &[("cat", 40), ("dog", 30)]));
     let steps = "--how-many-training-steps";
     let train = "train p --depth head --architecture efficientnet-lite0@96 \
                  --validation-percentage 25 --testing-percentage 25";

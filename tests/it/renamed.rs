@@ -11,7 +11,7 @@ use salamander::project::{Change, ClassName, History, Label, Project, Sampling, 
 use salamander::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, train};
 
 use super::cli_program::{Place, events};
-use super::projects::{of_pictures, quick, runs, without_hashes};
+use super::projects::{of_images, quick, runs, without_hashes};
 
 fn name(text: &str) -> ClassName {
     ClassName::new(text).unwrap()
@@ -25,9 +25,9 @@ fn settings() -> TrainSettings {
     quick("efficientnet-lite0@96", 40)
 }
 
-/// A project of three classes of pictures, and a run of it.
+/// A project of three classes of images, and a run of it.
 fn trained(root: &Path) -> (Project, Run) {
-    let project = of_pictures(root, &[("cat", 12), ("dog", 12), ("fox", 12)]);
+    let project = of_images(root, &[("cat", 12), ("dog", 12), ("fox", 12)]);
     let run = train(&project, &settings(), &LiveCurves::default(), &Work::new()).unwrap();
     (project, run)
 }
@@ -65,7 +65,7 @@ fn labels_of_export(project: &Project, run: &Run) -> Vec<String> {
         .files;
     assert_eq!(files[0].top1_agreement, Some(1.0));
     let labels = fs::read_to_string(out.join("labels.txt")).unwrap();
-    let picture = project
+    let image = project
         .scan(&Work::new())
         .unwrap()
         .list
@@ -73,12 +73,12 @@ fn labels_of_export(project: &Project, run: &Run) -> Vec<String> {
         .find(|frame| frame.label != Label::Unsorted)
         .map(|frame| frame.abs(project))
         .unwrap();
-    let picture = load_image(&picture).unwrap();
+    let image = load_image(&image).unwrap();
     let mut of_export = Predictor::from_export(&out).unwrap();
     let mut of_run = Predictor::from_run(run, RunClasses::beside(run)).unwrap();
     let (found, expected) = (
-        of_export.predict(&picture).unwrap(),
-        of_run.predict(&picture).unwrap(),
+        of_export.predict(&image).unwrap(),
+        of_run.predict(&image).unwrap(),
     );
     assert_eq!(found.top[0].class, expected.top[0].class);
     fs::remove_dir_all(out).unwrap();
@@ -100,8 +100,8 @@ fn a_run_follows_a_class_that_is_renamed_twice() {
     assert_eq!(labels_of_export(&project, &run), ["猫", "dog", "fox"]);
     // Another class may get the old name; the run does not have it.
     project.add_class(&name("cat")).unwrap();
-    let picture = project.abs("classes/cat/0.png");
-    fs::copy(project.abs("classes/dog/0.png"), picture).unwrap();
+    let image = project.abs("classes/cat/0.png");
+    fs::copy(project.abs("classes/dog/0.png"), image).unwrap();
     let after = tested(&project, &run);
     assert_eq!(figures(&after), figures(&before));
     assert_nothing_lost(&after);
@@ -359,7 +359,7 @@ fn an_old_run_follows_by_names_what_can_be_followed() {
 #[test]
 fn the_command_line_renames_merges_and_lists_runs() {
     let place = Place::new();
-    drop(of_pictures(
+    drop(of_images(
         &place.path("p"),
         &[("cat", 12), ("dog", 12), ("fox", 12)],
     ));
@@ -391,10 +391,10 @@ fn the_command_line_renames_merges_and_lists_runs() {
         assert_eq!(after[key], before[key], "{key}");
     }
     assert_eq!(after["per_class"][0]["class"], "katze");
-    let picture = place.path("p/classes/katze/0.png");
+    let image = place.path("p/classes/katze/0.png");
     let run = format!("p/runs/{}", trained["run"].as_str().unwrap());
-    let said = place.json(&format!("predict {run} {} --top 0", picture.display()));
-    let names = events(&said, "prediction")[0]["top"].to_string();
+    let message = place.json(&format!("predict {run} {} --top 0", image.display()));
+    let names = events(&message, "prediction")[0]["top"].to_string();
     assert!(names.contains("katze") && !names.contains("cat"), "{names}");
 
     let steps = "--how-many-training-steps 50";

@@ -347,7 +347,7 @@ fn the_same_film_twice_in_one_import_is_extracted_once() {
 }
 
 /// The text output of a command.
-fn said(place: &Place, line: &str) -> String {
+fn message(place: &Place, line: &str) -> String {
     let ran = place.line(line);
     assert_eq!(ran.code, Some(0), "{line}: {}{}", ran.stdout, ran.stderr);
     ran.stdout + &ran.stderr
@@ -380,7 +380,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
         (&result["conflicts"], &result["moved"]),
         (&1.into(), &0.into())
     );
-    let text = said(
+    let text = message(
         &place,
         "import p film.mp4 --class other --fps 2 --width 32 --replace",
     );
@@ -392,7 +392,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
         assert!(text.contains(words), "{words}: {text}");
     }
     let line = "import p film.mp4 --class other --fps 1 --width 64 --replace --on-conflict move";
-    let text = said(&place, line);
+    let text = message(&place, line);
     assert!(
         text.contains("1 of them moved") && !text.contains("under another"),
         "{text}"
@@ -400,7 +400,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
 
     // Moved, and nothing else.
     let line = "import p film.mp4 --class dog --fps 1 --width 64 --on-conflict move";
-    let text = said(&place, line);
+    let text = message(&place, line);
     assert!(
         text.contains("1 of them moved") && !text.contains("under another"),
         "{text}"
@@ -423,7 +423,7 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
         (&result["conflicts"], &result["trashed"]),
         (&0.into(), &1.into())
     );
-    let text = said(&place, "import p photo.png --class other");
+    let text = message(&place, "import p photo.png --class other");
     let words = "1 of them in the trash (salamander trash p --restore)";
     assert!(
         text.contains(words) && !text.contains("under another"),

@@ -212,10 +212,10 @@ fn the_same_photo_in_two_classes_is_said_by_name() {
             .unwrap()
             .starts_with("classes/cat/1-")
     );
-    let said = warnings(&lines);
-    assert_eq!(said.len(), 1, "{said:?}");
+    let message = warnings(&lines);
+    assert_eq!(message.len(), 1, "{message:?}");
     for word in ["holiday.jpg", "class “cat”", "not “dog”"] {
-        assert!(said[0].contains(word), "{said:?}");
+        assert!(message[0].contains(word), "{message:?}");
     }
     assert_eq!(labels(&place.open("p")), "cat 2, dog 1");
 
@@ -251,9 +251,9 @@ fn the_same_photo_in_two_classes_is_said_by_name() {
             (&result["imported"], &result["conflicts"]),
             (&12.into(), &3.into())
         );
-        let said = warnings(&lines).join("\n");
+        let message = warnings(&lines).join("\n");
         for name in ["holiday0.jpg", "holiday1.jpg", "holiday2.jpg"] {
-            assert!(said.contains(name), "{said}");
+            assert!(message.contains(name), "{message}");
         }
         assert_eq!(labels(&place.open("s")), "cat 6, dog 6");
     }
@@ -313,10 +313,10 @@ fn the_same_video_in_two_classes_or_at_another_rate_is_said() {
     for other in ["--fps 5", "--fps 2 --width 64"] {
         let kept = place.json(&format!("import p g/dog/dog.mp4 --class dog {other}"));
         assert_eq!(kept.last().unwrap()["frames"], 0, "{other}");
-        let said = warnings(&kept);
+        let message = warnings(&kept);
         assert!(
-            said[0].contains("dog.mp4") && said[0].contains("2 a second"),
-            "{said:?}"
+            message[0].contains("dog.mp4") && message[0].contains("2 a second"),
+            "{message:?}"
         );
         assert_eq!(labels(&place.open("p")), "cat 0, dog 8");
     }
@@ -591,10 +591,10 @@ fn a_given_split_is_kept() {
     place.fresh("q");
     let lines = place.json("import q h/train h/val h/test --class-from folder");
     assert_eq!(lines.last().unwrap()["imported"], 2);
-    let said = warnings(&lines);
+    let message = warnings(&lines);
     assert!(
-        said[0].contains("3.jpg") && said[0].contains("training"),
-        "{said:?}"
+        message[0].contains("3.jpg") && message[0].contains("training"),
+        "{message:?}"
     );
 
     if let Some(given) = shared("train-val-test-folders") {
@@ -730,9 +730,9 @@ fn what_cannot_be_used_stops_only_itself_and_leaves_nothing_behind() {
         "{result}"
     );
     assert_eq!(result["failed"], 3, "{result}");
-    let said = warnings(&lines).join("\n");
+    let message = warnings(&lines).join("\n");
     for words in ["broken.jpg", "“nowhere”", "“CON”", "not valid Unicode"] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(message.contains(words), "{words}: {message}");
     }
     assert_eq!(place.result("import p h")["imported"], 1);
     assert_eq!(labels(&place.open("p")), "cat 1, dog 1, unsorted 1");

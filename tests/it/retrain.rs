@@ -8,11 +8,11 @@ use std::path::Path;
 use salamander::export::frozen_graph;
 
 use super::cli_program::Place;
-use super::projects::of_pictures;
+use super::projects::of_images;
 
 /// A folder “flowers” with three class folders, in no project.
 fn flowers(place: &Place) {
-    of_pictures(
+    of_images(
         &place.path("made"),
         &[("rose", 24), ("猫", 24), ("tulip", 24)],
     );
@@ -86,10 +86,10 @@ fn class_folders_become_a_graph_and_stay_as_they_are() {
         0
     );
     assert!(frozen_graph::read_saved_model(&graph).is_err());
-    let said = place.failure(&with_model);
+    let message = place.failure(&with_model);
     assert!(
-        said.contains("saved") && said.contains("new folder"),
-        "{said}"
+        message.contains("saved") && message.contains("new folder"),
+        "{message}"
     );
     for step in [15, 30] {
         graph_of(&format!("between/intermediate_{step}.pb"));
@@ -154,8 +154,8 @@ fn what_cannot_be_retrained_is_refused_before_anything_is_written() {
             "“input”",
         ),
     ] {
-        let said = place.failure(&format!("retrain {flags}"));
-        assert!(said.contains(words), "{flags}: {said}");
+        let message = place.failure(&format!("retrain {flags}"));
+        assert!(message.contains(words), "{flags}: {message}");
         assert!(!place.path("b").exists(), "{flags}");
     }
     assert_eq!(fs::read_dir(place.path("full")).unwrap().count(), 1);
@@ -165,8 +165,8 @@ fn what_cannot_be_retrained_is_refused_before_anything_is_written() {
                 --architecture mobilenet-v2@96 --output_graph g.pb --output_labels l.txt --summaries_dir s";
     place.result(&line.split_whitespace().collect::<Vec<_>>().join(" "));
     fs::create_dir_all(place.path("one/tulip")).unwrap();
-    let said = place.failure("retrain --image_dir one --bottleneck_dir b");
-    assert!(said.contains("belongs to the images in"), "{said}");
+    let message = place.failure("retrain --image_dir one --bottleneck_dir b");
+    assert!(message.contains("belongs to the images in"), "{message}");
 }
 
 /// Every flag of `retrain.py`, as of TensorFlow 1.15's last version and those before.

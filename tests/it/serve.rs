@@ -32,7 +32,7 @@ fn started() -> Server {
 }
 
 /// Sends bytes and returns everything that is received.
-fn said(address: SocketAddr, bytes: &[u8]) -> String {
+fn message(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     // The server may have refused before all of it was sent.
     stream.write_all(bytes).ok();
@@ -45,7 +45,7 @@ fn said(address: SocketAddr, bytes: &[u8]) -> String {
 fn asked(server: &Server, method: &str, path: &str) -> String {
     let address = server.address();
     let request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    said(address, request.as_bytes())
+    message(address, request.as_bytes())
 }
 
 /// The path of the page.
@@ -131,30 +131,30 @@ fn the_files_of_the_site_and_nothing_else() {
         format!("GET {root} HTTP/1.1\r\nHost: example.org\r\n\r\n"),
         format!("GET {root} HTTP/1.1\r\n\r\n"),
     ] {
-        assert_eq!(status(&said(address, request.as_bytes())), "421");
+        assert_eq!(status(&message(address, request.as_bytes())), "421");
     }
     for nonsense in [
         &b"hello\r\n\r\n"[..],
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"GET / HTTP/1.1\r\nHost\r\n\r\n",
     ] {
-        assert_eq!(status(&said(address, nonsense)), "400");
+        assert_eq!(status(&message(address, nonsense)), "400");
     }
     let huge = format!("GET {root} HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000));
-    assert_eq!(status(&said(address, huge.as_bytes())), "431");
+    assert_eq!(status(&message(address, huge.as_bytes())), "431");
     let many = format!("GET {root} HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(500));
-    assert_eq!(status(&said(address, many.as_bytes())), "431");
+    assert_eq!(status(&message(address, many.as_bytes())), "431");
     // An unexpected body does not suppress the answer.
     let posted = format!(
         "POST {root} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 50000\r\n\r\n{}",
         "x".repeat(50_000)
     );
-    assert_eq!(status(&said(address, posted.as_bytes())), "405");
+    assert_eq!(status(&message(address, posted.as_bytes())), "405");
 
-    let seen = server.seen();
-    assert_eq!(seen.devices.into_iter().collect::<Vec<_>>(), [LOOPBACK]);
-    assert_eq!(seen.files, 3);
-    assert!(seen.refused > 20);
+    let stats = server.stats();
+    assert_eq!(stats.devices.into_iter().collect::<Vec<_>>(), [LOOPBACK]);
+    assert_eq!(stats.files, 3);
+    assert!(stats.refused > 20);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_phone_takes_a_photo_and_gets_the_answer_of_the_app() {
             || address.starts_with("blob:");
         assert!(own, "{address}");
     }
-    assert_eq!(server.seen().devices.len(), 1);
+    assert_eq!(server.stats().devices.len(), 1);
     // Once it is closed, the page that is open still works, and nothing more is served.
     let url = server.url();
     drop(server);
@@ -319,7 +319,7 @@ fn the_command_serves_until_it_is_interrupted() {
         .split_once(&address.to_string())
         .unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    assert!(said(address, request.as_bytes()).contains("<!doctype html>"));
+    assert!(message(address, request.as_bytes()).contains("<!doctype html>"));
     let interrupted = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status()

@@ -218,11 +218,11 @@ fn stretches_of_odd_times_give_the_frames_of_the_whole() {
         "testsrc2=s=160x120:r=25:d=12",
         &format!("{H264} -g 25 -output_ts_offset 100"),
     );
-    let turned = films.run(
+    let rotated = films.run(
         "turned.mp4",
         &format!("-i {} -c copy -metadata:s:v rotate=90", late.display()),
     );
-    for path in [&late, &shifted, &turned] {
+    for path in [&late, &shifted, &rotated] {
         compare(path, &at(2.0), &every(2.3, 20.0)).unwrap();
     }
     // An hour without an image across a cut, and a film that has nothing else.

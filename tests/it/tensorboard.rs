@@ -31,8 +31,8 @@ fn read(dir: &Path) -> Option<Value> {
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/read_events.py");
     let ran = interpreter(&python).arg(script).arg(dir).output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{said}");
+    let message = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success(), "{message}");
     Some(serde_json::from_slice(&ran.stdout).unwrap())
 }
 

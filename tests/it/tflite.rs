@@ -19,7 +19,7 @@ use salamander::train::{LiveCurves, Run, train};
 use super::export::{follow_readme, interpreter, python};
 use super::frozen_graph::run_cases;
 use super::networks::{self, Random};
-use super::projects::{of_pictures, quick};
+use super::projects::{of_images, quick};
 use super::random_networks;
 use super::test_frames::TestFrames;
 use super::web::files_below;
@@ -350,7 +350,7 @@ fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
     {
         let dir = tempfile::tempdir().unwrap();
         let classes = [("rot, ein 'x'", 40), ("grün", 40), ("blå", 12)];
-        let project = of_pictures(&dir.path().join("p"), &classes);
+        let project = of_images(&dir.path().join("p"), &classes);
         let settings = quick(architecture, 60);
         let run = train(&project, &settings, &LiveCurves::default(), &Work::new()).unwrap();
         let order = Order {
@@ -418,15 +418,21 @@ fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
                 .output()
                 .unwrap();
             let text = String::from_utf8_lossy(&output.stdout);
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{text}{said}");
+            let message = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{text}{message}");
             for (file, _) in files {
-                assert!(text.contains(&format!("{file}: 10 of 10")), "{text}{said}");
+                assert!(
+                    text.contains(&format!("{file}: 10 of 10")),
+                    "{text}{message}"
+                );
             }
-            let picture = project.root().join(&frame.path);
+            let image = project.root().join(&frame.path);
             let answer = format!("{} 0.", frames.classes[frame.predicted]);
-            let said = follow_readme(&python, &out, &picture);
-            assert!(said.starts_with(&answer), "{said} instead of {answer}");
+            let message = follow_readme(&python, &out, &image);
+            assert!(
+                message.starts_with(&answer),
+                "{message} instead of {answer}"
+            );
         }
     }
 }

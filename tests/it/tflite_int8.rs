@@ -39,7 +39,7 @@ fn of_planes(mut graph: Graph) -> Graph {
     planar
         .append(graph, &[(image, planes), (normal, planes)])
         .unwrap();
-    planar.infer_anew();
+    planar.infer_again();
     planar
 }
 

@@ -10,7 +10,7 @@ use salamander::train::{
 };
 
 use super::cancel::cancelled_when;
-use super::projects::{change_tensors, of_pictures, runs};
+use super::projects::{change_tensors, of_images, runs};
 
 fn settings(steps: u32) -> TrainSettings {
     let mut settings = TrainSettings {
@@ -32,7 +32,7 @@ fn trained(project: &Project, settings: &TrainSettings) -> Run {
 #[test]
 fn a_run_keeps_everything_and_can_be_extended() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(
+    let project = of_images(
         &dir.path().join("p"),
         &[("röd", 30), ("grün", 30), ("blue", 30)],
     );
@@ -93,7 +93,7 @@ fn a_run_keeps_everything_and_can_be_extended() {
 #[test]
 fn an_interrupted_run_goes_on_to_the_same_weights() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[("a", 30), ("b", 30)]);
+    let project = of_images(&dir.path().join("p"), &[("a", 30), ("b", 30)]);
     let settings = settings(4000);
     let whole = trained(&project, &settings);
 
@@ -132,12 +132,12 @@ fn an_interrupted_run_goes_on_to_the_same_weights() {
 #[test]
 fn what_cannot_be_trained_says_why() {
     let dir = tempfile::tempdir().unwrap();
-    let empty = of_pictures(&dir.path().join("1"), &[("a", 0), ("b", 0)]);
+    let empty = of_images(&dir.path().join("1"), &[("a", 0), ("b", 0)]);
     let error = |project: &Project| {
         train(project, &settings(10), &LiveCurves::default(), &Work::new()).unwrap_err()
     };
     assert!(matches!(error(&empty), TrainError::NoFrames));
-    let single = of_pictures(&dir.path().join("2"), &[("a", 12), ("b", 0)]);
+    let single = of_images(&dir.path().join("2"), &[("a", 12), ("b", 0)]);
     let message = error(&single).to_string();
     assert!(
         message.contains("two classes") && message.contains("“a”"),
@@ -157,7 +157,7 @@ fn what_cannot_be_trained_says_why() {
 #[test]
 fn a_class_with_one_frame_and_a_bad_image_do_not_stop_a_training() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[("a", 20), ("b", 20), ("lone", 1)]);
+    let project = of_images(&dir.path().join("p"), &[("a", 20), ("b", 20), ("lone", 1)]);
     fs::write(project.root().join("classes/a/bad.png"), b"no image").unwrap();
     let run = trained(&project, &settings(20));
     let notes = run.all_notes().join("\n");
@@ -168,7 +168,7 @@ fn a_class_with_one_frame_and_a_bad_image_do_not_stop_a_training() {
 #[test]
 fn foreign_and_broken_folders_are_no_runs() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[]);
+    let project = of_images(&dir.path().join("p"), &[]);
     let folder = project.runs_dir();
     fs::create_dir_all(folder.join("holiday photos")).unwrap();
     fs::create_dir_all(folder.join("broken")).unwrap();
@@ -190,7 +190,7 @@ fn foreign_and_broken_folders_are_no_runs() {
 #[test]
 fn a_head_learns_from_augmented_views_that_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
+    let project = of_images(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
     let mut of_views = settings(40);
     of_views.fine_tune.views = Some(2);
     of_views.fine_tune.augmentation = Augmentation {
@@ -216,7 +216,7 @@ fn a_head_learns_from_augmented_views_that_are_kept() {
 #[test]
 fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
+    let project = of_images(&dir.path().join("p"), &[("röd", 30), ("grün", 30)]);
     let mut settings = settings(40);
     settings.head.learn.optimizer = Optimizer::AdamW;
     settings.head.learn.schedule = Schedule::Cosine;
@@ -238,7 +238,7 @@ fn a_head_with_all_that_can_be_set_goes_on_where_it_stopped() {
 #[test]
 fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     let dir = tempfile::tempdir().unwrap();
-    let project = of_pictures(&dir.path().join("p"), &[("a", 30), ("b", 30), ("c", 30)]);
+    let project = of_images(&dir.path().join("p"), &[("a", 30), ("b", 30), ("c", 30)]);
     let mut settings = settings(400);
     // So large that the cross-entropy jumps.
     settings.head.learn.learning_rate = 0.3;
@@ -247,9 +247,9 @@ fn a_training_that_stopped_early_says_so_and_can_be_trained_further() {
     let result = run.result().cloned().unwrap();
     let step = result.steps;
     assert!(result.stopped_early && step < 400, "{result:?}");
-    let said = format!("stopped early at step {step} of 400");
+    let message = format!("stopped early at step {step} of 400");
     assert!(
-        result.notes.iter().any(|note| note.contains(&said)),
+        result.notes.iter().any(|note| note.contains(&message)),
         "{result:?}"
     );
     assert_eq!(run.curves().unwrap().last().unwrap().step, step);

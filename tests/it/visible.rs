@@ -45,11 +45,13 @@ fn both(place: &Place, args: &[&str], code: i32) -> (String, Vec<Value>) {
     let plain = run(args);
     let what = format!("{args:?}");
     let text = checked(&plain.stdout, &what);
-    let said = checked(&plain.stderr, &what);
-    assert_eq!(plain.status.code(), Some(code), "{what}: {text}{said}");
+    let message = checked(&plain.stderr, &what);
+    assert_eq!(plain.status.code(), Some(code), "{what}: {text}{message}");
     if code == 1 {
-        let failures = said.lines().filter(|line| line.starts_with("salamander: "));
-        assert_eq!(failures.count(), 1, "{what}: {said}");
+        let failures = message
+            .lines()
+            .filter(|line| line.starts_with("salamander: "));
+        assert_eq!(failures.count(), 1, "{what}: {message}");
     }
     let mut args = args.to_vec();
     args.push("--json");

@@ -264,9 +264,9 @@ fn the_program_in_javascript_checks_itself_on_the_golden_images() {
     );
 
     let labels = std::fs::read_to_string(out.join("labels.txt")).unwrap();
-    let mut turned: Vec<&str> = labels.lines().collect();
-    turned.reverse();
-    std::fs::write(out.join("labels.txt"), turned.join("\n") + "\n").unwrap();
+    let mut reversed: Vec<&str> = labels.lines().collect();
+    reversed.reverse();
+    std::fs::write(out.join("labels.txt"), reversed.join("\n") + "\n").unwrap();
     let (ok, text) = javascript(&[]);
     assert!(!ok && text.contains("different labels"), "{text}");
 }

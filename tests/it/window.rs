@@ -105,7 +105,7 @@ impl Desk {
         self.until("nothing runs", |harness| {
             let app = harness.state().app();
             let session = app.session.as_ref();
-            app.tasks.is_idle() && session.is_none_or(|session| session.pictures.is_idle())
+            app.tasks.is_idle() && session.is_none_or(|session| session.images.is_idle())
         });
     }
 

@@ -32,10 +32,10 @@ fn in_its_own_process(place: &Place, test: &str, library: Option<&Path>) {
         command.env("LD_PRELOAD", library).env(FAULT, "crash");
     }
     let ran = command.output().unwrap();
-    let said = String::from_utf8_lossy(&ran.stdout);
+    let message = String::from_utf8_lossy(&ran.stdout);
     assert!(
-        ran.status.success() && said.contains("1 passed"),
-        "{test}: {}: {said}{}",
+        ran.status.success() && message.contains("1 passed"),
+        "{test}: {}: {message}{}",
         ran.status,
         String::from_utf8_lossy(&ran.stderr)
     );

@@ -355,7 +355,7 @@ fn paths_are_typed_where_the_system_has_no_dialogs() {
 }
 
 #[test]
-fn labelling_many_frames_at_once_is_foreseen_on_a_thread_and_what_follows_waits_for_it() {
+fn labelling_many_frames_at_once_is_previewed_on_a_thread_and_what_follows_waits_for_it() {
     const FRAMES: usize = 3_000;
     let place = Place::new();
     place.result("new p");

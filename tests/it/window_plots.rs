@@ -316,8 +316,8 @@ fn what_else_was_measured_is_opened_group_by_group() {
     if let Some(dir) = std::env::var_os("SALAMANDER_SCREENSHOTS") {
         desk.harness.set_size(vec2(1440.0, 2400.0));
         desk.harness.run_steps(5);
-        let picture = desk.harness.render().unwrap();
-        picture.save(Path::new(&dir).join("plots.png")).unwrap();
+        let image = desk.harness.render().unwrap();
+        image.save(Path::new(&dir).join("plots.png")).unwrap();
     }
 
     desk.act(Action::Command(salamander::app::Command::CloseProject));

@@ -54,8 +54,8 @@ fn faults(desk: &mut Desk, what: &str) -> Vec<String> {
         desk.harness.run_steps(10);
         if let Some(dir) = std::env::var_os("SALAMANDER_SCREENSHOTS") {
             let name = format!("small-{what}-{}.png", size[0]);
-            let picture = desk.harness.render().unwrap();
-            picture.save(Path::new(&dir).join(name)).unwrap();
+            let image = desk.harness.render().unwrap();
+            image.save(Path::new(&dir).join(name)).unwrap();
         }
         let at = format!("{what} at {size:?}");
         // What is scrolled out of view continues below the bars.

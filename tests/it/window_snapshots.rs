@@ -16,7 +16,7 @@ use crate::window::Desk;
 /// Decoders and rasterizers differ slightly between computers; a moved button is detected.
 const MAX_DIFFERING_PIXELS: usize = 1500;
 
-fn picture(desk: &mut Desk, name: &str) {
+fn snapshot(desk: &mut Desk, name: &str) {
     desk.harness.remove_cursor();
     let notes: Vec<u64> = desk
         .harness
@@ -37,7 +37,7 @@ fn picture(desk: &mut Desk, name: &str) {
             let quiet = app
                 .session
                 .as_ref()
-                .is_none_or(|session| session.previews.is_idle() && session.pictures.is_idle());
+                .is_none_or(|session| session.previews.is_idle() && session.images.is_idle());
             quiet && app.tasks.is_idle()
         });
         desk.harness.run_steps(20);
@@ -53,7 +53,7 @@ fn picture(desk: &mut Desk, name: &str) {
 fn the_first_workspaces_look_as_they_did() {
     let place = Place::new();
     let mut desk = Desk::new(&place.path("config"), [1440.0, 900.0]);
-    picture(&mut desk, "start");
+    snapshot(&mut desk, "start");
 
     desk.harness.state_mut().apply(Action::CreateProject {
         root: place.path("Sample"),
@@ -61,7 +61,7 @@ fn the_first_workspaces_look_as_they_did() {
         files: Vec::new(),
     });
     desk.see("Drop videos here");
-    picture(&mut desk, "import_empty");
+    snapshot(&mut desk, "import_empty");
 
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample");
     desk.harness
@@ -78,7 +78,7 @@ fn the_first_workspaces_look_as_they_did() {
             .previews
             .is_idle()
     });
-    picture(&mut desk, "import");
+    snapshot(&mut desk, "import");
 
     desk.harness
         .state_mut()
@@ -92,11 +92,11 @@ fn the_first_workspaces_look_as_they_did() {
     desk.key(Modifiers::SHIFT, Key::ArrowRight);
     desk.key(Modifiers::SHIFT, Key::ArrowRight);
     desk.see("3 selected");
-    picture(&mut desk, "label");
+    snapshot(&mut desk, "label");
 
     desk.key(Modifiers::COMMAND, Key::K);
     desk.see("Search commands");
-    picture(&mut desk, "palette");
+    snapshot(&mut desk, "palette");
 }
 
 /// The run's date is shown in local time; this is the displayed time in every time zone.
@@ -148,27 +148,27 @@ fn the_last_workspaces_look_as_they_did() {
         .apply(Action::Train(TrainAction::Measured(measured())));
     desk.harness.state_mut().apply(Action::Go(Workspace::Train));
     desk.see("of the test frames right");
-    picture(&mut desk, "train");
+    snapshot(&mut desk, "train");
 
     desk.harness
         .state_mut()
         .apply(Action::Go(Workspace::Evaluate));
     desk.see("Confusion matrix");
-    picture(&mut desk, "evaluate");
+    snapshot(&mut desk, "evaluate");
 
     desk.harness
         .state_mut()
         .apply(Action::Command(Command::ExportModel));
     desk.see("Show in folder");
-    picture(&mut desk, "export");
+    snapshot(&mut desk, "export");
 
-    deepen_run(&place.path("Sample"));
+    fine_tune_run(&place.path("Sample"));
     desk.harness
         .state_mut()
         .apply(Action::Command(Command::Rescan));
     desk.harness.state_mut().apply(Action::Go(Workspace::Train));
     desk.see("head alone 91.7 %");
-    picture(&mut desk, "train_deeper");
+    snapshot(&mut desk, "train_deeper");
 }
 
 /// The measurement of another computer: the numbers of this one would be in the screenshots.
@@ -202,7 +202,7 @@ fn measured() -> Estimate {
 
 /// Turns a run of the head into a fine-tuned one, with curves that are the same on every computer: evaluated on the
 /// validation frames at every fourth point only.
-fn deepen_run(project: &Path) {
+fn fine_tune_run(project: &Path) {
     let dir = project.join("runs").join(RUN);
     let path = dir.join("run.json");
     let mut run: serde_json::Value =

@@ -2,7 +2,7 @@
 //! evaluating, predicting, exporting. With the real engine, by accessible names.
 
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, Command, EvaluateAction, PictureKey, TrainAction, TrainState};
+use salamander::app::{Action, Command, EvaluateAction, ImageKey, TrainAction, TrainState};
 use salamander::backbone::Depth;
 use salamander::export::Format;
 use salamander::train::{RunState, TrainSettings};
@@ -145,8 +145,8 @@ fn from_labelled_frames_to_an_exported_model() {
     desk.see_part(&format!("On a phone: {second}"));
     desk.until("the golden image is read from the archive", |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
-        let golden = PictureKey::Golden(session.export.done[0].examples[1].path.clone());
-        session.pictures.known(&golden).is_some()
+        let golden = ImageKey::Golden(session.export.done[0].examples[1].path.clone());
+        session.images.known(&golden).is_some()
     });
     assert_eq!(newest.certificate.models[0].format, "onnx-fp16");
 
@@ -278,7 +278,7 @@ fn close(desk: &mut Desk) {
 }
 
 /// Whether the window has sent this command to the system, which asked it to close.
-fn told(desk: &Desk, command: &egui::ViewportCommand) -> bool {
+fn has_sent(desk: &Desk, command: &egui::ViewportCommand) -> bool {
     let output = &desk.harness.output().viewport_output;
     output
         .get(&egui::ViewportId::ROOT)
@@ -301,7 +301,7 @@ fn quitting_asks_while_something_runs_and_loses_nothing() {
     });
 
     close(&mut desk);
-    assert!(told(&desk, &egui::ViewportCommand::CancelClose));
+    assert!(has_sent(&desk, &egui::ViewportCommand::CancelClose));
     desk.see("Quit while something is running?");
     desk.see_part("Training");
     desk.click("Stay");
@@ -315,7 +315,7 @@ fn quitting_asks_while_something_runs_and_loses_nothing() {
         harness.state().app().may_close()
     });
     desk.harness.step();
-    assert!(told(&desk, &egui::ViewportCommand::Close));
+    assert!(has_sent(&desk, &egui::ViewportCommand::Close));
     assert!(desk.harness.state().app().tasks.is_idle());
     drop(desk);
 

@@ -49,7 +49,7 @@ fn films_play_and_folders_judge() {
         .iter()
         .position(|file| file.time_secs.is_some())
         .unwrap();
-    desk.act(Action::Evaluate(EvaluateAction::LookAt(film)));
+    desk.act(Action::Evaluate(EvaluateAction::ShowFile(film)));
     let at = |desk: &mut Desk, what: &str, wanted: fn(f64) -> bool| {
         let mut there = false;
         for _ in 0..200 {
@@ -103,7 +103,7 @@ fn films_play_and_folders_judge() {
     assert_eq!(text.lines().count(), 1 + list.len());
 
     // Leaving the page closes the film.
-    desk.act(Action::Evaluate(EvaluateAction::LookAt(film)));
+    desk.act(Action::Evaluate(EvaluateAction::ShowFile(film)));
     desk.rest();
     assert!(session(&desk).evaluate.player.is_some());
     desk.act(Action::Evaluate(EvaluateAction::ShowFiles(false)));

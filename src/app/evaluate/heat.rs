@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::app::EvaluateState;
 use crate::app::pool::Pool;
-use crate::evaluate::{EvaluateError, HeatMap, HeatMapper, Seen, arg_max};
+use crate::evaluate::{EvaluateError, ForwardPass, HeatMap, HeatMapper, arg_max};
 use crate::jobs::Work;
 use crate::media;
 use crate::project::Project;
@@ -109,7 +109,7 @@ fn rgba_image(image: &RgbaImage) -> ColorImage {
 struct Loaded {
     of: (RunId, u64),
     mapper: HeatMapper,
-    seen: Option<(PathBuf, (u32, u32), Seen)>,
+    seen: Option<(PathBuf, (u32, u32), ForwardPass)>,
 }
 
 #[derive(Default)]
@@ -223,7 +223,7 @@ fn make(
         known
     } else {
         let image: RgbImage = media::load_image(&key.path)?;
-        let seen = loaded.mapper.look(&image)?;
+        let seen = loaded.mapper.forward(&image)?;
         (key.path.clone(), image.dimensions(), seen)
     };
     let class = key.class.unwrap_or_else(|| arg_max(&seen.probabilities));

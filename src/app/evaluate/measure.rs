@@ -9,8 +9,8 @@ use crate::app::tasks::TaskId;
 use crate::app::{App, Lane, RunEntry, Tone};
 use crate::evaluate::{
     Comparison, CrossValidation, EvaluateError, Evaluation, LeakMeter, LearningCurve, QualityParts,
-    Reliability, TestLooks, UnknownCurve, cross_validate, evaluate, hold_out_classes, leak_meter,
-    learning_curve, quality_parts, reliability, test_looks, write_report,
+    Reliability, TestUses, UnknownCurve, cross_validate, evaluate, hold_out_classes, leak_meter,
+    learning_curve, quality_parts, reliability, test_uses, write_report,
 };
 use crate::jobs::{JobError, Work};
 use crate::project::{Project, Split};
@@ -30,7 +30,7 @@ pub enum Measurement {
     /// The learning curve over the number of sources.
     Learning,
     /// The number of runs that were tested on the same frames.
-    Looks,
+    TestUses,
     /// Dark and blurred frames.
     Quality,
     /// A comparison with another run on the same frames.
@@ -46,7 +46,7 @@ impl Measurement {
             Self::Leak => "Leak meter",
             Self::Folds => "Cross-validation",
             Self::Learning => "Learning curve",
-            Self::Looks => "Counting runs",
+            Self::TestUses => "Counting runs",
             Self::Quality => "Looking at the images",
             Self::Compare => "Comparing runs",
         }
@@ -68,7 +68,7 @@ impl Measurement {
             Self::Leak => Found::Leak(leak_meter(project, run, work)?),
             Self::Folds => Found::Folds(cross_validate(project, run, work)?),
             Self::Learning => Found::Learning(learning_curve(project, run, work)?),
-            Self::Looks => Found::Looks(test_looks(project, run, work)?),
+            Self::TestUses => Found::TestUses(test_uses(project, run, work)?),
             Self::Quality => {
                 let evaluation = evaluate(project, run, split, work)?;
                 Found::Quality(quality_parts(project, &evaluation, work)?)
@@ -104,7 +104,7 @@ pub enum Found {
     /// The curve and its forecast.
     Learning(Option<LearningCurve>),
     /// The number of runs.
-    Looks(TestLooks),
+    TestUses(TestUses),
     /// Quarters of the frames.
     Quality(QualityParts),
     /// The other run and this one.
@@ -190,7 +190,7 @@ impl App {
         let other = other.cloned();
         let project = Arc::clone(&session.project);
         // Measurements without training are fast.
-        let quiet = matches!(what, Measurement::Reliability | Measurement::Looks);
+        let quiet = matches!(what, Measurement::Reliability | Measurement::TestUses);
         let lane = if quiet { Lane::Free } else { Lane::Learn };
         let task = self.tasks.start_as(
             lane,

@@ -2,9 +2,9 @@
 
 mod heat;
 mod measure;
-mod mend;
 mod nearest;
 mod player;
+mod relabel;
 mod try_it;
 
 use std::collections::HashSet;
@@ -19,13 +19,13 @@ use crate::evaluate::{EvaluateError, Evaluation, Figures, FramePrediction, evalu
 use crate::jobs::JobError;
 use crate::project::{ClassName, Label, Split};
 use crate::train::{RunId, StageResult};
-use mend::Mended;
+use relabel::CurrentPaths;
 
 pub use heat::{Heat, HeatClass, HeatLayer, HeatMaps};
 pub use measure::{Compared, Found, Measurement, Measurements};
-pub use mend::FrameNow;
 pub use nearest::{NEAREST, Near, Nearest, NearestImages};
 pub use player::{Player, Playing};
+pub use relabel::FrameNow;
 pub use try_it::{FilePrediction, FilePredictions};
 
 /// The state of the evaluate workspace.
@@ -63,7 +63,7 @@ pub struct EvaluateState {
     /// The start of a range selection, as an index in the list that is shown.
     pub(super) anchor: Option<usize>,
     /// The frames that were moved since.
-    pub(super) mended: Mended,
+    pub(super) current_paths: CurrentPaths,
     /// Whether predictions on files are shown instead of the evaluation: keys act on what is shown.
     pub shows_files: bool,
     /// Predictions on files.
@@ -101,7 +101,7 @@ impl Default for EvaluateState {
             shown: Vec::new(),
             selection: HashSet::new(),
             anchor: None,
-            mended: Mended::default(),
+            current_paths: CurrentPaths::default(),
             shows_files: false,
             files: FilePredictions::default(),
             files_selected: HashSet::new(),
@@ -160,7 +160,7 @@ pub enum EvaluateAction {
     /// Selects all predictions on files, or none.
     PickFiles(bool),
     /// Shows the file of a prediction; for a film, from the time of that frame.
-    LookAt(usize),
+    ShowFile(usize),
     /// Plays or stops the film.
     Play(bool),
     /// Goes to a time of the film, seconds from its start.
@@ -207,7 +207,7 @@ impl EvaluateState {
         self.heat_class = HeatClass::Predicted;
         self.cell = None;
         self.preview = None;
-        self.mended = Mended::default();
+        self.current_paths = CurrentPaths::default();
         self.rebuild_shown();
     }
 
@@ -320,9 +320,9 @@ impl App {
                 } else {
                     state.files_selected.insert(place);
                 }
-                self.look_at_file(place);
+                self.show_file(place);
             }
-            EvaluateAction::LookAt(place) => self.look_at_file(place),
+            EvaluateAction::ShowFile(place) => self.show_file(place),
             EvaluateAction::Play(playing) => {
                 if let Some(player) = &state.player {
                     player.play(playing);
@@ -394,7 +394,7 @@ impl App {
             Ok((evaluation, figures)) => {
                 state.evaluation = Some(Arc::new(evaluation));
                 state.figures = Some(Arc::new(figures));
-                state.mended = Mended::default();
+                state.current_paths = CurrentPaths::default();
                 state.rebuild_shown();
             }
             Err(error) => state.error = Some(error.to_string()),

@@ -10,8 +10,8 @@ use image::RgbImage;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::heat::{HeatLayer, Made};
-use crate::app::pictures::color_image;
-use crate::evaluate::{EvaluateError, HeatMapper, Prediction, Seen, arg_max};
+use crate::app::images::color_image;
+use crate::evaluate::{EvaluateError, ForwardPass, HeatMapper, Prediction, arg_max};
 use crate::jobs::{Job, Work, spawn};
 use crate::media::{SampledFrame, Sampler, probe};
 use crate::project::{Fps, LONGEST_SECS, Project, Sampling};
@@ -364,7 +364,7 @@ struct Show {
     mapper: HeatMapper,
     /// Whether maps are already scaled by the training images.
     compared: bool,
-    last: Option<(RgbImage, Seen)>,
+    last: Option<(RgbImage, ForwardPass)>,
     /// The wanted heat map when the last frame was shown.
     heat: WantedHeat,
 }
@@ -378,7 +378,7 @@ impl Show {
         work: &Work,
     ) -> Result<(), EvaluateError> {
         let image = frame.image;
-        let seen = self.mapper.look(&image)?;
+        let seen = self.mapper.forward(&image)?;
         // The first map takes seconds: the frame does not wait for it.
         let waits = heat != WantedHeat::No && !self.compared;
         let made = if waits {
@@ -422,7 +422,7 @@ impl Show {
         &mut self,
         film: &Film,
         image: &RgbImage,
-        seen: &Seen,
+        seen: &ForwardPass,
         heat: WantedHeat,
         work: &Work,
     ) -> Result<Option<Made>, EvaluateError> {

@@ -8,7 +8,7 @@ use egui::{TextureHandle, TextureOptions};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::player::WantedHeat;
-use crate::app::pictures::{color_image, fit};
+use crate::app::images::{color_image, fit};
 use crate::app::{App, HeatClass, Lane, Player, Tone, Workspace};
 use crate::evaluate::{EvaluateError, FileImage, Prediction, Predictor, Timelines};
 use crate::jobs::{JobError, Work};
@@ -36,10 +36,10 @@ pub struct FilePrediction {
 
 /// Predictions on files, as they arrive.
 #[derive(Clone, Default)]
-pub struct FilePredictions(Arc<Mutex<Came>>);
+pub struct FilePredictions(Arc<Mutex<Predictions>>);
 
 #[derive(Default)]
-struct Came {
+struct Predictions {
     list: Vec<Arc<FilePrediction>>,
     timelines: Arc<Timelines>,
     images: u64,
@@ -47,56 +47,56 @@ struct Came {
 }
 
 impl FilePredictions {
-    fn came(&self) -> MutexGuard<'_, Came> {
+    fn predictions(&self) -> MutexGuard<'_, Predictions> {
         self.0.lock()
     }
 
     /// The first predictions so far, at most [`MOST_PREDICTIONS`].
     #[must_use]
     pub fn list(&self) -> Vec<Arc<FilePrediction>> {
-        self.came().list.clone()
+        self.predictions().list.clone()
     }
 
     /// All of them, by file.
     #[must_use]
     pub fn timelines(&self) -> Arc<Timelines> {
-        Arc::clone(&self.came().timelines)
+        Arc::clone(&self.predictions().timelines)
     }
 
     /// Changes with the predictions.
     #[must_use]
     pub fn version(&self) -> (usize, u64) {
-        (Arc::as_ptr(&self.0).addr(), self.came().images)
+        (Arc::as_ptr(&self.0).addr(), self.predictions().images)
     }
 
     /// The highest probability below which an image counts as unknown.
     #[must_use]
     pub fn unknown_below(&self) -> Option<f32> {
-        self.came().unknown_below
+        self.predictions().unknown_below
     }
 
     fn begin(&self, predictor: &Predictor) {
-        let mut came = self.came();
-        came.timelines = Arc::new(Timelines::new(predictor.classes()));
-        came.unknown_below = predictor.unknown_below;
+        let mut predictions = self.predictions();
+        predictions.timelines = Arc::new(Timelines::new(predictor.classes()));
+        predictions.unknown_below = predictor.unknown_below;
     }
 
     /// Adds a prediction; returns whether its thumbnail is kept.
     fn push(&self, found: &FileImage<'_>) -> bool {
-        let mut came = self.came();
-        Arc::make_mut(&mut came.timelines).push(found);
-        came.images += 1;
-        came.list.len() < MOST_PREDICTIONS
+        let mut predictions = self.predictions();
+        Arc::make_mut(&mut predictions.timelines).push(found);
+        predictions.images += 1;
+        predictions.list.len() < MOST_PREDICTIONS
     }
 
     fn show(&self, prediction: FilePrediction) {
-        self.came().list.push(Arc::new(prediction));
+        self.predictions().list.push(Arc::new(prediction));
     }
 }
 
 impl App {
     /// Shows the file of a prediction.
-    pub(in crate::app) fn look_at_file(&mut self, place: usize) {
+    pub(in crate::app) fn show_file(&mut self, place: usize) {
         let Some(session) = &mut self.session else {
             return;
         };

@@ -76,7 +76,7 @@ pub enum ExportAction {
     /// Makes a zip file of each export, or a folder.
     Zip(bool),
     /// Reads which exports exist.
-    Look,
+    FindExports,
     /// Adds this format, or removes it; the last one stays.
     Toggle(Format),
     /// Sets the folder; `None` is the project's own.
@@ -173,7 +173,7 @@ impl App {
                 }
             }
             ExportAction::Zip(zip) => state.zip = zip,
-            ExportAction::Look => self.look_for_exports(),
+            ExportAction::FindExports => self.find_exports(),
             ExportAction::Toggle(format) => {
                 let on = state.formats.contains(&format);
                 let wanted = |known: &&Format| {
@@ -205,7 +205,7 @@ impl App {
         }
     }
 
-    fn look_for_exports(&mut self) {
+    fn find_exports(&mut self) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -291,7 +291,7 @@ impl App {
                         for found in made.found.into_iter().rev() {
                             // An earlier export at this place may have had golden images of the same names.
                             let golden = found.examples.iter().map(|image| image.path.clone());
-                            session.pictures.forget(&golden.collect());
+                            session.images.forget(&golden.collect());
                             session.export.take(found);
                         }
                         if some {

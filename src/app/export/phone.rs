@@ -7,7 +7,7 @@ use crate::app::tasks::TaskId;
 use crate::app::{App, Dialog, Lane, Session};
 use crate::export::web_files;
 use crate::jobs::{JobError, drop_elsewhere, sentence};
-use crate::serve::{Interface, Qr, Seen, ServeError, Server, Site, interfaces};
+use crate::serve::{Interface, Qr, ServeError, Server, ServerStats, Site, interfaces};
 use crate::train::RunId;
 
 /// A model that is being tried on a phone.
@@ -57,8 +57,8 @@ impl Served {
 
     /// The requests so far.
     #[must_use]
-    pub fn seen(&self) -> Seen {
-        self.server.as_ref().map(Server::seen).unwrap_or_default()
+    pub fn stats(&self) -> ServerStats {
+        self.server.as_ref().map(Server::stats).unwrap_or_default()
     }
 }
 
@@ -218,6 +218,6 @@ impl Session {
     /// The finished run that would be tried on a phone.
     #[must_use]
     pub fn phone_run(&self) -> Option<RunId> {
-        self.export_run().filter(|_| !self.gone)
+        self.export_run().filter(|_| !self.missing)
     }
 }

@@ -150,7 +150,7 @@ impl App {
 
     /// Applies the result of an import, and reports it.
     fn added(&mut self, added: Added) {
-        let (tone, text) = said(&added.outcome.totals());
+        let (tone, text) = message(&added.outcome.totals());
         self.added_and_said(added, tone, text, Vec::new());
     }
 
@@ -228,7 +228,7 @@ pub(super) fn new_files(totals: &Totals) -> Vec<String> {
 }
 
 /// One sentence about an import.
-fn said(totals: &Totals) -> (Tone, String) {
+fn message(totals: &Totals) -> (Tone, String) {
     let new = new_files(totals);
     let mut rest = Vec::new();
     if totals.known > 0 {
@@ -274,7 +274,7 @@ fn details(outcome: &ImportOutcome) -> Vec<String> {
     for (reason, count) in outcome.passed_over() {
         details.push(format!("Passed over: {count} {}", reason.text()));
     }
-    let told = outcome.files.iter().filter_map(|file| match &file.fate {
+    let sentences = outcome.files.iter().filter_map(|file| match &file.fate {
         Fate::Failed(sentence) => Some(sentence.clone()),
         Fate::Known(known) if known.asked.is_some() || known.note.is_some() => {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();
@@ -282,7 +282,7 @@ fn details(outcome: &ImportOutcome) -> Vec<String> {
         }
         _ => None,
     });
-    details.extend(told.take(SHOWN));
+    details.extend(sentences.take(SHOWN));
     details
 }
 

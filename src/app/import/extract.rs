@@ -27,7 +27,7 @@ pub struct Batch {
     /// Frames expected from the finished ones.
     pub frames_done: u64,
     /// What happens to the frames of videos that already had some.
-    again: Option<Again>,
+    again: Option<AgainOptions>,
     /// New frames in videos that already had some.
     new: Vec<String>,
     /// Frames of another width that are replaced by new ones.
@@ -40,7 +40,7 @@ pub struct Batch {
 
 /// What happens to labels when a video is extracted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Again {
+pub struct AgainOptions {
     /// New frames between frames of the same label get this label.
     pub like_neighbours: bool,
     /// Frames of another width pass their labels to the new ones and are moved to the trash.
@@ -52,7 +52,7 @@ struct Extracted {
     /// Frames written.
     written: u64,
     /// For a video that had frames: the new frames and the previous ones.
-    again: media::Again,
+    again: media::AgainFrames,
     /// The number of new frames whose neighbours have another class.
     between: usize,
     /// Whether the video has warnings.
@@ -128,7 +128,7 @@ impl App {
         if !again.is_empty() && self.dialog.is_none() {
             self.dialog = Some(Dialog::ExtractAgain {
                 ids: again,
-                how: Again {
+                how: AgainOptions {
                     like_neighbours: true,
                     replace: true,
                 },
@@ -137,7 +137,7 @@ impl App {
     }
 
     /// Extracts, or asks first if there are very many frames.
-    pub(super) fn extract_or_ask(&mut self, ids: Vec<SourceId>, again: Option<Again>) {
+    pub(super) fn extract_or_ask(&mut self, ids: Vec<SourceId>, again: Option<AgainOptions>) {
         let Some(session) = &self.session else {
             return;
         };
@@ -156,7 +156,7 @@ impl App {
         }
     }
 
-    pub(super) fn extract(&mut self, id: SourceId, again: Option<Again>) {
+    pub(super) fn extract(&mut self, id: SourceId, again: Option<AgainOptions>) {
         if !self.may_change() {
             return;
         }
@@ -335,7 +335,7 @@ fn extract(
     if again.before.is_empty() {
         return Ok(Extracted {
             written,
-            again: media::Again::default(),
+            again: media::AgainFrames::default(),
             between: 0,
             odd,
             secs,

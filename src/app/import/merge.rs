@@ -114,7 +114,7 @@ impl App {
                 return;
             }
         }
-        let (tone, text) = said(&merged, &added.outcome.totals());
+        let (tone, text) = message(&merged, &added.outcome.totals());
         if merged.sweep.is_some() {
             self.workspace = Workspace::Train;
             self.notes.add(tone, text).details = [merged.failed, merged.damaged].concat();
@@ -125,7 +125,7 @@ impl App {
 }
 
 /// What was added: `12 videos, 219 frames`.
-fn came(totals: &Totals) -> String {
+fn added_words(totals: &Totals) -> String {
     let mut new = new_files(totals);
     let frames = totals.frames - totals.images.min(totals.frames);
     if frames > 0 {
@@ -139,7 +139,7 @@ fn came(totals: &Totals) -> String {
 }
 
 /// What was merged, and which parts are missing.
-fn said(merged: &Merged, totals: &Totals) -> (Tone, String) {
+fn message(merged: &Merged, totals: &Totals) -> (Tone, String) {
     let number = words::number(merged.parts as u64);
     let mut text = if let Some(sweep) = &merged.sweep {
         let trainings = words::count(merged.of as u64, "training");
@@ -154,7 +154,7 @@ fn said(merged: &Merged, totals: &Totals) -> (Tone, String) {
         format!("Merged {number} of {trainings} into the sweep {sweep}: {runs}{failed}")
     } else {
         let parts = words::count(merged.of as u64, "part");
-        format!("Merged {number} of {parts}: {}", came(totals))
+        format!("Merged {number} of {parts}: {}", added_words(totals))
     };
     if totals.failed > 0 {
         let files = words::count(totals.failed, "file");

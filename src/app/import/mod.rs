@@ -25,7 +25,7 @@ use crate::media::{ClassFrom, ImportOptions, ImportOutcome, ImportPlan};
 use crate::project::{Change, ClassName, Project, Sampling, SourceId, SourceKind};
 
 pub use ask::{FateFilter, PlanAnswer};
-pub use extract::{Again, Batch};
+pub use extract::{AgainOptions, Batch};
 pub use hours::Hours;
 pub use previews::{Previews, STRIP_FRAMES, Strip, expected_frames};
 pub use select::Bulk;
@@ -156,9 +156,9 @@ pub enum ImportAction {
     /// Extracts the frames of these sources; asks first about those that have some.
     Extract(Vec<SourceId>),
     /// Extracts sources that have frames again; asks first if there are very many.
-    ExtractAgain(Vec<SourceId>, Again),
+    ExtractAgain(Vec<SourceId>, AgainOptions),
     /// Extracts sources, however many frames they have.
-    ExtractMuch(Vec<SourceId>, Option<Again>),
+    ExtractMuch(Vec<SourceId>, Option<AgainOptions>),
     /// Gives new frames the label of their neighbours.
     LikeNeighbours(Change),
     /// Cancels the extraction of a source.

@@ -9,7 +9,7 @@ use std::sync::Once;
 use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 use parking_lot::Mutex;
 
-use crate::app::pictures::{Cache, color_image, fit};
+use crate::app::images::{Cache, color_image, fit};
 use crate::app::pool::{Answers, Pool};
 use crate::jobs::Work;
 use crate::media::{self, Sampler, SetAside, VideoInfo};
@@ -116,7 +116,7 @@ impl Aside {
     }
 }
 
-enum Answer {
+enum PreviewAnswer {
     Facts(Result<Box<VideoInfo>, String>),
     Poster(Option<ColorImage>),
     Frame(f64, ColorImage),
@@ -147,7 +147,7 @@ struct Store {
 /// The previews of a project's videos.
 pub struct Previews {
     ctx: Context,
-    pool: Pool<Key, Answer>,
+    pool: Pool<Key, PreviewAnswer>,
     store: RefCell<Store>,
     /// Whether videos may be opened without asking. Their paths are stored in the project, which may come from
     /// somebody else and name a device or another computer.
@@ -203,16 +203,16 @@ impl Previews {
         }
     }
 
-    fn take_in(&self, store: &mut Store, key: Key, answer: Answer) {
+    fn take_in(&self, store: &mut Store, key: Key, answer: PreviewAnswer) {
         let texture = |name: &Path, image| {
             self.ctx
                 .load_texture(name.to_string_lossy(), image, TextureOptions::LINEAR)
         };
         match (key, answer) {
-            (Key::Facts(path), Answer::Facts(facts)) => {
+            (Key::Facts(path), PreviewAnswer::Facts(facts)) => {
                 store.facts.insert(path, facts);
             }
-            (Key::Poster(path, _), Answer::Poster(image)) => {
+            (Key::Poster(path, _), PreviewAnswer::Poster(image)) => {
                 let poster = image.map(|image| texture(&path, image));
                 store.posters.insert(path, poster);
             }
@@ -224,14 +224,14 @@ impl Previews {
                     return;
                 }
                 match answer {
-                    Answer::Frame(time, image) => {
+                    PreviewAnswer::Frame(time, image) => {
                         strip.frames.push((time, texture(&path, image)));
                     }
-                    Answer::StripEnd(warning) => {
+                    PreviewAnswer::StripEnd(warning) => {
                         strip.complete = true;
                         strip.warning = warning;
                     }
-                    Answer::Facts(_) | Answer::Poster(_) => {}
+                    PreviewAnswer::Facts(_) | PreviewAnswer::Poster(_) => {}
                 }
             }
             _ => {}
@@ -333,20 +333,20 @@ impl Previews {
     }
 }
 
-fn answer(key: &Key, cache: &Cache, work: &Work, answers: &Answers<'_, Key, Answer>) {
+fn answer(key: &Key, cache: &Cache, work: &Work, answers: &Answers<'_, Key, PreviewAnswer>) {
     match key {
         Key::Facts(path) => {
             let facts = media::probe(path)
                 .map(Box::new)
                 .map_err(|error| error.to_string());
-            answers.send(Answer::Facts(facts));
+            answers.send(PreviewAnswer::Facts(facts));
         }
         Key::Poster(path, name) => {
-            answers.send(Answer::Poster(poster(path, cache, name)));
+            answers.send(PreviewAnswer::Poster(poster(path, cache, name)));
         }
         Key::Strip(path, taken) => {
             if let Some(end) = strip(path, *taken, work, answers) {
-                answers.send(Answer::StripEnd(end));
+                answers.send(PreviewAnswer::StripEnd(end));
             }
         }
     }
@@ -373,7 +373,7 @@ fn strip(
     path: &Path,
     taken: Taken,
     work: &Work,
-    answers: &Answers<'_, Key, Answer>,
+    answers: &Answers<'_, Key, PreviewAnswer>,
 ) -> Option<Option<String>> {
     let mut sampler = match Sampler::open(path, &taken.sampling()) {
         Ok(sampler) => sampler,
@@ -389,7 +389,10 @@ fn strip(
             Err(_) if work.is_cancelled() => return None,
             Err(error) => return Some(Some(error.to_string())),
         };
-        if !answers.send(Answer::Frame(frame.time_secs, color_image(&frame.image))) {
+        if !answers.send(PreviewAnswer::Frame(
+            frame.time_secs,
+            color_image(&frame.image),
+        )) {
             return None;
         }
     }

@@ -368,7 +368,7 @@ impl Session {
     }
 
     /// The frame for the cursor when `gone` are no longer shown: the next one that stays.
-    fn heir(&self, gone: &HashSet<&str>) -> Option<String> {
+    fn next_frame(&self, gone: &HashSet<&str>) -> Option<String> {
         let count = self.label.shown.len();
         let last = gone.iter().filter_map(|path| self.place_of(path)).max()?;
         (last + 1..count)
@@ -379,8 +379,8 @@ impl Session {
     }
 
     /// Selects the frame after those that were moved away.
-    pub(super) fn pick_heir(&mut self, heir: String) {
-        self.pick(heir, Pick::Only);
+    pub(super) fn select_next(&mut self, next_frame: String) {
+        self.pick(next_frame, Pick::Only);
         self.label.reveal += 1;
     }
 
@@ -450,9 +450,9 @@ impl App {
             }
             LabelAction::Restore(frames) => {
                 let gone: HashSet<&str> = frames.iter().map(String::as_str).collect();
-                let heir = session.heir(&gone);
+                let next_frame = session.next_frame(&gone);
                 self.edit(Change::Restore { frames });
-                self.go_on_with(heir);
+                self.move_cursor_to(next_frame);
             }
             LabelAction::DeleteForGood(frames) => self.delete_for_good(frames),
             LabelAction::Pick(path, pick) => session.pick(path, pick),
@@ -513,24 +513,24 @@ impl App {
         if paths.is_empty() {
             return;
         }
-        let heir = if session.shows(&label) {
+        let next_frame = if session.shows(&label) {
             None
         } else {
-            session.heir(&paths.iter().map(String::as_str).collect())
+            session.next_frame(&paths.iter().map(String::as_str).collect())
         };
         self.edit(Change::Relabel {
             frames: paths,
             to: label,
         });
-        self.go_on_with(heir);
+        self.move_cursor_to(next_frame);
     }
 
     /// Moves the cursor to the frame after those that were moved away.
-    fn go_on_with(&mut self, heir: Option<String>) {
-        if let (Some(session), Some(heir)) = (&mut self.session, heir)
-            && !session.pick_afterwards(&heir)
+    fn move_cursor_to(&mut self, next_frame: Option<String>) {
+        if let (Some(session), Some(next_frame)) = (&mut self.session, next_frame)
+            && !session.pick_afterwards(&next_frame)
         {
-            session.pick_heir(heir);
+            session.select_next(next_frame);
         }
     }
 
@@ -547,9 +547,9 @@ impl App {
             return;
         }
         let gone: HashSet<&str> = paths.iter().map(String::as_str).collect();
-        let heir = session.heir(&gone);
+        let next_frame = session.next_frame(&gone);
         self.edit(Change::Trash { frames: paths });
-        self.go_on_with(heir);
+        self.move_cursor_to(next_frame);
     }
 
     fn add_class(&mut self, name: &str, assign: bool) {

@@ -158,7 +158,7 @@ impl App {
             || !shown
             || busy
             || known
-            || session.gone
+            || session.missing
             || session.readiness() != Readiness::Ready
         {
             return;

@@ -32,11 +32,11 @@ pub use depth::{Basis, DepthState};
 pub use extend::Extension;
 pub use plots::{
     Axis, Budget, CurveView, Figure, FigureCurve, FigureError, FigureFormat, Line, LineStretch,
-    Look, Metric, MetricSide, Points, RunFilter, axes,
+    LineValue, Metric, MetricSide, Points, RunFilter, axes,
 };
 pub use run_table::{CellTable, RunCell, RunColumn, RunRow, RunTable};
 pub use sweep::{SweepAction, SweepEntry, SweepLive, SweepState};
-pub use sweep_draft::{ForeseenSweep, SweepDraft};
+pub use sweep_draft::{SweepDraft, SweepEstimate};
 pub use sweep_table::SweepCells;
 
 /// The name of the settings in the project.

@@ -55,7 +55,7 @@ impl RunEntry {
 impl App {
     /// Reads the runs again, in the background.
     pub(in crate::app) fn load_runs(&mut self) {
-        let Some(session) = self.session.as_ref().filter(|session| !session.gone) else {
+        let Some(session) = self.session.as_ref().filter(|session| !session.missing) else {
             return;
         };
         let project = Arc::clone(&session.project);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::TrainAction;
-use super::sweep_draft::{ForeseenSweep, SweepDraft};
+use super::sweep_draft::{SweepDraft, SweepEstimate};
 use crate::app::notes::Tone;
 use crate::app::tasks::TaskId;
 use crate::app::{Action, App, EvaluateAction, ExportAction, Lane, words};
 use crate::jobs::{JobError, Work};
 use crate::sweep::{
-    FoundSweeps, LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, find_sweeps,
-    foresee, remove, restore, run, try_again,
+    FoundSweeps, LiveSweep, Paces, Sweep, SweepError, SweepId, Table, begin, csv, estimate,
+    find_sweeps, remove, restore, run, try_again,
 };
 use crate::train::{RunId, RunState};
 
@@ -55,8 +55,8 @@ pub struct SweepState {
     /// The sweep in progress.
     pub live: Option<SweepLive>,
     /// The last estimate for a draft.
-    pub foreseen: Option<ForeseenSweep>,
-    pub(in crate::app) foreseeing: Option<(SweepDraft, TaskId)>,
+    pub estimate: Option<SweepEstimate>,
+    pub(in crate::app) estimating: Option<(SweepDraft, TaskId)>,
     pub(in crate::app) paces: Arc<Mutex<Paces>>,
     reading: Option<TaskId>,
 }
@@ -67,7 +67,7 @@ pub enum SweepAction {
     /// Opens the dialog for a new sweep.
     Ask,
     /// Estimates the duration of a draft.
-    Foresee(SweepDraft),
+    Estimate(SweepDraft),
     /// Stores a draft and trains it.
     Start(SweepDraft),
     /// Trains the rest of a sweep.
@@ -121,8 +121,8 @@ impl SweepState {
 
     /// The estimate for a draft; `None` while it is unknown.
     #[must_use]
-    pub fn foreseen(&self, draft: &SweepDraft) -> Option<&ForeseenSweep> {
-        self.foreseen.as_ref().filter(|known| known.draft == *draft)
+    pub fn estimate(&self, draft: &SweepDraft) -> Option<&SweepEstimate> {
+        self.estimate.as_ref().filter(|known| known.draft == *draft)
     }
 
     fn put(&mut self, entry: SweepEntry) {
@@ -142,7 +142,7 @@ impl App {
     pub(in crate::app) fn apply_sweep(&mut self, action: SweepAction) {
         match action {
             SweepAction::Ask => self.ask_sweep(),
-            SweepAction::Foresee(draft) => self.foresee_sweep(draft),
+            SweepAction::Estimate(draft) => self.estimate_sweep(draft),
             SweepAction::Start(draft) => self.start_sweep(Some(draft), None, false),
             SweepAction::Resume(id) => self.start_sweep(None, Some(id), false),
             SweepAction::TryAgain(id) => self.start_sweep(None, Some(id), true),
@@ -225,7 +225,7 @@ impl App {
                 return;
             }
         };
-        if let Some((_, task)) = state.foreseeing.take() {
+        if let Some((_, task)) = state.estimating.take() {
             self.tasks.cancel(task);
         }
         let watch = LiveSweep::default();
@@ -240,7 +240,7 @@ impl App {
                     (Some(plan), _) => {
                         let mut trainings = plan.trainings()?;
                         let mut paces = paces.lock();
-                        foresee(&project, &mut trainings, &mut paces, work)?;
+                        estimate(&project, &mut trainings, &mut paces, work)?;
                         begin(&project, &plan, trainings)?.id
                     }
                     (None, Some(id)) => {
@@ -286,7 +286,7 @@ impl App {
         state.live = None;
         state.revision += 1;
         session.train.sweeping = None;
-        let gone = session.gone;
+        let missing = session.missing;
         match result {
             Ok(sweep) => {
                 let count = words::count(sweep.trainings.len() as u64, "training");
@@ -297,7 +297,7 @@ impl App {
                 ));
             }
             // The window already reports that the project is missing.
-            Err(_) if gone => {}
+            Err(_) if missing => {}
             Err(JobError::Cancelled) => {
                 self.notes.add(
                     Tone::Info,
@@ -343,7 +343,7 @@ impl App {
 
     /// Reads the sweeps again, in the background.
     pub(in crate::app) fn load_sweeps(&mut self) {
-        let Some(session) = self.session.as_ref().filter(|session| !session.gone) else {
+        let Some(session) = self.session.as_ref().filter(|session| !session.missing) else {
             return;
         };
         let project = Arc::clone(&session.project);

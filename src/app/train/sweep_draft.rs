@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::{App, Dialog, Lane};
 use crate::backbone::{Architecture, Depth};
 use crate::jobs::JobError;
-use crate::sweep::{RankBy, SweepAxis, SweepError, SweepPlan, foresee};
+use crate::sweep::{RankBy, SweepAxis, SweepError, SweepPlan, estimate};
 use crate::train::TrainSettings;
 
 /// The content of the dialog.
@@ -45,7 +45,7 @@ impl SweepDraft {
             axes.push(SweepAxis::parse(key, text)?);
         }
         let mut base = base.clone();
-        base.begin_anew();
+        base.forget_extensions();
         Ok(SweepPlan {
             base,
             axes,
@@ -57,7 +57,7 @@ impl SweepDraft {
 
 /// The estimate for a draft.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ForeseenSweep {
+pub struct SweepEstimate {
     /// The draft.
     pub draft: SweepDraft,
     /// Seconds if nothing is cached; `None` if a network cannot be measured.
@@ -71,7 +71,7 @@ impl App {
         };
         // Images may have been added since the last time.
         session.sweep.paces = Arc::default();
-        session.sweep.foreseen = None;
+        session.sweep.estimate = None;
         let draft = SweepDraft {
             architectures: vec![session.train.settings.architecture.clone()],
             depths: vec![Depth::Head],
@@ -82,12 +82,12 @@ impl App {
         self.dialog = Some(Dialog::Sweep(Box::new(draft)));
     }
 
-    pub(in crate::app) fn foresee_sweep(&mut self, draft: SweepDraft) {
+    pub(in crate::app) fn estimate_sweep(&mut self, draft: SweepDraft) {
         let Some(session) = &mut self.session else {
             return;
         };
         let state = &mut session.sweep;
-        if let Some((of, task)) = &state.foreseeing {
+        if let Some((of, task)) = &state.estimating {
             if *of == draft && self.tasks.is_alive(*task) {
                 return;
             }
@@ -103,26 +103,26 @@ impl App {
                 let mut trainings = of.plan(&settings)?.trainings()?;
                 let mut paces = paces.lock();
                 work.check()?;
-                let secs = foresee(&project, &mut trainings, &mut paces, work)?;
-                Ok::<_, SweepError>(ForeseenSweep { draft: of, secs })
+                let secs = estimate(&project, &mut trainings, &mut paces, work)?;
+                Ok::<_, SweepError>(SweepEstimate { draft: of, secs })
             },
             |app, task, result| {
                 let Some(session) = &mut app.session else {
                     return;
                 };
                 let state = &mut session.sweep;
-                if state.foreseeing.as_ref().is_none_or(|(_, of)| *of != task) {
+                if state.estimating.as_ref().is_none_or(|(_, of)| *of != task) {
                     return;
                 }
                 match result {
-                    Ok(found) => state.foreseen = Some(found),
+                    Ok(found) => state.estimate = Some(found),
                     Err(JobError::Cancelled) => {}
                     Err(error) => log::warn!("a sweep's time was not measured: {error}"),
                 }
             },
         );
         if let Some(session) = &mut self.session {
-            session.sweep.foreseeing = Some((draft, task));
+            session.sweep.estimating = Some((draft, task));
         }
     }
 }

@@ -54,7 +54,7 @@ impl App {
             TrainAction::UseSettings(id) => {
                 if let Some(mut settings) = state.run(&id).map(|entry| entry.run.settings.clone()) {
                     // The extensions of that run do not apply to another.
-                    settings.begin_anew();
+                    settings.forget_extensions();
                     // Nor does its number of steps between evaluations, which depended on its frames.
                     if matches!(settings.eval_spacing, EvalSpacing::Steps(_)) {
                         settings.eval_spacing = EvalSpacing::ByFrames;
@@ -216,7 +216,7 @@ impl App {
                 ));
             }
             // The window already reports that the project is missing.
-            Err(_) if self.session.as_ref().is_some_and(|session| session.gone) => {}
+            Err(_) if self.session.as_ref().is_some_and(|session| session.missing) => {}
             Err(JobError::Cancelled) => {
                 self.notes.add(
                     Tone::Info,

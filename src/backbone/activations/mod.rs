@@ -4,7 +4,7 @@
 //! cached. Rows that the disk does not accept are kept in memory, up to [`OVERFLOW_BYTES`].
 
 pub(super) mod front;
-mod kept;
+mod storage;
 pub(super) mod store;
 #[cfg(test)]
 mod tests;
@@ -25,7 +25,7 @@ use super::cache::content::content_hashes;
 use super::input::view::View;
 use super::{Architecture, Augmentation, BackboneError, CutAt, Preprocessing};
 use front::{Front, FrontModel};
-use kept::{Kept, Overflow};
+use storage::{Overflow, RowStorage};
 use store::ActivationStore;
 
 /// The most bytes in memory for rows that cannot be stored on disk.
@@ -84,7 +84,7 @@ pub struct Activations {
     model: Arc<FrontModel>,
     /// Idle workers' networks, to be reused by the next call.
     idle: Mutex<Vec<Front>>,
-    kept: Kept,
+    storage: RowStorage,
     computed: u64,
 }
 
@@ -131,7 +131,7 @@ impl Activations {
             elements: source.cut.elements(),
             model,
             idle: Mutex::default(),
-            kept: Kept {
+            storage: RowStorage {
                 store,
                 budget_bytes,
                 warned: false,
@@ -155,7 +155,7 @@ impl Activations {
 
     /// How many of the rows are neither in memory nor on disk and must be computed.
     pub fn missing(&self, wanted: &[(usize, u32)]) -> Result<usize, BackboneError> {
-        Ok(self.jobs(wanted, |key| self.kept.contains(key))?.len())
+        Ok(self.jobs(wanted, |key| self.storage.contains(key))?.len())
     }
 
     /// Writes the rows of the wanted frames (by index) and views to `out`, `f16[len(wanted), C·H·W]`, in that order;
@@ -176,7 +176,7 @@ impl Activations {
             .enumerate()
         {
             let key = self.key(*wanted)?;
-            if !self.kept.get(&key, row) {
+            if !self.storage.get(&key, row) {
                 missing.push(at);
             }
         }
@@ -199,8 +199,8 @@ impl Activations {
     /// only reads them. Rows that fit neither on the disk nor into half of [`OVERFLOW_BYTES`] are left for later.
     pub fn ensure(&mut self, wanted: &[(usize, u32)], work: &Work) -> Result<(), BackboneError> {
         work.check()?;
-        let mut jobs = self.jobs(wanted, |key| self.kept.contains(key))?;
-        jobs.truncate(self.kept.rows_left(size_of::<f16>() * self.elements));
+        let mut jobs = self.jobs(wanted, |key| self.storage.contains(key))?;
+        jobs.truncate(self.storage.rows_left(size_of::<f16>() * self.elements));
         self.compute(&jobs, work, |_, _| {})
     }
 
@@ -265,7 +265,7 @@ impl Activations {
             views,
             model,
             idle,
-            kept,
+            storage,
             computed,
             ..
         } = self;
@@ -285,7 +285,7 @@ impl Activations {
             |number, row| {
                 if let (Some(job), Some(row)) = (jobs.get(number), row) {
                     *computed += 1;
-                    kept.keep(&job.key, &row, work);
+                    storage.keep(&job.key, &row, work);
                     done(job, &row);
                 }
                 Ok(())

@@ -238,10 +238,10 @@ fn a_full_disk_is_one_warning_and_the_same_rows() {
         .env("SALAMANDER_TEST_FULL_DISK", "1")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let message = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n{errors}");
-    assert!(said.contains("1 passed"), "{said}");
+    assert!(output.status.success(), "{message}\n{errors}");
+    assert!(message.contains("1 passed"), "{message}");
 }
 
 #[test]

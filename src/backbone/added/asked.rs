@@ -128,7 +128,7 @@ impl FromStr for Normalisation {
 
 /// The origin of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whence {
+pub enum Provenance {
     /// Stated in the file.
     Found,
     /// Stated by the user.
@@ -141,36 +141,36 @@ pub enum Whence {
 
 /// The value of a property, with its origin.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer<T> {
+pub struct Property<T> {
     /// The value; `None` if it is missing.
     pub value: Option<T>,
     /// The origin.
-    pub whence: Whence,
+    pub provenance: Provenance,
     /// How it was found, why it was assumed, or what the user must state; a sentence without a full stop.
     pub note: String,
 }
 
-impl<T> Answer<T> {
+impl<T> Property<T> {
     pub(super) fn found(value: T, note: impl Into<String>) -> Self {
-        Self::of(Some(value), Whence::Found, note)
+        Self::of(Some(value), Provenance::Found, note)
     }
 
     pub(super) fn given(value: T) -> Self {
-        Self::of(Some(value), Whence::Given, "as you said")
+        Self::of(Some(value), Provenance::Given, "as you said")
     }
 
     pub(super) fn assumed(value: T, note: impl Into<String>) -> Self {
-        Self::of(Some(value), Whence::Assumed, note)
+        Self::of(Some(value), Provenance::Assumed, note)
     }
 
     pub(super) fn missing(note: impl Into<String>) -> Self {
-        Self::of(None, Whence::Missing, note)
+        Self::of(None, Provenance::Missing, note)
     }
 
-    fn of(value: Option<T>, whence: Whence, note: impl Into<String>) -> Self {
+    fn of(value: Option<T>, provenance: Provenance, note: impl Into<String>) -> Self {
         Self {
             value,
-            whence,
+            provenance,
             note: note.into(),
         }
     }

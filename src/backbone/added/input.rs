@@ -4,7 +4,7 @@ use crate::graph::ops::{Elementwise, Reshaping};
 use crate::graph::{Dim, Graph, Op, ValueId};
 use crate::onnx::ElementType;
 
-use super::asked::{Answer, Asked, Layout};
+use super::asked::{Asked, Layout, Property};
 
 /// The largest input size in pixels.
 pub(super) const MOST_PX: u32 = 1024;
@@ -64,7 +64,7 @@ pub(super) fn layout(
     graph: &Graph,
     input: ValueId,
     asked: &Asked,
-) -> Result<Answer<Layout>, String> {
+) -> Result<Property<Layout>, String> {
     let [_, second, third, last] = lens(graph, input);
     let found = match (second, last) {
         (Some(3), Some(3)) | (None, None) => None,
@@ -93,16 +93,19 @@ pub(super) fn layout(
                 "its input is {found}, as its shape says, not {layout}"
             ));
         }
-        return Ok(Answer::given(layout));
+        return Ok(Property::given(layout));
     }
     if let Some(layout) = found {
-        return Ok(Answer::found(layout, "three channels in the input's shape"));
+        return Ok(Property::found(
+            layout,
+            "three channels in the input's shape",
+        ));
     }
     // The readers of the input imply its layout.
     for node in graph.consumers(input) {
         match &node.op {
             Op::Conv(_) => {
-                return Ok(Answer::found(
+                return Ok(Property::found(
                     Layout::Nchw,
                     "a convolution reads it as it is",
                 ));
@@ -110,12 +113,12 @@ pub(super) fn layout(
             Op::Reshaping(Reshaping::Transpose { perm: Some(perm) })
                 if perm.as_slice() == [0, 3, 1, 2] =>
             {
-                return Ok(Answer::found(Layout::Nhwc, "it is transposed first"));
+                return Ok(Property::found(Layout::Nhwc, "it is transposed first"));
             }
             _ => {}
         }
     }
-    Ok(Answer::missing(
+    Ok(Property::missing(
         "the file does not say whether channels come first (nchw, PyTorch) or last (nhwc, TensorFlow)",
     ))
 }
@@ -126,7 +129,7 @@ pub(super) fn size(
     input: ValueId,
     layout: Option<Layout>,
     asked: &Asked,
-) -> Result<Answer<u32>, String> {
+) -> Result<Property<u32>, String> {
     let [_, second, third, last] = lens(graph, input);
     let (height, width) = match layout {
         Some(Layout::Nhwc) => (second, third),
@@ -150,9 +153,9 @@ pub(super) fn size(
         ));
     }
     let answer = match (asked.size_px, found) {
-        (Some(given), _) => Answer::given(given),
-        (_, Some(found)) => Answer::found(found, "in the input's shape"),
-        _ => Answer::missing("the file leaves height and width free"),
+        (Some(given), _) => Property::given(given),
+        (_, Some(found)) => Property::found(found, "in the input's shape"),
+        _ => Property::missing("the file leaves height and width free"),
     };
     if let Some(side) = answer.value
         && !(FEWEST_PX..=MOST_PX).contains(&side)
@@ -169,7 +172,7 @@ pub(super) fn normalisation(
     graph: &Graph,
     input: ValueId,
     asked: &Asked,
-) -> Result<Answer<[[f32; 3]; 2]>, String> {
+) -> Result<Property<[[f32; 3]; 2]>, String> {
     let found = inside(graph, input);
     if asked.mean.is_some() || asked.std.is_some() {
         let usable = |values: &[f32; 3]| values.iter().all(|value| value.is_finite());
@@ -181,25 +184,25 @@ pub(super) fn normalisation(
         }
         if std.iter().all(|value| *value < 1.0) {
             // Divisors less than one are not used for values 0..=255.
-            return Ok(Answer::assumed(
+            return Ok(Property::assumed(
                 [mean, std].map(|row| row.map(|value| value * 255.0)),
                 "mean and std are below 1, so they are taken for those of values 0…1",
             ));
         }
-        return Ok(Answer::given([mean, std]));
+        return Ok(Property::given([mean, std]));
     }
     Ok(found.unwrap_or_else(|| {
-        Answer::missing(
+        Property::missing(
             "no ONNX file says how the images were normalised that its network was trained on",
         )
     }))
 }
 
 /// The normalisation that the network's first operators imply.
-fn inside(graph: &Graph, input: ValueId) -> Option<Answer<[[f32; 3]; 2]>> {
+fn inside(graph: &Graph, input: ValueId) -> Option<Property<[[f32; 3]; 2]>> {
     let raw = [[0.0; 3], [1.0; 3]];
     if graph.element(input) == Some(ElementType::U8) {
-        return Some(Answer::found(
+        return Some(Property::found(
             raw,
             "its input is bytes, 0…255, and it normalises inside",
         ));
@@ -232,17 +235,17 @@ fn inside(graph: &Graph, input: ValueId) -> Option<Answer<[[f32; 3]; 2]>> {
             // Such as x / 255, x / 127.5, (x - 127) / 58.
             (Op::Elementwise(Elementwise::Div), Some(by)) if node.input(0) == Some(value) => {
                 return (largest(by) > 20.0).then(|| {
-                    Answer::found(raw, "it divides its input by more than 20: it takes 0…255 and normalises inside")
+                    Property::found(raw, "it divides its input by more than 20: it takes 0…255 and normalises inside")
                 });
             }
             (Op::Elementwise(Elementwise::Mul), Some(by)) => {
                 return (largest(by) < 0.05).then(|| {
-                    Answer::found(raw, "it multiplies its input by less than 1/20: it takes 0…255 and normalises inside")
+                    Property::found(raw, "it multiplies its input by less than 1/20: it takes 0…255 and normalises inside")
                 });
             }
             (Op::Elementwise(Elementwise::Sub | Elementwise::Add), Some(by)) => {
                 if largest(by) > 20.0 {
-                    return Some(Answer::found(
+                    return Some(Property::found(
                         raw,
                         "it shifts its input by more than 20: it takes 0…255 and normalises inside",
                     ));

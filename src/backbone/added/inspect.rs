@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::backbone::BackboneError;
 use crate::graph::{Dim, Graph, GraphError, ValueId};
 use crate::jobs::bound_memory;
-use crate::onnx::{ElementType, ModelFile, OnnxError};
+use crate::onnx::{ElementType, OnnxError, OnnxFile};
 
-use super::asked::{Answer, Asked, Layout, Whence};
+use super::asked::{Asked, Layout, Property, Provenance};
 use super::head::{self, Pooled, PooledChoice};
 use super::input;
 
@@ -19,7 +19,7 @@ const MOST_ELEMENTS: usize = 1 << 28;
 #[derive(Debug, Clone)]
 pub struct Inspected {
     /// The file.
-    pub(super) file: ModelFile,
+    pub(super) file: OnnxFile,
     /// The whole network, with the usual version of the operators, in fp32.
     pub(super) graph: Graph,
     /// Its input.
@@ -31,13 +31,13 @@ pub struct Inspected {
     /// The properties stated by the user.
     pub asked: Asked,
     /// The order of the input's dimensions.
-    pub layout: Answer<Layout>,
+    pub layout: Property<Layout>,
     /// Width and height of the input, pixels.
-    pub size_px: Answer<u32>,
+    pub size_px: Property<u32>,
     /// Mean and divisor of each channel value (0..=255); R, G, B.
-    pub normalisation: Answer<[[f32; 3]; 2]>,
+    pub normalisation: Property<[[f32; 3]; 2]>,
     /// The layer that becomes the bottleneck.
-    pub pooled: Answer<Pooled>,
+    pub pooled: Property<Pooled>,
     /// Other layers that could become the bottleneck.
     pub choices: Vec<PooledChoice>,
 }
@@ -52,8 +52,8 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
         reason,
     };
     bound_memory();
-    let file = ModelFile::read(path)?;
-    let read = Graph::from_onnx(&file.bytes()).map_err(|error| fail(said(error)))?;
+    let file = OnnxFile::read(path)?;
+    let read = Graph::from_onnx(&file.bytes()).map_err(|error| fail(reason_of(error)))?;
     let holds_halves = read
         .constants()
         .any(|id| read.element(id) == Some(ElementType::F16));
@@ -62,7 +62,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
         .iter()
         .filter_map(|id| Some((read.name_of(*id).to_owned(), read.element(*id)?)))
         .collect();
-    let graph = read.plain().map_err(|error| fail(said(error)))?;
+    let graph = read.plain().map_err(|error| fail(reason_of(error)))?;
     let input = input::image_input(&graph).map_err(fail)?;
     let input_element = elements.get(graph.name_of(input)).copied();
     let layout = input::layout(&graph, input, asked).map_err(fail)?;
@@ -84,7 +84,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
                 ))
             })?;
             let found = found.ok();
-            Answer::given(Pooled {
+            Property::given(Pooled {
                 name: name.clone(),
                 dim: head::vector(&known, value),
                 classes: found.as_ref().and_then(|found| found.classes),
@@ -96,9 +96,9 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
                 Some(_) => format!("before {}", found.head),
                 None => "the file ends with it".to_owned(),
             };
-            Answer::found(found, note)
+            Property::found(found, note)
         }
-        (None, Err(reason)) => Answer::missing(reason),
+        (None, Err(reason)) => Property::missing(reason),
     };
     Ok(Inspected {
         file,
@@ -125,7 +125,7 @@ fn of_one_image(graph: &Graph, input: ValueId, layout: Layout, side: u32) -> Res
     let mut known = graph.clone();
     known.set_input_shape(input, &Dim::all_fixed(&shape));
     within_bounds(&known)?;
-    known.fold_constants().map_err(said)?;
+    known.fold_constants().map_err(reason_of)?;
     within_bounds(&known)?;
     Ok(known)
 }
@@ -148,7 +148,7 @@ fn within_bounds(graph: &Graph) -> Result<(), String> {
 }
 
 /// The message of a graph's error, without its prefix.
-pub(super) fn said(error: GraphError) -> String {
+pub(super) fn reason_of(error: GraphError) -> String {
     match error {
         GraphError::Model(reason) | GraphError::Onnx(OnnxError::Model(reason)) => reason,
         GraphError::Onnx(other) => other.to_string(),
@@ -173,16 +173,16 @@ impl Inspected {
     /// What the user must still state before it can be added: the option of the command line, and a sentence.
     #[must_use]
     pub fn missing(&self) -> Option<(&'static str, String)> {
-        if self.layout.whence == Whence::Missing {
+        if self.layout.provenance == Provenance::Missing {
             return Some(("--layout", self.layout.note.clone()));
         }
-        if self.size_px.whence == Whence::Missing {
+        if self.size_px.provenance == Provenance::Missing {
             return Some(("--size", self.size_px.note.clone()));
         }
-        if self.pooled.whence == Whence::Missing {
+        if self.pooled.provenance == Provenance::Missing {
             return Some(("--pooled", self.pooled.note.clone()));
         }
-        if self.normalisation.whence == Whence::Missing {
+        if self.normalisation.provenance == Provenance::Missing {
             return Some(("--normalisation", self.normalisation.note.clone()));
         }
         None

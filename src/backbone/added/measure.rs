@@ -10,7 +10,7 @@ use crate::jobs::{Work, abandonable};
 use crate::onnx::{Element, ElementType, Session, Tensor};
 
 use super::asked::Layout;
-use super::inspect::{Inspected, said};
+use super::inspect::{Inspected, reason_of};
 use super::standard_form::{StandardForm, standard_form};
 
 /// Other resolutions that are offered if the network supports them, in pixels.
@@ -122,7 +122,7 @@ impl Inspected {
             )));
         }
         let built = standard_form(&self.graph, self.input, layout, pooled, side_len, rank)
-            .map_err(|error| fail(said(error)))?;
+            .map_err(|error| fail(reason_of(error)))?;
         let difference = compare(&built, &probes, &expected).map_err(fail)?;
         work.check()?;
         let close = if self.is_half() { CLOSE_IN_HALF } else { CLOSE };

@@ -20,7 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use asked::{Answer, Asked, Layout, Normalisation, Whence};
+pub use asked::{Asked, Layout, Normalisation, Property, Provenance};
 pub use head::{Pooled, PooledChoice};
 pub use inspect::{Inspected, inspect};
 pub use measure::{Candidate, DepthOffer};

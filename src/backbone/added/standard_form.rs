@@ -68,14 +68,14 @@ pub(super) fn standard_form(
         house.output(flat);
         flat
     };
-    house.infer_anew();
+    house.infer_again();
     house.fold_constants()?;
     house.fold_batch_norm()?;
     house.merge_pads();
     house.free_batch(x, &[3, side, side])?;
     house.fold_everything()?;
     house.join_linear();
-    house.infer_anew();
+    house.infer_again();
     house.prune();
     Ok(StandardForm {
         graph: house,

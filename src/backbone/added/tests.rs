@@ -236,7 +236,7 @@ fn means_of_values_up_to_one_are_known_by_the_deviation() {
         ..Asked::default()
     };
     let (found, candidate) = tried(&usual(&planes()), &asked);
-    assert_eq!(found.normalisation.whence, super::Whence::Assumed);
+    assert_eq!(found.normalisation.provenance, super::Provenance::Assumed);
     let [mean, std] = Normalisation::ImageNet.mean_std();
     for (a, b) in candidate
         .mean

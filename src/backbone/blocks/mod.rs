@@ -150,7 +150,7 @@ impl Blocks {
         let mut graph = graph.part(&[from], &[value(pooled)?])?;
         graph.declare(from, ElementType::F32, &batch_of(&input));
         // For this resolution only: the file may leave height and width free.
-        graph.infer_anew();
+        graph.infer_again();
         declare_pooled(&mut graph, pooled_dim);
         let path = DataPath::find(&graph, &input);
         let row = path.blocks();

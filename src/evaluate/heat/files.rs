@@ -48,7 +48,7 @@ pub fn write_heat_maps(
     let label = class.map(|class| mapper.label(class)).transpose()?;
     files::make_dirs(out.parent().unwrap_or(out), out)?;
     for_each_image(paths, sampling, work, |path, image, time_secs| {
-        let seen = mapper.look(&image)?;
+        let seen = mapper.forward(&image)?;
         let likeliest = arg_max(&seen.probabilities);
         let map = mapper.map(&seen, label.unwrap_or(likeliest))?;
         let file = free_name(out, path, time_secs);

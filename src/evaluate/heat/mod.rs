@@ -22,7 +22,7 @@ use super::predict::{Prediction, ranked};
 
 /// The last feature map of an image, and the resulting logits and probabilities.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ForwardPass {
     map: FeatureMap,
     /// One for each class of the run.
     logits: Vec<f64>,
@@ -143,11 +143,11 @@ impl HeatMapper {
 
     /// Runs the network on an image. The probabilities are those of [`Predictor`](super::Predictor); maps of all
     /// classes are then computed without running it again.
-    pub fn look(&mut self, image: &RgbImage) -> Result<Seen, EvaluateError> {
+    pub fn forward(&mut self, image: &RgbImage) -> Result<ForwardPass, EvaluateError> {
         let map = self.maps.extract(image)?;
         let logits = self.classifier.logits(&map.bottleneck);
         let probabilities = self.classes.fold(softmax(&logits));
-        Ok(Seen {
+        Ok(ForwardPass {
             prediction: ranked(&self.classes.labels, &probabilities, self.unknown_below),
             map,
             logits,
@@ -157,7 +157,7 @@ impl HeatMapper {
 
     /// The heat map of a label. Classes that were merged into it are weighted by their probabilities, as in the
     /// derivative of the logarithm of their sum.
-    pub fn map(&mut self, seen: &Seen, label: usize) -> Result<HeatMap, EvaluateError> {
+    pub fn map(&mut self, seen: &ForwardPass, label: usize) -> Result<HeatMap, EvaluateError> {
         let of_label = self.classes.label_of.iter().enumerate();
         let members = of_label.filter(|(_, of)| **of == label);
         let members: Vec<usize> = members.map(|(class, _)| class).collect();

@@ -121,7 +121,7 @@ fn measured(mapper: &mut HeatMapper, quadrant: u32, classes: usize) -> (f64, f64
     let side = mapper.preprocessing.resolution_px;
     for at in 0..10 * classes {
         let image = made(side, at % classes, quadrant, 1000 + at as u64);
-        let seen = mapper.look(&image).unwrap();
+        let seen = mapper.forward(&image).unwrap();
         let predicted = arg_max(&seen.probabilities);
         assert_eq!(predicted, at % classes);
         let map = mapper.map(&seen, predicted).unwrap();

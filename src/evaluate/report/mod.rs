@@ -20,7 +20,7 @@ use super::svg;
 use super::{
     CrossValidation, EvaluateError, Evaluation, Figures, LeakMeter, LearningCurve, Reliability,
     UnknownCurve, cross_validate, evaluate, hold_out_classes, leak_meter, learning_curve,
-    reliability, test_looks,
+    reliability, test_uses,
 };
 
 /// Marks pages that this program wrote and may replace.
@@ -139,8 +139,8 @@ fn page(
         evaluation: &evaluation,
         figures: &figures,
     };
-    let looks = test_looks(project, run, work)?;
-    report.notes.extend(looks.sentence(&figures.accuracy));
+    let uses = test_uses(project, run, work)?;
+    report.notes.extend(uses.sentence(&figures.accuracy));
     if trainings {
         report.leak = leak_meter(project, run, work)?;
         report.folds = cross_validate(project, run, work)?;
@@ -288,10 +288,10 @@ mod tests {
         std::fs::write(&out, format!("<html><head>{MARK}</head></html>")).unwrap();
         check_place(&out).unwrap();
         std::fs::write(&out, "<html>my diary</html>").unwrap();
-        let said = check_place(&out).unwrap_err().to_string();
+        let message = check_place(&out).unwrap_err().to_string();
         assert!(
-            said.contains("report.html") && said.contains("another name"),
-            "{said}"
+            message.contains("report.html") && message.contains("another name"),
+            "{message}"
         );
         assert!(check_place(dir.path()).is_err());
     }

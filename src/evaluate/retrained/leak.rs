@@ -135,8 +135,8 @@ mod tests {
         assert_eq!((found.frames, found.sources), (160, 8));
         assert!(found.by_frame > 0.97, "{found:?}");
         assert!(found.leak() > 0.2, "{found:?}");
-        let said = found.sentence(Noun::Frame);
-        assert!(said.contains("nearly equal frames"), "{said}");
+        let message = found.sentence(Noun::Frame);
+        assert!(message.contains("nearly equal frames"), "{message}");
     }
 
     /// Frames that differ as much from those of their own film as from others of the class.
@@ -151,8 +151,8 @@ mod tests {
         };
         let found = measure(&bench(&made), &Work::new()).unwrap();
         assert!(found.leak().abs() < 0.06, "{found:?}");
-        let said = found.sentence(Noun::Frame);
-        assert!(!said.contains("nearly equal"), "{said}");
+        let message = found.sentence(Noun::Frame);
+        assert!(!message.contains("nearly equal"), "{message}");
     }
 
     #[test]

@@ -6,14 +6,14 @@ mod folds;
 mod held_out;
 mod leak;
 mod learning_curve;
-mod looks;
 mod power_law;
+mod test_uses;
 
 pub use folds::{CrossValidation, cross_validate};
 pub use held_out::{HeldOut, UnknownCurve, hold_out_classes};
 pub use leak::{LeakMeter, leak_meter};
 pub use learning_curve::{Forecast, LearningCurve, LearningPoint, learning_curve};
-pub use looks::{TestLooks, test_looks};
+pub use test_uses::{TestUses, test_uses};
 
 use std::collections::BTreeMap;
 

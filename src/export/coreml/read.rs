@@ -58,8 +58,8 @@ pub fn read(files: &[ModelFile]) -> Result<(Graph, Recipe), CoreMlError> {
     let Some(main) = program.functions.get("main") else {
         return unreadable("its program has no function “main”");
     };
-    let said = description.metadata.as_ref();
-    let Some(json) = said.and_then(|said| said.user_defined.get(RECIPE_KEY)) else {
+    let declared = description.metadata.as_ref();
+    let Some(json) = declared.and_then(|declared| declared.user_defined.get(RECIPE_KEY)) else {
         return unreadable(
             "it does not say how images become its input; Salamander did not export it",
         );
@@ -177,11 +177,11 @@ impl Reader<'_> {
                 "const" => self.constant(operation)?,
                 "classify" => {
                     let names = operation.outputs.iter().map(|output| &output.name);
-                    let said = [
+                    let declared = [
                         &description.predicted_feature_name,
                         &description.predicted_probabilities_name,
                     ];
-                    if !names.clone().eq(said) || !block.outputs.iter().eq(said) {
+                    if !names.clone().eq(declared) || !block.outputs.iter().eq(declared) {
                         return unreadable("its outputs are not those of its description");
                     }
                     probabilities = Some(self.classify(operation)?);
@@ -386,8 +386,9 @@ fn bindings(argument: &Argument) -> Result<Vec<&Bound>, CoreMlError> {
 }
 
 /// The type and shape that the program declares.
-fn type_of(said: Option<&ValueType>) -> Result<(ElementType, Vec<usize>), CoreMlError> {
-    let Some(Type::TensorType(tensor)) = said.and_then(|said| said.r#type.as_ref()) else {
+fn type_of(declared: Option<&ValueType>) -> Result<(ElementType, Vec<usize>), CoreMlError> {
+    let Some(Type::TensorType(tensor)) = declared.and_then(|declared| declared.r#type.as_ref())
+    else {
         return unreadable("a value is no tensor");
     };
     match value_element(tensor) {

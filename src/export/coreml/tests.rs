@@ -73,9 +73,9 @@ fn a_package_holds_what_apples_own_converter_writes() {
     assert_eq!(records.count(), count as usize);
     let model = Model::decode(files[0].bytes.as_slice()).unwrap();
     assert_eq!(model.specification_version, 6);
-    let said = model.description.unwrap().metadata.unwrap();
-    assert!(said.license.contains("Apache-2.0") && said.author == "Salamander");
-    assert!(said.user_defined.contains_key("labels"));
+    let message = model.description.unwrap().metadata.unwrap();
+    assert!(message.license.contains("Apache-2.0") && message.author == "Salamander");
+    assert!(message.user_defined.contains_key("labels"));
     // Names are unique and consist of the letters that the format allows.
     let Some(schema::model::Type::MlProgram(program)) = model.r#type else {
         panic!("no program");
@@ -165,27 +165,27 @@ fn norms_and_rows_read_back_compute_what_they_do() {
 
 #[test]
 fn labels_are_those_of_the_program() {
-    let mut said = about();
-    said.recipe.labels = ["x", "y", "z"].map(str::to_owned).to_vec();
-    let files = write("m", &tiny(), &said).unwrap();
+    let mut message = about();
+    message.recipe.labels = ["x", "y", "z"].map(str::to_owned).to_vec();
+    let files = write("m", &tiny(), &message).unwrap();
     assert_eq!(read(&files).unwrap().1.labels, ["x", "y", "z"]);
-    said.recipe.labels.pop();
-    let error = write("m", &tiny(), &said).unwrap_err().to_string();
+    message.recipe.labels.pop();
+    let error = write("m", &tiny(), &message).unwrap_err().to_string();
     assert!(error.contains("for 2 labels"), "{error}");
     // Contents that the writer never produces.
-    said = about();
-    said.more.clear();
-    let error = read(&write("m", &tiny(), &said).unwrap()).unwrap_err();
+    message = about();
+    message.more.clear();
+    let error = read(&write("m", &tiny(), &message).unwrap()).unwrap_err();
     assert!(error.to_string().contains("did not export it"), "{error}");
     // The size of the image differs from that of the recipe.
     let mut recipe = about().recipe;
     recipe.preprocessing.resolution_px = 80;
-    said.more = [(
+    message.more = [(
         crate::export::RECIPE_KEY.to_owned(),
         serde_json::to_string(&recipe).unwrap(),
     )]
     .into();
-    let error = read(&write("m", &tiny(), &said).unwrap()).unwrap_err();
+    let error = read(&write("m", &tiny(), &message).unwrap()).unwrap_err();
     assert!(error.to_string().contains("96 × 96"), "{error}");
 }
 
@@ -224,9 +224,9 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     let strange = graph.op_named(Elementwise::IsNaN, &[output], "odd");
     graph.clear_outputs();
     graph.output(strange);
-    let said = write("m", &graph, &about()).unwrap_err().to_string();
+    let message = write("m", &graph, &about()).unwrap_err().to_string();
     assert!(
-        said.contains("“odd” (IsNaN)") && said.contains("ONNX instead"),
-        "{said}"
+        message.contains("“odd” (IsNaN)") && message.contains("ONNX instead"),
+        "{message}"
     );
 }

@@ -2,7 +2,7 @@
 
 use crate::export::nhwc::counted;
 use crate::graph::ops::{Conv, Gemm, Linear, Pool, PoolKind};
-use crate::graph::{Node, Window, wrap};
+use crate::graph::{Node, WindowGeometry, wrap};
 use crate::onnx::{Element, ElementType};
 
 use super::CoreMlError;
@@ -260,7 +260,7 @@ impl Writer<'_> {
 }
 
 /// The arguments of a window, with that padding at the end.
-fn slid(window: &Window, after: &[usize]) -> [(&'static str, Arg); 3] {
+fn slid(window: &WindowGeometry, after: &[usize]) -> [(&'static str, Arg); 3] {
     let pads: Vec<i64> = (window.before.iter().zip(after))
         .flat_map(|(before, after)| [*before as i64, *after as i64])
         .collect();

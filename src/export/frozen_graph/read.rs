@@ -29,16 +29,16 @@ const MOST_ELEMENTS: usize = 1 << 31;
 pub fn read(bytes: &[u8], labels: Option<&[u8]>) -> Result<(Graph, Recipe), FrozenGraphError> {
     let file = decode(bytes)?;
     let mut inputs = file.node.iter().filter(|node| node.op == "Placeholder");
-    let said = inputs.find_map(|node| match attribute(node, RECIPE) {
-        Some(Value::S(said)) => Some(said.clone()),
+    let declared = inputs.find_map(|node| match attribute(node, RECIPE) {
+        Some(Value::S(declared)) => Some(declared.clone()),
         _ => None,
     });
-    let Some(said) = said else {
+    let Some(declared) = declared else {
         return unreadable(
             "it does not say how images become its input; Salamander did not export it",
         );
     };
-    let mut recipe: Recipe = match serde_json::from_slice(&said) {
+    let mut recipe: Recipe = match serde_json::from_slice(&declared) {
         Ok(recipe) => recipe,
         Err(error) => return unreadable(format!("its recipe cannot be read ({error})")),
     };

@@ -216,8 +216,8 @@ fn holes_are_made_of_images_of_their_own() {
 
 #[test]
 fn what_cannot_be_written_is_said_before_anything_is() {
-    let said = |graph: &Graph| write(graph, &recipe(&["a"])).unwrap_err().to_string();
-    let holes = said(&tiny(4, 2, 1));
+    let message = |graph: &Graph| write(graph, &recipe(&["a"])).unwrap_err().to_string();
+    let holes = message(&tiny(4, 2, 1));
     assert!(
         holes.contains("“layer” (Conv) has steps and holes"),
         "{holes}"
@@ -227,7 +227,7 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     let strange = graph.op_named(Elementwise::Sign, &[output], "bell");
     graph.clear_outputs();
     graph.output(strange);
-    let strange = said(&graph);
+    let strange = message(&graph);
     assert!(
         strange.contains("“bell” (Sign)") && strange.contains("ONNX instead"),
         "{strange}"

@@ -146,13 +146,13 @@ impl Lowering<'_> {
         }
         let shaped = self.program.add(&name, &padded, element);
         self.program.push(Kind::Reshape, &[plain], shaped);
-        let turned = self
+        let transposed = self
             .program
             .add(&format!("{name}/last"), &[n, h, w, c], element);
         let perm = TO_LAST.to_vec();
         Ok(self
             .program
-            .push(Kind::Transpose { perm }, &[shaped], turned))
+            .push(Kind::Transpose { perm }, &[shaped], transposed))
     }
 
     /// A function of each element, in the order of its input.

@@ -1,7 +1,7 @@
 //! Convolutions, pooling and fully connected layers.
 
 use crate::graph::ops::{Conv, Gemm, GlobalPool, Linear, Pool, PoolKind};
-use crate::graph::{Node, ValueId, Window};
+use crate::graph::{Node, ValueId, WindowGeometry};
 use crate::onnx::{Element, Tensor};
 
 use super::place::{Lowering, TO_LAST};
@@ -96,7 +96,7 @@ impl Lowering<'_> {
         &mut self,
         node: &Node,
         x: ValueId,
-        window: &Window,
+        window: &WindowGeometry,
         margin: Margin,
     ) -> Result<(TensorId, Slide), Unwritable> {
         let pixels = self.last(node, x)?;
@@ -120,7 +120,7 @@ impl Lowering<'_> {
         &mut self,
         node: &Node,
         pixels: TensorId,
-        window: &Window,
+        window: &WindowGeometry,
         margin: Margin,
     ) -> TensorId {
         let pads = vec![
@@ -378,7 +378,7 @@ impl Lowering<'_> {
 ///
 /// Not if the windows are so far apart that they end before the map does: `TFLite` 2.14 then computes a huge padding
 /// instead of none.
-fn is_same(window: &Window) -> bool {
+fn is_same(window: &WindowGeometry) -> bool {
     (0..2).all(|at| {
         let count = window.input[at].div_ceil(window.strides[at]);
         let covered = count.saturating_sub(1) * window.strides[at] + window.extent(at);
@@ -389,19 +389,19 @@ fn is_same(window: &Window) -> bool {
 }
 
 /// Whether any window covers padding.
-fn is_padded(window: &Window) -> bool {
+fn is_padded(window: &WindowGeometry) -> bool {
     (0..2).any(|at| window.before[at] > 0 || reached_behind(window, at) > 0)
 }
 
 /// How far windows extend beyond the last pixel, regardless of the padding there.
-fn reached_behind(window: &Window, at: usize) -> usize {
+fn reached_behind(window: &WindowGeometry, at: usize) -> usize {
     window
         .covered(at)
         .saturating_sub(window.before[at] + window.input[at])
 }
 
 /// How many pixels each window of a pool averages along a dimension: with or without padding, but never beyond it.
-pub(crate) fn counted(window: &Window, at: usize, padding_counts: bool) -> Vec<usize> {
+pub(crate) fn counted(window: &WindowGeometry, at: usize, padding_counts: bool) -> Vec<usize> {
     let (from, to) = if padding_counts {
         (0, window.before[at] + window.input[at] + window.after[at])
     } else {

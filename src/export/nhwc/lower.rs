@@ -25,8 +25,8 @@ pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
     }
     let mut lowering = Lowering::new(&graph);
     for input in graph.inputs() {
-        let stand_in = stand_in("input");
-        let id = lowering.new_plain(&stand_in, *input)?;
+        let placeholder_node = placeholder_node("input");
+        let id = lowering.new_plain(&placeholder_node, *input)?;
         lowering.program.inputs.push(id);
     }
     for node in graph.nodes() {
@@ -34,7 +34,7 @@ pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
     }
     let mut outputs = Vec::new();
     for output in graph.outputs() {
-        let id = lowering.plain(&stand_in("output"), *output)?;
+        let id = lowering.plain(&placeholder_node("output"), *output)?;
         outputs.push(lowering.own(id, lowering.name(*output)));
     }
     lowering.program.outputs = outputs;
@@ -52,7 +52,7 @@ pub(crate) fn lower(graph: &Graph) -> Result<Program, Unwritable> {
 }
 
 /// A node for errors about an input or output.
-fn stand_in(name: &str) -> Node {
+fn placeholder_node(name: &str) -> Node {
     Node {
         name: name.to_owned(),
         op: Reshaping::Identity.into(),
@@ -74,11 +74,11 @@ pub(crate) fn prepared(graph: &Graph) -> Result<Graph, GraphError> {
         graph.set_input_shape(input, &shape);
     }
     graph.fold_constants()?;
-    graph.infer_anew();
+    graph.infer_again();
     graph.fold_integers()?;
     graph.merge_pads();
     graph.fold_batch_norm()?;
-    graph.infer_anew();
+    graph.infer_again();
     Ok(graph)
 }
 

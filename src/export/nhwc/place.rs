@@ -164,7 +164,7 @@ impl<'a> Lowering<'a> {
             );
         };
         let plain = self.plain(node, value)?;
-        let id = self.turned(plain, &TO_LAST, [n, h, w, c], "last");
+        let id = self.transposed(plain, &TO_LAST, [n, h, w, c], "last");
         self.placed.entry(value).or_default().last = Some(id);
         Ok(id)
     }
@@ -202,13 +202,13 @@ impl<'a> Lowering<'a> {
         let [n, h, w, c] = *self.program.shape(last) else {
             return self.refuse(node, "works on an image without 4 dimensions");
         };
-        let id = self.turned(last, &TO_FIRST, [n, c, h, w], "first");
+        let id = self.transposed(last, &TO_FIRST, [n, c, h, w], "first");
         self.placed.entry(value).or_default().plain = Some(id);
         Ok(id)
     }
 
     /// A tensor with permuted dimensions: only reshaped if no value moves.
-    fn turned(
+    fn transposed(
         &mut self,
         from: TensorId,
         perm: &[usize; 4],

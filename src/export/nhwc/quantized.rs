@@ -101,7 +101,7 @@ impl Lowering<'_> {
         let Some(integers) = integers else {
             return Ok(None);
         };
-        let mut quantization = self.said(maker, integers.shape.len())?;
+        let mut quantization = self.declared(maker, integers.shape.len())?;
         let tensor = match &integers.data {
             Element::I8(_) | Element::I32(_) => integers.as_ref().clone(),
             Element::U8(values) => {
@@ -125,7 +125,7 @@ impl Lowering<'_> {
     }
 
     /// The scales and the zero point of a `QuantizeLinear` or `DequantizeLinear`.
-    fn said(&self, node: &Node, rank: usize) -> Result<Quantization, Unwritable> {
+    fn declared(&self, node: &Node, rank: usize) -> Result<Quantization, Unwritable> {
         let Op::Quantization(change) = &node.op else {
             return self.refuse(node, "does not say what integers stand for");
         };
@@ -159,24 +159,24 @@ impl Lowering<'_> {
     }
 
     /// The quantization of a tensor that a node reads or computes as `value`.
-    fn said_of(
+    fn declared_for(
         &self,
         node: &Node,
         value: ValueId,
         element: ElementType,
     ) -> Result<Quantization, Unwritable> {
         let rank = self.lens(node, value)?.len();
-        let mut said = self.said(node, rank)?;
-        if said.scales.len() > 1 {
+        let mut declared = self.declared(node, rank)?;
+        if declared.scales.len() > 1 {
             return self.refuse(
                 node,
                 "has a scale of its own for each channel of a computed value",
             );
         }
         if self.graph.element(value) == Some(ElementType::U8) && element == ElementType::I8 {
-            said.zero -= SHIFT;
+            declared.zero -= SHIFT;
         }
-        Ok(said)
+        Ok(declared)
     }
 
     pub fn quantization(&mut self, node: &Node, change: Change) -> Result<(), Unwritable> {
@@ -185,7 +185,7 @@ impl Lowering<'_> {
             Change::Quantize { .. } => {
                 let (input, order) = self.as_it_lies(node, x)?;
                 let output = self.new_in(node, value, order)?;
-                let said = self.said_of(node, value, ElementType::I8)?;
+                let declared = self.declared_for(node, value, ElementType::I8)?;
                 if !matches!(
                     self.graph.element(value),
                     Some(ElementType::U8 | ElementType::I8)
@@ -193,7 +193,7 @@ impl Lowering<'_> {
                     return self.refuse(node, "gives integers of other than 8 bits");
                 }
                 self.program.set_element(output, ElementType::I8);
-                self.program.set_quantization(output, Some(said));
+                self.program.set_quantization(output, Some(declared));
                 self.program.push(Kind::Quantize, &[input], output);
             }
             Change::Dequantize { .. } => {
@@ -204,10 +204,10 @@ impl Lowering<'_> {
                 }
                 let (input, order) = self.as_it_lies(node, x)?;
                 let element = self.program.info(input).element;
-                let said = self.said_of(node, x, element)?;
+                let declared = self.declared_for(node, x, element)?;
                 match &self.program.info(input).quantization {
-                    None => self.program.set_quantization(input, Some(said)),
-                    Some(known) if **known == said => {}
+                    None => self.program.set_quantization(input, Some(declared)),
+                    Some(known) if **known == declared => {}
                     Some(_) => {
                         return self.refuse(node, "reads integers by another scale than they have");
                     }

@@ -66,8 +66,8 @@ impl Lowering<'_> {
         // An image without its channels has the graph's order.
         let is_last = size.len() == 4 && axis == 1 && self.place(x).last.is_some();
         let (input, begin, size) = if is_last {
-            let turned = |all: &[usize]| TO_LAST.map(|dim| all[dim]).to_vec();
-            (self.last(node, x)?, turned(&begin), turned(&size))
+            let to_last = |all: &[usize]| TO_LAST.map(|dim| all[dim]).to_vec();
+            (self.last(node, x)?, to_last(&begin), to_last(&size))
         } else {
             (self.plain(node, x)?, begin, size)
         };

@@ -238,11 +238,11 @@ fn planes_are_transposed_at_the_edges_only() {
     y = graph.pad(y, &[0, 0, 1, 1, 0, 0, 2, 2]);
     graph.output(y);
     let kinds = kinds(&graph);
-    let turned = kinds
+    let transposes = kinds
         .iter()
         .filter(|kind| matches!(kind, Kind::Transpose { .. }))
         .count();
-    assert_eq!(turned, 2, "{kinds:#?}");
+    assert_eq!(transposes, 2, "{kinds:#?}");
     assert!(kinds.contains(&Kind::Concat { axis: 3 }));
     assert!(kinds.contains(&Kind::Pad {
         pads: vec![[0, 0], [1, 2], [1, 2], [0, 0]],
@@ -348,25 +348,25 @@ fn what_cannot_be_written_is_named_with_the_reason() {
     let (mut graph, x) = planes(4, 6);
     let w = weights(&mut graph, &[4, 2, 1, 1]);
     let y = graph.op_named(Conv::new(Sliding::default(), 2), &[x, w], "grouped");
-    let said = named(graph, y);
+    let message = named(graph, y);
     assert!(
-        said.contains("“grouped” (Conv)") && said.contains("2 groups"),
-        "{said}"
+        message.contains("“grouped” (Conv)") && message.contains("2 groups"),
+        "{message}"
     );
 
     let (mut graph, x) = planes(4, 6);
     let kernels = graph.input("kernels", ElementType::F32, &Dim::all_fixed(&[1, 4, 1, 1]));
     let y = graph.op_named(Conv::plain(), &[x, kernels], "conv");
-    let said = named(graph, y);
+    let message = named(graph, y);
     assert!(
-        said.contains("“conv” (Conv)") && said.contains("constants"),
-        "{said}"
+        message.contains("“conv” (Conv)") && message.contains("constants"),
+        "{message}"
     );
 
     let (mut graph, x) = planes(4, 6);
     let y = graph.op_named(Elementwise::Sign, &[x], "bell");
-    let said = named(graph, y);
-    assert!(said.contains("“bell” (Sign)"), "{said}");
+    let message = named(graph, y);
+    assert!(message.contains("“bell” (Sign)"), "{message}");
 
     let (mut graph, x) = planes(4, 6);
     let w = weights(&mut graph, &[4, 4, 2, 2]);
@@ -376,15 +376,18 @@ fn what_cannot_be_written_is_named_with_the_reason() {
         output_padding: Vec::new(),
     };
     let y = graph.op_named(transposed, &[x, w], "wider");
-    let said = named(graph, y);
-    assert!(said.contains("“wider” (ConvTranspose)"), "{said}");
+    let message = named(graph, y);
+    assert!(message.contains("“wider” (ConvTranspose)"), "{message}");
 
     let mut graph = Graph::new("g");
     let shape = [Dim::from("N"), 3.into(), Dim::from("H"), Dim::from("W")];
     let x = graph.input("planes", ElementType::F32, &shape);
     let y = conv(&mut graph, x, &[3, 3, 1, 1], Sliding::default());
-    let said = named(graph, y);
-    assert!(said.contains("planes") && said.contains("size"), "{said}");
+    let message = named(graph, y);
+    assert!(
+        message.contains("planes") && message.contains("size"),
+        "{message}"
+    );
 }
 
 #[test]

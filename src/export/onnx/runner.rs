@@ -156,11 +156,11 @@ mod tests {
         let mut runner = OnnxRunner::from_bytes(&model.encode_to_vec(), path, 1).unwrap();
         runner.most_time = Duration::from_millis(50);
         let x = Tensor::new([1, 2], vec![0.5_f32, 0.5]);
-        let said = runner.run_until_cancelled(&x, &Work::new()).unwrap_err();
-        let said = said.to_string();
+        let message = runner.run_until_cancelled(&x, &Work::new()).unwrap_err();
+        let message = message.to_string();
         assert!(
-            said.contains("there/endless.onnx") && said.contains("longer than"),
-            "{said}"
+            message.contains("there/endless.onnx") && message.contains("longer than"),
+            "{message}"
         );
         let work = Work::new();
         work.cancel();

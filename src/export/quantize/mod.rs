@@ -105,7 +105,7 @@ pub(super) fn quantized(
         .as_bytes(),
     );
     frames.hash(&mut key);
-    let kept = Kept::new(&key.finalize().to_hex());
+    let kept = CacheEntry::new(&key.finalize().to_hex());
     if let Some(known) = kept.read(project) {
         return known.open();
     }
@@ -135,11 +135,11 @@ impl Found {
 }
 
 /// Where a quantized model is cached: its files, and the list of the frames that it was fitted on.
-struct Kept {
+struct CacheEntry {
     key: String,
 }
 
-impl Kept {
+impl CacheEntry {
     fn new(key: &str) -> Self {
         Self {
             key: key.to_owned(),

@@ -58,7 +58,7 @@ pub(super) fn unreadable<T>(reason: impl Into<String>) -> Result<T, TfliteError>
 }
 
 /// The contents of the file's metadata entry called `name`.
-fn said<'a>(model: fb::Model<'a>, name: &str) -> Option<&'a [u8]> {
+fn metadata<'a>(model: fb::Model<'a>, name: &str) -> Option<&'a [u8]> {
     let entry = model
         .metadata()?
         .iter()
@@ -72,14 +72,14 @@ fn said<'a>(model: fb::Model<'a>, name: &str) -> Option<&'a [u8]> {
 
 /// The file's recipe, with the labels and the normalisation in its metadata and archive.
 fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, TfliteError> {
-    let Some(json) = said(model, RECIPE) else {
+    let Some(json) = metadata(model, RECIPE) else {
         return unreadable(
             "it does not say how images become its input; Salamander did not export it",
         );
     };
     let mut recipe: Recipe = serde_json::from_slice(json)
         .map_err(|error| TfliteError::Unreadable(format!("its recipe cannot be read ({error})")))?;
-    let Some(described) = said(model, "TFLITE_METADATA") else {
+    let Some(described) = metadata(model, "TFLITE_METADATA") else {
         return unreadable("it has no metadata");
     };
     let described = metadata::root_as_model_metadata(described)

@@ -235,9 +235,9 @@ impl Reader<'_> {
                 let wanted = lens(self.tensor(output)?)?;
                 // If both are given, the second input takes precedence.
                 if let Some(place) = inputs.get(1) {
-                    let said = self.ints(*place)?;
-                    let is_same = said.len() == wanted.len()
-                        && said
+                    let declared = self.ints(*place)?;
+                    let is_same = declared.len() == wanted.len()
+                        && declared
                             .iter()
                             .zip(&wanted)
                             .all(|(a, b)| *a == -1 || *a == *b as i64);

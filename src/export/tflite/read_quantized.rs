@@ -19,18 +19,18 @@ impl Reader<'_> {
     /// The quantization of a tensor; `None` for plain integers.
     pub fn known(&self, place: i32) -> Result<Option<Known>, TfliteError> {
         let tensor = self.tensor(place)?;
-        let Some(said) = tensor.quantization() else {
+        let Some(declared) = tensor.quantization() else {
             return Ok(None);
         };
-        let scales: Vec<f32> = said.scale().iter().flatten().collect();
+        let scales: Vec<f32> = declared.scale().iter().flatten().collect();
         if scales.is_empty() {
             return Ok(None);
         }
-        let mut zeros: Vec<i64> = said.zero_point().iter().flatten().collect();
+        let mut zeros: Vec<i64> = declared.zero_point().iter().flatten().collect();
         if zeros.is_empty() {
             zeros = vec![0; scales.len()];
         }
-        let axis = i64::from(said.quantized_dimension());
+        let axis = i64::from(declared.quantized_dimension());
         let channels = usize::try_from(axis)
             .ok()
             .and_then(|axis| lens(tensor).ok()?.get(axis).copied());

@@ -129,8 +129,8 @@ fn labels_are_those_of_the_file() {
         other.extend(archive::archive(at, LABELS, wrong));
         read(&other).unwrap_err();
     }
-    let said = read(&bytes[..at]).unwrap_err().to_string();
-    assert!(said.contains("labels"), "{said}");
+    let message = read(&bytes[..at]).unwrap_err().to_string();
+    assert!(message.contains("labels"), "{message}");
 }
 
 #[test]
@@ -195,12 +195,12 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     let strange = graph.op_named(Elementwise::Sign, &[output], "bell");
     graph.clear_outputs();
     graph.output(strange);
-    let said = write(&graph, Weights::Float32, &about())
+    let message = write(&graph, Weights::Float32, &about())
         .unwrap_err()
         .to_string();
     assert!(
-        said.contains("“bell” (Sign)") && said.contains("ONNX instead"),
-        "{said}"
+        message.contains("“bell” (Sign)") && message.contains("ONNX instead"),
+        "{message}"
     );
 }
 
@@ -393,20 +393,23 @@ fn layers_and_additions_read_back_are_those_of_integers() {
 #[test]
 fn a_model_that_is_not_in_integers_is_refused() {
     // A float model that is only called int8.
-    let said = write(&tiny(), Weights::Int8, &about())
+    let message = write(&tiny(), Weights::Int8, &about())
         .unwrap_err()
         .to_string();
-    assert!(said.contains("does not compute in integers"), "{said}");
+    assert!(
+        message.contains("does not compute in integers"),
+        "{message}"
+    );
     let float = write(&tiny(), Weights::Float32, &about()).unwrap();
     assert!(integers(&float).is_err());
 
     // A matrix with several scales: version 12 of its operator.
-    let said = write(&quantized(true), Weights::Int8, &about())
+    let message = write(&quantized(true), Weights::Int8, &about())
         .unwrap_err()
         .to_string();
     assert!(
-        said.contains("has no scale") || said.contains("has a scale for each row"),
-        "{said}"
+        message.contains("has no scale") || message.contains("has a scale for each row"),
+        "{message}"
     );
 
     // One float layer between integer layers.
@@ -415,10 +418,10 @@ fn a_model_that_is_not_in_integers_is_refused() {
     let exp = graph.op_named(Elementwise::Exp, &[output], "growth");
     graph.clear_outputs();
     graph.output(exp);
-    let said = write(&graph, Weights::Int8, &about())
+    let message = write(&graph, Weights::Int8, &about())
         .unwrap_err()
         .to_string();
-    assert!(said.contains("“growth” (Exp)"), "{said}");
+    assert!(message.contains("“growth” (Exp)"), "{message}");
 }
 
 #[test]
@@ -438,9 +441,9 @@ fn a_file_that_is_called_so_and_is_none_is_refused_as_what_it_is_called() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.TFLITE");
     std::fs::write(&path, "<html>not found</html>").unwrap();
-    let said = crate::export::open(&path, 1).err().unwrap().to_string();
+    let message = crate::export::open(&path, 1).err().unwrap().to_string();
     assert!(
-        said.contains("no TensorFlow Lite file") && said.contains("model.TFLITE"),
-        "{said}"
+        message.contains("no TensorFlow Lite file") && message.contains("model.TFLITE"),
+        "{message}"
     );
 }

@@ -111,7 +111,7 @@ impl<'a> Writer<'a> {
         let shape = program.inputs.first().map(|id| program.shape(*id));
         let described = metadata::metadata(about, shape.unwrap_or_default());
         let recipe = serde_json::to_vec(&about.recipe).unwrap_or_default();
-        let said = [("TFLITE_METADATA", described), (RECIPE, recipe)].map(|(name, bytes)| {
+        let metadata = [("TFLITE_METADATA", described), (RECIPE, recipe)].map(|(name, bytes)| {
             let buffer = self.buffer(&bytes);
             let name = Some(self.fbb.create_string(name));
             fb::Metadata::create(&mut self.fbb, &fb::MetadataArgs { name, buffer })
@@ -124,7 +124,7 @@ impl<'a> Writer<'a> {
             subgraphs: Some(fbb.create_vector(&[graph])),
             description: Some(fbb.create_string(&about.description)),
             buffers: Some(fbb.create_vector(&self.buffers)),
-            metadata: Some(fbb.create_vector(&said)),
+            metadata: Some(fbb.create_vector(&metadata)),
             signature_defs: Some(fbb.create_vector(&[signature])),
             metadata_buffer: None,
         };

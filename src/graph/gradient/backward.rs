@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use crate::graph::ops::{Elementwise, Moves, Reduce, ReduceKind, Reshaping};
 use crate::graph::structure::Node;
 use crate::graph::value::{Dim, Fact, ValueId, lens};
-use crate::graph::{Graph, GraphError, Op, Sliding, Window};
+use crate::graph::{Graph, GraphError, Op, Sliding, WindowGeometry};
 use crate::onnx::{ElementType, Tensor};
 
 /// The gradients of a node's inputs: `None` for inputs that have none, or whose gradient is not needed.
@@ -238,7 +238,7 @@ impl Backward<'_> {
         x: ValueId,
         kernel: &[usize],
         ceil: bool,
-    ) -> Result<Window, GraphError> {
+    ) -> Result<WindowGeometry, GraphError> {
         let window = sliding.window(&self.lens_from(x, 2)?, kernel, ceil);
         window.ok_or_else(|| {
             GraphError::Model(format!(

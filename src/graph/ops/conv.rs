@@ -7,7 +7,7 @@
 
 use super::{
     Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Linear, Named, Parts, Sliding,
-    Spelling, ValueId, WeightKind, Window, as_ints, fixed_lens,
+    Spelling, ValueId, WeightKind, WindowGeometry, as_ints, fixed_lens,
 };
 
 /// Up to this many taps, the gradient of a dense kernel is computed as one matrix product for each tap.
@@ -169,7 +169,7 @@ pub(super) fn transposed(
     b: &mut Backward<'_>,
     dy: ValueId,
     w: ValueId,
-    window: &Window,
+    window: &WindowGeometry,
     groups: usize,
 ) -> ValueId {
     let rank = window.kernel.len();
@@ -194,7 +194,7 @@ struct Numbers {
     dy: ValueId,
     x: ValueId,
     w: ValueId,
-    window: Window,
+    window: WindowGeometry,
     groups: usize,
     channels: usize,
     kernels: usize,

@@ -22,7 +22,7 @@ use super::op::{Family, Inputs, Named, WeightKind};
 use super::value::{
     Dim, Fact, ValueId, as_ints, broadcast, lens as fixed_lens, product, wrap, wrap_all,
 };
-use super::window::{Sliding, Window};
+use super::window::{Sliding, WindowGeometry};
 use super::{GraphError, Op};
 
 pub use activation::Activation;

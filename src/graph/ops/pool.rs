@@ -5,7 +5,7 @@ use super::moves::scatter;
 use super::reduce::shared;
 use super::{
     Arriving, Backward, Dim, Fact, Family, GraphError, Inputs, Named, Parts, Sliding, Spelling,
-    Window, as_ints,
+    WindowGeometry, as_ints,
 };
 use crate::onnx::ElementType;
 
@@ -123,7 +123,7 @@ impl Family for Pool {
 }
 
 /// For each window, 1 / the number of pixels that it averages, with or without padding, but never beyond the padding.
-fn shares(window: &Window, padding_counts: bool) -> Vec<f64> {
+fn shares(window: &WindowGeometry, padding_counts: bool) -> Vec<f64> {
     let mut shares = vec![1.0];
     for at in 0..window.kernel.len() {
         let pixels = window.before[at]..window.before[at] + window.input[at];

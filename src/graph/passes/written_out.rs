@@ -60,7 +60,7 @@ impl Graph {
             Some(bias) => (Elementwise::Add, [self.mul(normal, scale), bias]),
             None => (Elementwise::Mul, [normal, scale]),
         };
-        self.stand_in(node, last, &operands)
+        self.substitute(node, last, &operands)
     }
 
     /// [`ERF`] of `|x|`, times `x / |x|`.
@@ -91,7 +91,7 @@ impl Graph {
         let least = self.number(1e-30);
         let divisor = self.add(size, least);
         let sign = self.div(x, divisor);
-        self.stand_in(node, Elementwise::Mul, &[positive, sign])
+        self.substitute(node, Elementwise::Mul, &[positive, sign])
     }
 
     fn mean_along(&mut self, value: ValueId, axes: &[i64]) -> ValueId {
@@ -104,7 +104,7 @@ impl Graph {
     }
 
     /// Adds a node that computes the first result of `of`.
-    fn stand_in(&mut self, of: &Node, op: Elementwise, operands: &[ValueId]) -> Option<()> {
+    fn substitute(&mut self, of: &Node, op: Elementwise, operands: &[ValueId]) -> Option<()> {
         let output = of.output()?;
         self.push_node(Node {
             name: of.name.clone(),

@@ -12,7 +12,7 @@ use super::{
     aside,
     message::{Reply, Request},
     name_of, program,
-    session::{Session, Trouble, guarded},
+    session::{DecodingSession, Trouble, guarded},
 };
 
 /// The frames of a video, as they arrive.
@@ -22,7 +22,7 @@ enum Origin {
     /// Decoded by another process.
     #[cfg(unix)]
     There {
-        session: Session,
+        session: DecodingSession,
         form: FrameForm,
         /// The findings, after the end.
         findings: Option<Box<Findings>>,
@@ -55,7 +55,7 @@ impl Frames {
                 form,
             };
             return guarded(film.path(), || {
-                let mut session = Session::of_file(&request, film)?;
+                let mut session = DecodingSession::of_file(&request, film)?;
                 let (Reply::Opened, _) = session.answer()? else {
                     return Err(session.nonsense());
                 };

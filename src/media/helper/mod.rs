@@ -43,7 +43,7 @@ pub use message::Confinement;
 #[cfg(unix)]
 use message::{Found, Reply, Request, rgb_image};
 #[cfg(unix)]
-use session::{Session, Trouble, guarded};
+use session::{DecodingSession, Trouble, guarded};
 
 /// The argument that starts the program as a decoding process.
 pub const DECODER: &str = "--decoder";
@@ -90,7 +90,7 @@ pub fn confinement() -> Result<Option<Confinement>, MediaError> {
     if program().is_some() {
         let it = Path::new("the decoder");
         return guarded(it, || {
-            let mut session = Session::start(&Request::Confinement, None, &[], it)?;
+            let mut session = DecodingSession::start(&Request::Confinement, None, &[], it)?;
             match session.answer()? {
                 (Reply::Confinement(confinement), _) => Ok(Some(confinement)),
                 _ => Err(session.nonsense()),
@@ -116,7 +116,7 @@ pub(super) fn probe(film: &MediaFile) -> Result<VideoInfo, MediaError> {
         let name = name_of(film.path());
         let request = Request::Probe { name };
         return guarded(film.path(), || {
-            let mut session = Session::of_file(&request, film)?;
+            let mut session = DecodingSession::of_file(&request, film)?;
             match session.answer()? {
                 (Reply::Facts(facts), _) => Ok(*facts),
                 _ => Err(session.nonsense()),
@@ -137,7 +137,7 @@ pub(super) fn cut_points(
         let name = name_of(film.path());
         let request = Request::CutPoints { name, least_secs };
         return guarded(film.path(), || {
-            let mut session = Session::of_file(&request, film)?;
+            let mut session = DecodingSession::of_file(&request, film)?;
             match session.next(Some(work))? {
                 (Reply::CutPoints(cuts), _) if are_cuts(&cuts) => Ok(cuts),
                 _ => Err(session.nonsense()),
@@ -160,7 +160,7 @@ pub(super) fn poster(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaE
         let name = name_of(film.path());
         let request = Request::Poster { name, width_px };
         return guarded(film.path(), || {
-            let mut session = Session::of_file(&request, film)?;
+            let mut session = DecodingSession::of_file(&request, film)?;
             session.image().map(|(image, _)| image)
         });
     }
@@ -175,7 +175,7 @@ pub(super) fn kind(file: &MediaFile) -> Result<Kind, MediaError> {
         let name = name_of(file.path());
         let request = Request::Kind { name };
         return guarded(file.path(), || {
-            let mut session = Session::of_file(&request, file)?;
+            let mut session = DecodingSession::of_file(&request, file)?;
             let (Reply::Kind(found), _) = session.answer()? else {
                 return Err(session.nonsense());
             };
@@ -199,7 +199,7 @@ pub(super) fn still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
         let name = name_of(path);
         let request = Request::Still { name };
         return guarded(path, || {
-            let mut session = Session::start(&request, None, bytes, path)?;
+            let mut session = DecodingSession::start(&request, None, bytes, path)?;
             session
                 .image()
                 .map(|(image, remarks)| Still { image, remarks })
@@ -209,7 +209,7 @@ pub(super) fn still(bytes: &[u8], path: &Path) -> Result<Still, MediaError> {
 }
 
 #[cfg(unix)]
-impl Session {
+impl DecodingSession {
     /// The image that is the whole reply, with remarks.
     fn image(&mut self) -> Result<(RgbImage, Vec<String>), Trouble> {
         if let (

@@ -41,7 +41,7 @@ impl From<Cancelled> for Trouble {
 }
 
 /// A request with its process.
-pub(super) struct Session {
+pub(super) struct DecodingSession {
     /// `None` after the last reply.
     decoder: Option<Decoder>,
     path: PathBuf,
@@ -65,7 +65,7 @@ pub(super) fn guarded<T>(
     }
 }
 
-impl Session {
+impl DecodingSession {
     /// Starts a request about a file, which is passed open.
     pub fn of_file(request: &Request, file: &MediaFile) -> Result<Self, Trouble> {
         Self::start(request, Some(file), &[], file.path())
@@ -173,7 +173,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for DecodingSession {
     fn drop(&mut self) {
         if let Some(decoder) = self.decoder.take() {
             decoder.close();

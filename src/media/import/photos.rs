@@ -130,7 +130,7 @@ impl Importing<'_> {
         }
         self.known.frame(&name, || place);
         if self.project.source(&name.source).is_none() {
-            let source = stand_in(file, &name, batch.group, self.options);
+            let source = foreign_source(file, &name, batch.group, self.options);
             self.outcome.record.sources.push(source.id.clone());
             self.sides.put(&source.id, source.given_split);
             self.project.put_source(source)?;
@@ -307,7 +307,7 @@ fn new_batch(group: &PlanGroup, sampling: Sampling) -> Source {
 
 /// The source of a frame from another project: as in that project, if the frame is in it; otherwise derived from the
 /// frame's name.
-fn stand_in(
+fn foreign_source(
     file: &PlannedFile,
     name: &FrameName,
     group: &PlanGroup,

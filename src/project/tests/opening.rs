@@ -149,7 +149,7 @@ fn numbers_that_no_project_can_have_are_damage() {
     let many = (0..70_000)
         .map(|at| json!({"id": format!("{at:032x}"), "name": format!("c{at}"), "color": 0}));
     let of_one = "hall.mp4";
-    for (place, value, said) in [
+    for (place, value, part) in [
         ("sources/0/sampling/fps", json!(0), of_one),
         ("sources/0/sampling/fps", json!(-2), of_one),
         ("sources/0/sampling/fps", json!(1e308), of_one),
@@ -170,7 +170,7 @@ fn numbers_that_no_project_can_have_are_damage() {
             fs::write(root.join(file), &changed).unwrap();
         }
         let message = Project::open(&root).unwrap_err().to_string();
-        let all = ["project.json", said, "move it away"];
+        let all = ["project.json", part, "move it away"];
         assert!(
             all.iter().all(|part| message.contains(part)),
             "{place}: {message}"

@@ -94,7 +94,7 @@ pub fn list_trainings(
     let mut architectures: Vec<ModelPin> = Vec::new();
     let mut trainings = Vec::new();
     let left = (1..).zip(&sweep.trainings);
-    for (number, training) in left.filter(|(_, training)| training.came.is_none()) {
+    for (number, training) in left.filter(|(_, training)| training.outcome.is_none()) {
         let settings = &training.settings;
         let pin = ModelPin::of(&settings.architecture, settings.fit)?;
         if !architectures.contains(&pin) {

@@ -8,7 +8,7 @@ use crate::project::Project;
 use crate::shards::ShardError;
 use crate::shards::list::ListId;
 use crate::shards::merge::{Found, Merged};
-use crate::sweep::{Came, Sweep, find_sweeps, runs_of, settle};
+use crate::sweep::{Sweep, TrainingOutcome, find_sweeps, runs_of, settle};
 use crate::train::{Run, RunState, TrainError, take_run};
 
 use super::list::{Header, read};
@@ -49,7 +49,7 @@ pub(in crate::shards) fn merge_into(
     for training in &trainings {
         work.check()?;
         let mut copies = parts.remove(&training.shard).unwrap_or_default();
-        copies.sort_by_key(|(_, manifest)| matches!(manifest.came, Came::Failed(_)));
+        copies.sort_by_key(|(_, manifest)| matches!(manifest.outcome, TrainingOutcome::Failed(_)));
         if taking.first_whole(training.training, &copies, merged)? {
             merged.parts += 1;
         } else {
@@ -140,17 +140,17 @@ impl Taking<'_> {
                 ),
             ));
         };
-        if matches!(known.came, Some(Came::Finished { .. })) {
+        if matches!(known.outcome, Some(TrainingOutcome::Finished { .. })) {
             return Ok(());
         }
-        let came = match &manifest.came {
-            Came::Failed(reason) => {
+        let outcome = match &manifest.outcome {
+            TrainingOutcome::Failed(reason) => {
                 let sentence = format!("Training {number}: {reason}");
                 self.work.warn(sentence.clone());
                 merged.failed.push(sentence);
-                manifest.came.clone()
+                manifest.outcome.clone()
             }
-            Came::Finished { figures, .. } => {
+            TrainingOutcome::Finished { figures, .. } => {
                 let before = self.runs.get(&number);
                 let run = match before.filter(|run| run.state == RunState::Finished) {
                     // The program was killed after adding the run and before recording the result.
@@ -158,13 +158,13 @@ impl Taking<'_> {
                     None => take_run(self.project, &dir.join(RUN), &manifest.blake3, self.work)?,
                 };
                 merged.runs.push(run.clone());
-                Came::Finished {
+                TrainingOutcome::Finished {
                     run,
                     figures: figures.clone(),
                 }
             }
         };
-        settle(self.project, &self.sweep.id, [(number, came)])?;
+        settle(self.project, &self.sweep.id, [(number, outcome)])?;
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::files;
 use crate::shards::ShardError;
 use crate::shards::list::{ListId, Versions};
 use crate::shards::part::{MANIFEST, altered, read_manifest};
-use crate::sweep::{Came, TrainedFigures};
+use crate::sweep::{TrainedFigures, TrainingOutcome};
 
 /// The only version of the format so far.
 pub(super) const FORMAT: u32 = 1;
@@ -34,7 +34,8 @@ pub(super) struct Manifest {
     #[serde(flatten)]
     pub versions: Versions,
     /// The result of the training.
-    pub came: Came,
+    #[serde(rename = "came")]
+    pub outcome: TrainingOutcome,
     /// BLAKE3 hashes of the run's files, hexadecimal digits, by path relative to the run's folder.
     pub blake3: BTreeMap<String, String>,
 }
@@ -50,9 +51,9 @@ impl Manifest {
                 "is of another version of Salamander; make the part anew with this one",
             ));
         }
-        let sound = match &manifest.came {
-            Came::Finished { figures, .. } => is_sound(figures),
-            Came::Failed(_) => true,
+        let sound = match &manifest.outcome {
+            TrainingOutcome::Finished { figures, .. } => is_sound(figures),
+            TrainingOutcome::Failed(_) => true,
         };
         if sound {
             Ok(manifest)

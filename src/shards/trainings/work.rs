@@ -14,7 +14,7 @@ use crate::shards::divide::path_here;
 use crate::shards::list::{ListId, ModelPin, Versions};
 use crate::shards::part::{MANIFEST, part_dir};
 use crate::shards::work::{MadePart, WorkOrder, begin_partial};
-use crate::sweep::{Came, runs_of, train_one};
+use crate::sweep::{TrainingOutcome, runs_of, train_one};
 use crate::train::LiveCurves;
 
 use super::list::{Header, ListedTraining, read_one};
@@ -65,7 +65,7 @@ fn made(dir: &Path, manifest: Manifest, already: bool) -> MadePart {
         frames: 0,
         computed: 0,
         failed: Vec::new(),
-        training: Some(manifest.came),
+        training: Some(manifest.outcome),
     }
 }
 
@@ -73,7 +73,7 @@ fn made(dir: &Path, manifest: Manifest, already: bool) -> MadePart {
 fn whole_before(whole: &Path, id: &ListId, shard: usize) -> Option<Manifest> {
     let manifest = Manifest::there(whole, id, shard).ok()??;
     let run_is_there = files::exists(whole.join(RUN).join("run.json"));
-    let is_whole = matches!(manifest.came, Came::Failed(_)) || run_is_there;
+    let is_whole = matches!(manifest.outcome, TrainingOutcome::Failed(_)) || run_is_there;
     is_whole.then_some(manifest)
 }
 
@@ -100,10 +100,10 @@ fn train(
     let parent = header.parent(training.training);
     let begun = runs_of(&project, &header.begun, work)?.remove(&training.training);
     let curves = LiveCurves::default();
-    let came = train_one(&project, &training.settings, parent, begun, &curves, work)?;
-    let run = match &came {
-        Came::Finished { run, .. } => Some(runs.join(&run.0)),
-        Came::Failed(_) => None,
+    let outcome = train_one(&project, &training.settings, parent, begun, &curves, work)?;
+    let run = match &outcome {
+        TrainingOutcome::Finished { run, .. } => Some(runs.join(&run.0)),
+        TrainingOutcome::Failed(_) => None,
     };
     let manifest = Manifest {
         salamander_training: FORMAT,
@@ -111,7 +111,7 @@ fn train(
         shard: training.shard,
         versions,
         blake3: run.as_deref().map(hashes).transpose()?.unwrap_or_default(),
-        came,
+        outcome,
     };
     let whole = make_folder(partial.join(WHOLE))?;
     let path = whole.join(MANIFEST);

@@ -29,7 +29,7 @@ const PATIENCE_SECS: f64 = 300.0;
 pub(in crate::train) const MIN_FRAMES: usize = 40;
 
 /// The time for evaluating a validation frame, as a fraction of that for training on a frame.
-const LOOK_SHARE: f64 = 0.35;
+const EVALUATION_SHARE: f64 = 0.35;
 
 /// The estimated costs of a training to one depth.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -274,7 +274,7 @@ impl Pace {
         let steps = fine_tune.steps_for(self.train);
         let images = f64::from(steps) * fine_tune.learn.batch_size as f64;
         // Validation frames evaluated are half as many as the training frames seen.
-        let looks = if self.validation == 0 {
+        let evaluated = if self.validation == 0 {
             0.0
         } else {
             images / 2.0
@@ -284,7 +284,7 @@ impl Pace {
         let kept = bytes.min(fine_tune.cache_budget_bytes);
         let front = self.front(plan);
         let again = if bytes > kept {
-            (images + looks) * front * (1.0 - kept as f64 / bytes as f64)
+            (images + evaluated) * front * (1.0 - kept as f64 / bytes as f64)
         } else {
             0.0
         };
@@ -292,8 +292,10 @@ impl Pace {
         found.steps = steps;
         found.cache_bytes = kept;
         found.over_budget = bytes > kept;
-        found.secs +=
-            images * per_image + looks * per_image * LOOK_SHARE + views as f64 * front + again;
+        found.secs += images * per_image
+            + evaluated * per_image * EVALUATION_SHARE
+            + views as f64 * front
+            + again;
         found
     }
 }

@@ -169,9 +169,9 @@ mod tests {
         let ring = Mask::of_text("o", 40.0);
         let middle = ring.cover[28 * ring.width + ring.width / 2];
         assert!(middle < 0.01, "the letter is hollow");
-        let turned = ring.upwards();
-        assert_eq!((turned.width, turned.height), (ring.height, ring.width));
-        assert!((turned.cover.iter().sum::<f32>() - ring.cover.iter().sum::<f32>()).abs() < 0.1);
+        let rotated = ring.upwards();
+        assert_eq!((rotated.width, rotated.height), (ring.height, ring.width));
+        assert!((rotated.cover.iter().sum::<f32>() - ring.cover.iter().sum::<f32>()).abs() < 0.1);
         let top_left = Mask::of_text("'", 40.0).upwards();
         let lowest = top_left.cover.iter().rposition(|cover| *cover > 0.5);
         // The top of a line is at the left of one that is read upwards.

@@ -48,11 +48,11 @@ fn end_by_hand(points: &[CurvePoint], evaluations: usize) -> u32 {
 #[test]
 fn it_ends_so_many_evaluations_after_the_lowest_cross_entropy() {
     let (data, settings) = overfitting();
-    let whole = go_on(&data, &settings, None, 300, &Work::new());
+    let whole = train_to(&data, &settings, None, 300, &Work::new());
     let mut ends = Vec::new();
     for evaluations in [1, 2, 5] {
         let settings = with(&settings, evaluations, KeepBy::Accuracy);
-        let early = go_on(&data, &settings, None, 300, &Work::new());
+        let early = train_to(&data, &settings, None, 300, &Work::new());
         let step = end_by_hand(&whole.points, evaluations as usize);
         assert!(matches!(early.end, Ok(End::Early)));
         assert_eq!(early.checkpoint.place.step, step);
@@ -73,13 +73,13 @@ fn it_ends_so_many_evaluations_after_the_lowest_cross_entropy() {
 fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
     let (data, settings) = overfitting();
     let settings = with(&settings, 3, KeepBy::CrossEntropy);
-    let whole = go_on(&data, &settings, None, 300, &Work::new());
+    let whole = train_to(&data, &settings, None, 300, &Work::new());
     let end = whole.checkpoint.place.step;
     assert!(matches!(whole.end, Ok(End::Early)));
     for interrupted in (10..end).step_by(10) {
-        let first = go_on(&data, &settings, None, interrupted, &Work::new());
+        let first = train_to(&data, &settings, None, interrupted, &Work::new());
         assert!(matches!(first.end, Ok(End::Complete)));
-        let rest = go_on(&data, &settings, Some(first.checkpoint), 300, &Work::new());
+        let rest = train_to(&data, &settings, Some(first.checkpoint), 300, &Work::new());
         assert!(matches!(rest.end, Ok(End::Early)));
         assert_eq!(
             timeless(rest.checkpoint),
@@ -89,7 +89,7 @@ fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
         assert_eq!(rest.kept, whole.kept);
     }
     // Killed after its last checkpoint, before the run was marked as finished.
-    let again = go_on(
+    let again = train_to(
         &data,
         &settings,
         Some(whole.checkpoint.clone()),
@@ -100,7 +100,7 @@ fn it_ends_at_the_same_step_whenever_it_was_interrupted() {
     // When it is extended, it waits again for as many evaluations.
     let mut further = settings;
     further.head.learn.early_stopping_from = end;
-    let further = go_on(&data, &further, Some(whole.checkpoint), 300, &Work::new());
+    let further = train_to(&data, &further, Some(whole.checkpoint), 300, &Work::new());
     assert!(matches!(further.end, Ok(End::Early)));
     assert!(further.checkpoint.place.step >= end + 30);
 }
@@ -110,7 +110,7 @@ fn the_kept_weights_are_those_of_the_figure_that_was_chosen() {
     let (data, settings) = overfitting();
     let kept = |keep_by| {
         let settings = with(&settings, 0, keep_by);
-        let outcome = go_on(&data, &settings, None, 300, &Work::new());
+        let outcome = train_to(&data, &settings, None, 300, &Work::new());
         let of = |step| {
             outcome
                 .points

@@ -104,7 +104,7 @@ fn a_step_follows_the_differences_of_the_loss() {
     let initial = initial.map(|shape| random(&mut draw, &shape, 0.4));
     let recipe = settings.recipe(Part::Head, 0);
     let begin = Checkpoint::beginning(&recipe.optimization, &initial);
-    let outcome = go_on(&data, &settings, Some(begin), 1, &Work::new());
+    let outcome = train_to(&data, &settings, Some(begin), 1, &Work::new());
     let after = outcome.kept.1.tensors();
 
     let mut draw = Draw::new(settings.seed, Purpose::Batch, 1);
@@ -143,15 +143,15 @@ fn a_head_with_everything_ends_with_the_same_bits_whatever_interrupts() {
     let data = data();
     let mut settings = everything_set(Optimizer::AdamW);
     settings.head.learn.average_decay = 0.9;
-    let whole = go_on(&data, &settings, None, 60, &Work::new());
-    let first = go_on(&data, &settings, None, 25, &Work::new());
-    let rest = go_on(&data, &settings, Some(first.checkpoint), 60, &Work::new());
+    let whole = train_to(&data, &settings, None, 60, &Work::new());
+    let first = train_to(&data, &settings, None, 25, &Work::new());
+    let rest = train_to(&data, &settings, Some(first.checkpoint), 60, &Work::new());
     assert_eq!(rest.checkpoint.state, whole.checkpoint.state);
     let other = TrainSettings {
         seed: 6,
         ..settings
     };
-    let other = go_on(&data, &other, None, 60, &Work::new());
+    let other = train_to(&data, &other, None, 60, &Work::new());
     assert_ne!(other.checkpoint.state, whole.checkpoint.state);
 }
 
@@ -160,7 +160,7 @@ fn an_evaluation_leaves_nothing_out_and_the_kept_head_is_what_was_evaluated() {
     let data = data();
     let mut settings = everything_set(Optimizer::Adam);
     settings.head.learn.dropout = 0.8;
-    let outcome = go_on(&data, &settings, None, 100, &Work::new());
+    let outcome = train_to(&data, &settings, None, 100, &Work::new());
     let (step, head) = outcome.kept;
     let best = outcome.checkpoint.place.best.unwrap();
     assert_eq!((best.step, head.hidden.is_some()), (step, true));

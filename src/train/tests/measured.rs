@@ -32,9 +32,9 @@ fn rate_and_gradient_are_measured_and_change_no_bit() {
             settings.head.learn.weight_decay = 0.1;
             let mut recipe = settings.recipe(Part::Head, data.validation.len());
             assert!(recipe.measures.gradient_norm);
-            let with = go_on(&data, &settings, None, 40, &Work::new());
+            let with = train_to(&data, &settings, None, 40, &Work::new());
             recipe.measures.gradient_norm = false;
-            let without = go_on_by(&recipe, &data, &settings, None, 40, &Work::new());
+            let without = train_with(&recipe, &data, &settings, None, 40, &Work::new());
             assert_eq!(with.checkpoint.state, without.checkpoint.state);
             assert_eq!(
                 timeless_points(&with.points),
@@ -65,7 +65,7 @@ fn rate_and_gradient_are_measured_and_change_no_bit() {
 fn classes_are_measured_on_all_validation_images() {
     let data = data();
     let settings = settings(Optimizer::Adam);
-    let outcome = go_on(&data, &settings, None, 100, &Work::new());
+    let outcome = train_to(&data, &settings, None, 100, &Work::new());
     let (step, head) = &outcome.kept;
     let right = correct(SIZES, &data.validation, head).unwrap();
     for (class, name) in ["a", "b", "c"].into_iter().enumerate() {
@@ -92,9 +92,9 @@ fn histograms_are_of_the_evaluated_weights_and_change_no_bit() {
     let data = data();
     let mut settings = settings(Optimizer::Adam);
     settings.head.learn.average_decay = 0.9;
-    let with = go_on(&data, &settings, None, 1_000, &Work::new());
+    let with = train_to(&data, &settings, None, 1_000, &Work::new());
     settings.histograms = false;
-    let without = go_on(&data, &settings, None, 1_000, &Work::new());
+    let without = train_to(&data, &settings, None, 1_000, &Work::new());
     assert_eq!(
         timeless(with.checkpoint.clone()),
         timeless(without.checkpoint)

@@ -90,7 +90,7 @@ fn weights_and_figures_are_those_of_mixed_bottlenecks_and_targets() {
     let data = data();
     let (settings, mut recipe) = mixing();
     recipe.train_figures = TrainFigures::AllBatches;
-    let outcome = go_on_by(&recipe, &data, &settings, None, 60, &Work::new());
+    let outcome = train_with(&recipe, &data, &settings, None, 60, &Work::new());
     let (weights, figures) = by_hand(&data, &settings, 60);
     let [w, b] = &outcome.checkpoint.state[..] else {
         panic!("a head has two weights");
@@ -116,13 +116,13 @@ fn weights_and_figures_are_those_of_mixed_bottlenecks_and_targets() {
 fn the_last_batch_of_the_head_is_evaluated_unmixed() {
     let data = data();
     let (settings, recipe) = mixing();
-    let outcome = go_on_by(&recipe, &data, &settings, None, 10, &Work::new());
+    let outcome = train_with(&recipe, &data, &settings, None, 10, &Work::new());
     let of_batch = outcome.points[0].train_accuracy * settings.head.learn.batch_size as f32;
     assert!((of_batch - of_batch.round()).abs() < 1e-4, "{of_batch}");
     // The result differs from a training without mixup.
     let mut plain = settings.clone();
     plain.head.learn.mixup = 0.0;
-    let plain = go_on(&data, &plain, None, 10, &Work::new());
+    let plain = train_to(&data, &plain, None, 10, &Work::new());
     assert_ne!(plain.checkpoint.state, outcome.checkpoint.state);
 }
 
@@ -130,10 +130,10 @@ fn the_last_batch_of_the_head_is_evaluated_unmixed() {
 fn interrupted_it_ends_with_the_same_bits() {
     let data = data();
     let (settings, _) = mixing();
-    let whole = go_on(&data, &settings, None, 100, &Work::new());
+    let whole = train_to(&data, &settings, None, 100, &Work::new());
     for at in [10, 30, 90] {
-        let part = go_on(&data, &settings, None, at, &Work::new());
-        let rest = go_on(&data, &settings, Some(part.checkpoint), 100, &Work::new());
+        let part = train_to(&data, &settings, None, at, &Work::new());
+        let rest = train_to(&data, &settings, Some(part.checkpoint), 100, &Work::new());
         assert_eq!(
             timeless(whole.checkpoint.clone()),
             timeless(rest.checkpoint)

@@ -17,7 +17,7 @@ fn the_table_is_held_once() {
         ..data()
     };
     let settings = settings(Optimizer::Sgd);
-    let outcome = go_on(&data, &settings, None, 10, &Work::new());
+    let outcome = train_to(&data, &settings, None, 10, &Work::new());
     assert!(matches!(outcome.end, Ok(End::Complete)));
     assert_eq!(data.train.x().unwrap().as_ptr(), place);
 }
@@ -41,7 +41,7 @@ fn with_views(data: &Data, change: impl Fn(usize, f32) -> f32) -> Data {
 #[test]
 fn views_are_rows_of_their_frames() {
     let (data, settings) = (data(), settings(Optimizer::Sgd));
-    let kept = |data: &Data| go_on(data, &settings, None, 50, &Work::new()).kept;
+    let kept = |data: &Data| train_to(data, &settings, None, 50, &Work::new()).kept;
     let plain = kept(&data);
     // The frames of a batch do not depend on views, and each view has the class of its frame.
     assert_eq!(kept(&with_views(&data, |_, x| x)), plain);
@@ -66,7 +66,7 @@ fn images_are_drawn_as_often_as_they_are_there_where_that_is_asked_for() {
         };
         let mut settings = settings(Optimizer::Sgd);
         settings.sampling = sampling;
-        go_on(&data, &settings, None, 100, &Work::new()).kept.1.b
+        train_to(&data, &settings, None, 100, &Work::new()).kept.1.b
     };
     let [balanced, natural] = [ClassSampling::Balanced, ClassSampling::Natural].map(share);
     // The bias reflects how frequent a class is.

@@ -6,7 +6,7 @@ use egui::{ColorImage, Label, RichText, Sense, TextureHandle, TextureOptions, Ui
 
 use super::{End, buttons_ui, title_ui, words_ui};
 use crate::app::{Action, Adding, ArchitectureAction, FoundNetwork, words};
-use crate::backbone::{Answer, Asked, Candidate, Layout, Normalisation, Whence};
+use crate::backbone::{Asked, Candidate, Layout, Normalisation, Property, Provenance};
 use crate::ui::Cx;
 use crate::ui::theme::{self, Tokens, tokens};
 use crate::ui::widgets::{
@@ -46,7 +46,7 @@ pub(super) fn add_architecture_ui(
         .file_name()
         .unwrap_or_default()
         .to_string_lossy();
-    let mut said = adding.asked.clone();
+    let mut asked = adding.asked.clone();
     let mut ready = false;
     match &adding.found {
         None => waiting_ui(ui, &format!("Reading “{}”", words::shorten(&file, 40))),
@@ -67,11 +67,11 @@ pub(super) fn add_architecture_ui(
                     words::shorten(&file, 40)
                 ),
             );
-            ready = found_ui(ui, t, adding, found, view, &mut said);
+            ready = found_ui(ui, t, adding, found, view, &mut asked);
         }
     }
-    if said != adding.asked {
-        cx.act(Action::Architecture(ArchitectureAction::Say(said)));
+    if asked != adding.asked {
+        cx.act(Action::Architecture(ArchitectureAction::Say(asked)));
     }
     let busy = adding.task.is_some();
     let mut end = End::Open;
@@ -109,31 +109,31 @@ fn found_ui(
     adding: &Adding,
     found: &Arc<FoundNetwork>,
     view: &mut View,
-    said: &mut Asked,
+    asked: &mut Asked,
 ) -> bool {
     let inspected = &found.inspected;
     ui.horizontal_top(|ui| {
         let width = ui.available_width() - PREVIEW - 16.0;
         ui.vertical(|ui| {
             ui.set_width(width);
-            normalisation_ui(ui, t, &inspected.normalisation, said);
-            layout_ui(ui, t, &inspected.layout, said);
-            size_ui(ui, t, &inspected.size_px, said);
+            normalisation_ui(ui, t, &inspected.normalisation, asked);
+            layout_ui(ui, t, &inspected.layout, asked);
+            size_ui(ui, t, &inspected.size_px, asked);
         });
         ui.add_space(8.0);
         ui.vertical(|ui| preview_ui(ui, t, found, view));
     });
-    pooled_ui(ui, t, found, said);
+    pooled_ui(ui, t, found, asked);
     ui.columns(2, |columns| {
         let [left, right] = columns else { return };
         field_label(left, "Name");
         let hint = inspected.title();
         if text_field(left, "Name of the architecture", &mut view.name, &hint).lost_focus() {
-            said.name = Some(view.name.trim().to_owned()).filter(|name| !name.is_empty());
+            asked.name = Some(view.name.trim().to_owned()).filter(|name| !name.is_empty());
         }
         field_label(right, "Licence of its weights");
         if text_field(right, "Licence", &mut view.licence, "not stated").lost_focus() {
-            said.licence = Some(view.licence.trim().to_owned()).filter(|text| !text.is_empty());
+            asked.licence = Some(view.licence.trim().to_owned()).filter(|text| !text.is_empty());
         }
     });
     let stale = adding.task.is_some() && !adding.writing;
@@ -157,25 +157,25 @@ fn found_ui(
 }
 
 /// One property of the network, and its source.
-fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, known: &str, answer: &Answer<T>) {
+fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, known: &str, answer: &Property<T>) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         ui.label(widgets::muted(t, what));
         if !known.is_empty() {
             ui.label(known);
         }
-        let (word, color) = match answer.whence {
-            Whence::Found => ("found", t.faint),
-            Whence::Given => ("as you said", t.faint),
-            Whence::Assumed => ("assumed", t.accent),
-            Whence::Missing => ("please choose", t.danger),
+        let (word, color) = match answer.provenance {
+            Provenance::Found => ("found", t.faint),
+            Provenance::Given => ("as you said", t.faint),
+            Provenance::Assumed => ("assumed", t.accent),
+            Provenance::Missing => ("please choose", t.danger),
         };
         let word = RichText::new(word).color(color).size(theme::TYPE_SMALL);
         ui.label(word).on_hover_text(&answer.note);
     });
 }
 
-fn normalisation_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<[[f32; 3]; 2]>, said: &mut Asked) {
+fn normalisation_ui(ui: &mut Ui, t: &Tokens, answer: &Property<[[f32; 3]; 2]>, asked: &mut Asked) {
     answer_ui(ui, t, "Normalisation", "", answer);
     let chosen = answer.value.map(|mean_std| {
         Normalisation::of(mean_std).map_or_else(|| "by its own figures".to_owned(), titled)
@@ -191,7 +191,7 @@ fn normalisation_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<[[f32; 3]; 2]>, sai
                 let right = widgets::faint(t, of_whom(one));
                 if menu_item(ui, None, &titled(one), right).clicked() {
                     let [mean, std] = one.mean_std();
-                    (said.mean, said.std) = (Some(mean), Some(std));
+                    (asked.mean, asked.std) = (Some(mean), Some(std));
                     ui.close();
                 }
             }
@@ -215,8 +215,8 @@ fn of_whom(normalisation: Normalisation) -> &'static str {
     }
 }
 
-fn layout_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<Layout>, said: &mut Asked) {
-    let found = matches!(answer.whence, Whence::Found);
+fn layout_ui(ui: &mut Ui, t: &Tokens, answer: &Property<Layout>, asked: &mut Asked) {
+    let found = matches!(answer.provenance, Provenance::Found);
     let known = match answer.value {
         Some(Layout::Nhwc) if found => "Channels last",
         Some(Layout::Nchw) if found => "Channels first",
@@ -232,15 +232,15 @@ fn layout_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<Layout>, said: &mut Asked)
         None => usize::MAX,
     };
     match segments(ui, chosen, &["Channels first", "Channels last"]) {
-        Some(0) => said.layout = Some(Layout::Nchw),
-        Some(_) => said.layout = Some(Layout::Nhwc),
+        Some(0) => asked.layout = Some(Layout::Nchw),
+        Some(_) => asked.layout = Some(Layout::Nhwc),
         None => {}
     }
 }
 
-fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<u32>, said: &mut Asked) {
+fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Property<u32>, asked: &mut Asked) {
     let shown = answer.value.map(|px| format!("{px} × {px} pixels"));
-    if matches!(answer.whence, Whence::Found) {
+    if matches!(answer.provenance, Provenance::Found) {
         answer_ui(ui, t, "Size", &shown.unwrap_or_default(), answer);
         return;
     }
@@ -249,14 +249,14 @@ fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Answer<u32>, said: &mut Asked) {
     choice(ui, "input size", "Size of the input", &shown, |ui| {
         for px in SIZES {
             if menu_item(ui, None, &format!("{px} × {px} pixels"), RichText::new("")).clicked() {
-                said.size_px = Some(px);
+                asked.size_px = Some(px);
                 ui.close();
             }
         }
     });
 }
 
-fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &FoundNetwork, said: &mut Asked) {
+fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &FoundNetwork, asked: &mut Asked) {
     let inspected = &found.inspected;
     answer_ui(ui, t, "Bottleneck", "", &inspected.pooled);
     let shown = inspected.pooled.value.as_ref().map(|pooled| {
@@ -270,7 +270,7 @@ fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &FoundNetwork, said: &mut Asked) {
         for one in &inspected.choices {
             let right = widgets::faint(t, format!("{}, {} values", one.operator, one.dim));
             if menu_item(ui, None, &one.name, right).clicked() {
-                said.pooled = Some(one.name.clone());
+                asked.pooled = Some(one.name.clone());
                 ui.close();
             }
         }
@@ -293,7 +293,7 @@ fn preview_ui(ui: &mut Ui, t: &Tokens, found: &Arc<FoundNetwork>, view: &mut Vie
         view.preview = Some((Arc::downgrade(found), texture));
     }
     if let Some((_, texture)) = &view.preview {
-        widgets::picture(ui, rect, texture, 6);
+        widgets::image_ui(ui, rect, texture, 6);
     }
     response.on_hover_text("An image of the project, cut and resized as the network sees it");
     let [mean, std] = found

@@ -100,9 +100,9 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport, name: &str) {
     let whole = file.fate.text();
     // The name is already at the left, and its tooltip has the path.
     let path = file.path.to_string_lossy();
-    let said = whole.replace(path.as_ref(), name);
+    let sentence = whole.replace(path.as_ref(), name);
     response.widget_info(|| {
-        egui::WidgetInfo::labeled(egui::Role::ListItem, true, format!("{name}: {said}"))
+        egui::WidgetInfo::labeled(egui::Role::ListItem, true, format!("{name}: {sentence}"))
     });
     let mut row = ui.new_child(
         UiBuilder::new()
@@ -133,10 +133,10 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, file: &FileReport, name: &str) {
             cx.act(Action::Import(ImportAction::ShowFile(file.path.clone())));
         }
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-            let text = RichText::new(said.as_str())
+            let text = RichText::new(sentence.as_str())
                 .size(theme::TYPE_SMALL)
                 .color(t.muted);
-            ui.add(Label::new(text).truncate()).on_hover_text(said);
+            ui.add(Label::new(text).truncate()).on_hover_text(sentence);
         });
     });
 }

@@ -123,16 +123,16 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, trial: &PhoneTrial, served: &Served, ti
         "Open: only this address, in the local network, until you close this. It gives out the page and the model, by plain http."
     };
     ui.add(egui::Label::new(widgets::small(t, only)).wrap());
-    let seen = served.seen();
-    let words = match seen.devices.len() {
+    let stats = served.stats();
+    let words = match stats.devices.len() {
         0 => "No device has opened it yet. The phone must be in the same network.".to_owned(),
         count => {
-            let names: Vec<String> = seen.devices.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = stats.devices.iter().map(ToString::to_string).collect();
             let devices = words::count(count as u64, "device");
             format!("{devices} opened it: {}", names.join(", "))
         }
     };
-    let color = if seen.devices.is_empty() {
+    let color = if stats.devices.is_empty() {
         t.muted
     } else {
         t.ok

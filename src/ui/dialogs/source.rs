@@ -3,7 +3,7 @@
 use egui::Ui;
 
 use super::{End, buttons_ui, confirmed, title_ui, words_ui};
-use crate::app::{Action, Again, ImportAction, Session, words};
+use crate::app::{Action, AgainOptions, ImportAction, Session, words};
 use crate::media::Amount;
 use crate::project::{SourceId, SourceKind};
 use crate::ui::Cx;
@@ -63,7 +63,7 @@ pub(super) fn extract_again_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
     ids: &[SourceId],
-    how: &mut Again,
+    how: &mut AgainOptions,
 ) -> End {
     let t = tokens(ui);
     let Some(session) = &cx.app.session else {
@@ -109,7 +109,7 @@ pub(super) fn extract_again_ui(
     let go = confirmed(ui);
     buttons_ui(ui, |ui| {
         if accent_button(ui, None, "Extract again").clicked() || go {
-            let how = Again {
+            let how = AgainOptions {
                 replace: how.replace && count > 0,
                 ..*how
             };
@@ -129,7 +129,7 @@ pub(super) fn extract_much_ui(
     ui: &mut Ui,
     cx: &mut Cx<'_>,
     ids: &[SourceId],
-    again: Option<Again>,
+    again: Option<AgainOptions>,
     amount: &Amount,
 ) -> End {
     title_ui(ui, "Extract so many frames?");

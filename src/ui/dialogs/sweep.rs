@@ -3,7 +3,7 @@
 use egui::{Popup, RichText, ScrollArea, Ui, vec2};
 
 use super::{End, buttons_ui, message_ui, title_ui, words_ui};
-use crate::app::{Action, ForeseenSweep, SweepAction, SweepDraft, words};
+use crate::app::{Action, SweepAction, SweepDraft, SweepEstimate, words};
 use crate::backbone::{Architecture, Depth};
 use crate::sweep::RankBy;
 use crate::train::TrainSettings;
@@ -22,10 +22,10 @@ const SETTLE: f64 = 0.7;
 /// What was computed for the last draft.
 #[derive(Default)]
 pub struct View {
-    seen: Option<Seen>,
+    last: Option<LastDraft>,
 }
 
-struct Seen {
+struct LastDraft {
     draft: SweepDraft,
     base: TrainSettings,
     /// The numbers of trainings, and of combinations that are left out.
@@ -71,32 +71,32 @@ pub(super) fn sweep_ui(
     separator(ui);
     let now = ui.input(|input| input.time);
     let base = &session.train.settings;
-    let known = view.seen.take();
-    let known = known.filter(|seen| seen.draft == *draft && seen.base == *base);
-    let seen = view.seen.insert(known.unwrap_or_else(|| Seen {
+    let known = view.last.take();
+    let known = known.filter(|last| last.draft == *draft && last.base == *base);
+    let last = view.last.insert(known.unwrap_or_else(|| LastDraft {
         draft: draft.clone(),
         base: base.clone(),
         counted: counted(draft, base),
         since: now,
     }));
-    let foreseen = session.sweep.foreseen(draft);
+    let estimate = session.sweep.estimate(draft);
     let t = tokens(ui);
-    let message = match &seen.counted {
-        Ok(counted) => RichText::new(said(*counted, foreseen)).color(t.text),
+    let message = match &last.counted {
+        Ok(counted) => RichText::new(summary(*counted, estimate)).color(t.text),
         Err(wrong) => RichText::new(wrong).color(t.danger),
     };
     message_ui(ui, 2, message);
-    if seen.counted.is_ok() && foreseen.is_none() {
-        let left = SETTLE - (now - seen.since);
+    if last.counted.is_ok() && estimate.is_none() {
+        let left = SETTLE - (now - last.since);
         if left <= 0.0 {
-            cx.act(Action::Sweep(SweepAction::Foresee(draft.clone())));
+            cx.act(Action::Sweep(SweepAction::Estimate(draft.clone())));
         }
         let soon = left.max(0.2);
         ui.ctx()
             .request_repaint_after(std::time::Duration::from_secs_f64(soon));
     }
     let ready =
-        seen.counted.is_ok() && session.train.live.is_none() && session.sweep.live.is_none();
+        last.counted.is_ok() && session.train.live.is_none() && session.sweep.live.is_none();
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
         let start = ui
@@ -256,14 +256,14 @@ fn counted(draft: &SweepDraft, base: &TrainSettings) -> Result<(usize, usize), S
 }
 
 /// `16 trainings, about 10 min at most; 2 combinations left out that would be the same`
-fn said((count, alike): (usize, usize), foreseen: Option<&ForeseenSweep>) -> String {
+fn summary((count, alike): (usize, usize), estimate: Option<&SweepEstimate>) -> String {
     let trainings = words::count(count as u64, "training");
-    let time = match foreseen {
+    let time = match estimate {
         None => ", measuring how long they take…".to_owned(),
-        Some(ForeseenSweep { secs: None, .. }) => {
+        Some(SweepEstimate { secs: None, .. }) => {
             "; how long they take could not be measured".to_owned()
         }
-        Some(ForeseenSweep {
+        Some(SweepEstimate {
             secs: Some(secs), ..
         }) => format!(", {} at most", words::about(*secs)),
     };

@@ -4,14 +4,14 @@ use egui::{Rect, Sense, Ui, pos2, vec2};
 
 use super::measure::{Card, measurement_ui, sentence_ui};
 use crate::app::{
-    Action, Compared, EvaluateAction, Found, Measurement, Picture, PictureKey, Session, words,
+    Action, Compared, EvaluateAction, Found, ImageKey, ImageState, Measurement, Session, words,
 };
 use crate::evaluate::Evaluation;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::run_choice::run_choice;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, panel, picture_within, placeholder, section};
+use crate::ui::widgets::{self, image_within, panel, placeholder, section};
 
 /// The most frames that are shown.
 const MOST_FRAMES: usize = 60;
@@ -132,13 +132,13 @@ fn frame_ui(
     };
     let name = |classes: &[String], at: usize| classes.get(at).cloned().unwrap_or_default();
     let truth = name(&evaluation.classes, now.truth);
-    let said = [
+    let answers = [
         name(&found.first.classes, before.predicted),
         name(&evaluation.classes, now.predicted),
     ];
     let words = format!(
         "“{truth}”: the other run says “{}”, this one “{}”",
-        said[0], said[1]
+        answers[0], answers[1]
     );
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &words));
     if !ui.is_rect_visible(rect) {
@@ -146,17 +146,17 @@ fn frame_ui(
     }
     let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
     match session
-        .pictures
-        .get(&PictureKey::Thumb(session.root.join(&now.path)))
+        .images
+        .get(&ImageKey::Thumb(session.root.join(&now.path)))
     {
-        Picture::Ready(texture) => picture_within(ui, image, &texture, theme::RADIUS),
-        Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
-        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
+        ImageState::Ready(texture) => image_within(ui, image, &texture, theme::RADIUS),
+        ImageState::Loading => placeholder(ui, image, theme::RADIUS, None),
+        ImageState::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
     }
     let lines = [
         (truth, t.text),
-        (format!("other: {}", said[0]), t.muted),
-        (format!("this: {}", said[1]), t.muted),
+        (format!("other: {}", answers[0]), t.muted),
+        (format!("this: {}", answers[1]), t.muted),
     ];
     for ((line, color), at) in lines.into_iter().zip([102.0, 118.0, 134.0]) {
         ui.painter().text(

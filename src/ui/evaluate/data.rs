@@ -16,14 +16,14 @@ use crate::ui::widgets::{self, hint};
 /// Paints the cards.
 pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let measured = &session.evaluate.measured;
-    if measured.is_due(Measurement::Looks) {
+    if measured.is_due(Measurement::TestUses) {
         cx.act(Action::Evaluate(EvaluateAction::Measure(
-            Measurement::Looks,
+            Measurement::TestUses,
         )));
     }
-    if let Some(Ok(Found::Looks(looks))) = measured.found(Measurement::Looks)
+    if let Some(Ok(Found::TestUses(uses))) = measured.found(Measurement::TestUses)
         && let Some(figures) = &session.evaluate.figures
-        && let Some(words) = looks.sentence(&figures.accuracy)
+        && let Some(words) = uses.sentence(&figures.accuracy)
     {
         hint(ui, &words);
         ui.add_space(6.0);

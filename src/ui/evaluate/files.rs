@@ -12,7 +12,7 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::color_of;
 use crate::ui::widgets::{
-    self, accent_button, class_mark, empty, menu_chip, menu_item, panel, picture_within,
+    self, accent_button, class_mark, empty, image_within, menu_chip, menu_item, panel,
     quiet_button, section,
 };
 
@@ -43,7 +43,7 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_
         let player = session.evaluate.player.as_ref();
         let is_open = player.is_some_and(|player| player.path == file.path);
         if file.time_secs.is_some() && !is_open {
-            cx.act(Action::Evaluate(EvaluateAction::LookAt(
+            cx.act(Action::Evaluate(EvaluateAction::ShowFile(
                 session.evaluate.file,
             )));
         }
@@ -215,7 +215,7 @@ fn row_ui(
     }
     let top = prediction.prediction.top.first();
     let added = session.evaluate.files_added.contains(&place);
-    let mut said = top.map_or_else(String::new, |top| {
+    let mut accessible_name = top.map_or_else(String::new, |top| {
         format!(
             "{}: {} {}",
             prediction.name,
@@ -224,15 +224,16 @@ fn row_ui(
         )
     });
     if prediction.prediction.unknown == Some(true) {
-        said.push_str(", unknown");
+        accessible_name.push_str(", unknown");
     }
     if added {
-        said.push_str(", added");
+        accessible_name.push_str(", added");
     }
-    response
-        .widget_info(|| egui::WidgetInfo::selected(egui::Role::ListItem, true, selected, &said));
+    response.widget_info(|| {
+        egui::WidgetInfo::selected(egui::Role::ListItem, true, selected, &accessible_name)
+    });
     let image = Rect::from_min_size(rect.min + vec2(0.0, 4.0), vec2(138.0, ROW - 8.0));
-    picture_within(ui, image, &prediction.texture, theme::RADIUS);
+    image_within(ui, image, &prediction.texture, theme::RADIUS);
     let mut inner = ui.new_child(UiBuilder::new().max_rect(Rect::from_min_max(
         pos2(image.right() + 14.0, rect.top() + 4.0),
         pos2(rect.right() - 8.0, rect.bottom()),

@@ -6,9 +6,9 @@ use egui::{
 };
 
 use super::figures::source_name;
-use super::{heat, matrix, mend, nearest};
+use super::{heat, matrix, nearest, relabel};
 use crate::app::{
-    Action, EvaluateAction, FrameNow, Picture, PictureKey, Session, image_name, words,
+    Action, EvaluateAction, FrameNow, ImageKey, ImageState, Session, image_name, words,
 };
 use crate::evaluate::{Evaluation, FramePrediction};
 use crate::project::FrameName;
@@ -17,7 +17,7 @@ use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::viewer::Viewer;
 use crate::ui::widgets::{
-    self, Zoom, class_mark, color_of, panel, picture_within, placeholder, section,
+    self, Zoom, class_mark, color_of, image_within, panel, placeholder, section,
 };
 
 /// Width and height of a card, points.
@@ -65,7 +65,7 @@ pub fn mistakes_ui(
             matrix::filter_ui(ui, cx, session, evaluation);
         });
         if !shown.is_empty() {
-            mend::mend_ui(ui, cx, session);
+            relabel::relabel_ui(ui, cx, session);
         }
         if shown.is_empty() {
             ui.add_space(6.0);
@@ -137,7 +137,7 @@ fn card_ui(
         words::percent(frame.confidence()),
     );
     if let Some(fate) = &fate {
-        words = format!("{words}, {}", mend::fate_words(fate));
+        words = format!("{words}, {}", relabel::fate_words(fate));
     }
     response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, selected, &words));
     if !ui.is_rect_visible(rect) {
@@ -145,14 +145,14 @@ fn card_ui(
     }
     let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
     let path = state.path(index).unwrap_or(&frame.path);
-    let key = PictureKey::Thumb(session.root.join(path));
-    match session.pictures.get(&key) {
-        Picture::Ready(texture) => picture_within(ui, image, &texture, theme::RADIUS),
-        Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
-        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
+    let key = ImageKey::Thumb(session.root.join(path));
+    match session.images.get(&key) {
+        ImageState::Ready(texture) => image_within(ui, image, &texture, theme::RADIUS),
+        ImageState::Loading => placeholder(ui, image, theme::RADIUS, None),
+        ImageState::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
     }
     if let Some(fate) = &fate {
-        mend::fate_ui(ui, session, fate, image);
+        relabel::fate_ui(ui, session, fate, image);
     }
     if selected {
         ui.painter().rect_stroke(
@@ -208,7 +208,7 @@ fn card_ui(
     );
     line(ui, rect.top() + 132.0, frame.predicted, t.muted, confidence);
     let tip = format!("{words}\nDouble-click or Space to look at it; a class’s key relabels it");
-    mend::mouse(ui, cx, session, &response, place, selected);
+    relabel::mouse(ui, cx, session, &response, place, selected);
     response.on_hover_text(tip);
 }
 
@@ -253,7 +253,7 @@ pub fn large_ui(
         cx,
         session,
         zoom,
-        |ui, cx| mend::mend_ui(ui, cx, session),
+        |ui, cx| relabel::relabel_ui(ui, cx, session),
         |ui, cx| {
             heat::row_ui(ui, cx, session, &evaluation.classes, map.as_ref(), true);
             let near = nearest::width(ui.available_width());

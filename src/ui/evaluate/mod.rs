@@ -9,10 +9,10 @@ mod files;
 mod heat;
 mod matrix;
 mod measure;
-mod mend;
 mod mistakes;
 mod nearest;
 mod plot;
+mod relabel;
 mod try_it;
 
 use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};

@@ -5,12 +5,12 @@ use egui::{
 };
 
 use super::figures::source_name;
-use crate::app::{Action, LabelAction, Near, Nearest, Picture, PictureKey, Session, words};
+use crate::app::{Action, ImageKey, ImageState, LabelAction, Near, Nearest, Session, words};
 use crate::evaluate::NearImage;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, class_mark, color_of, picture_within, placeholder, spinner};
+use crate::ui::widgets::{self, class_mark, color_of, image_within, placeholder, spinner};
 
 /// Width and height of an image, points.
 const IMAGE: egui::Vec2 = vec2(72.0, 52.0);
@@ -88,11 +88,11 @@ fn image_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, near: &Near, image:
         cx.act(Action::Label(LabelAction::Reveal(paths)));
     }
     let place = Rect::from_min_size(rect.min, IMAGE);
-    let key = PictureKey::Thumb(session.root.join(&image.path));
-    match session.pictures.get(&key) {
-        Picture::Ready(texture) => picture_within(ui, place, &texture, theme::RADIUS_SMALL),
-        Picture::Loading => placeholder(ui, place, theme::RADIUS_SMALL, None),
-        Picture::Failed(_) => placeholder(ui, place, theme::RADIUS_SMALL, Some(icons::MISSING)),
+    let key = ImageKey::Thumb(session.root.join(&image.path));
+    match session.images.get(&key) {
+        ImageState::Ready(texture) => image_within(ui, place, &texture, theme::RADIUS_SMALL),
+        ImageState::Loading => placeholder(ui, place, theme::RADIUS_SMALL, None),
+        ImageState::Failed(_) => placeholder(ui, place, theme::RADIUS_SMALL, Some(icons::MISSING)),
     }
     if response.hovered() || response.has_focus() {
         let color = if response.has_focus() {

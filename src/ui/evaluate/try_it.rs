@@ -10,7 +10,7 @@ use egui::{
 use super::heat;
 use super::mistakes::bar_ui;
 use crate::app::{
-    Action, EvaluateAction, FilePrediction, FilePredictions, Heat, HeatClass, Picture, Player,
+    Action, EvaluateAction, FilePrediction, FilePredictions, Heat, HeatClass, ImageState, Player,
     Playing, Session, words,
 };
 use crate::evaluate::{FolderAccuracy, Prediction, Timeline, Timelines, Verdict};
@@ -18,7 +18,7 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, class_mark, color_of, failed_picture, icon_button, panel, picture_within, placeholder,
+    self, class_mark, color_of, failed_image, icon_button, image_within, panel, placeholder,
     section, slider,
 };
 
@@ -197,10 +197,10 @@ fn photo_ui(
         };
         session.heat.get(state, &file.path, class)
     });
-    match session.pictures.large(&file.path, false).0 {
-        Picture::Ready(texture) => screen_ui(ui, rect, &texture, heat::texture(map.as_ref())),
-        Picture::Loading => screen_ui(ui, rect, &file.texture, None),
-        Picture::Failed(why) => failed_picture(ui, rect, why),
+    match session.images.large(&file.path, false).0 {
+        ImageState::Ready(texture) => screen_ui(ui, rect, &texture, heat::texture(map.as_ref())),
+        ImageState::Loading => screen_ui(ui, rect, &file.texture, None),
+        ImageState::Failed(why) => failed_image(ui, rect, why),
     }
     heat::row_ui(ui, cx, session, classes, map.as_ref(), false);
 }
@@ -216,7 +216,7 @@ fn film_ui(
 ) {
     let map = heat_of(session, now);
     match (&now.image, &now.error) {
-        (_, Some(error)) => failed_picture(ui, rect, error.clone()),
+        (_, Some(error)) => failed_image(ui, rect, error.clone()),
         (Some(image), None) => screen_ui(ui, rect, image, heat::texture(map.as_ref())),
         (None, None) => {
             placeholder(ui, rect, theme::RADIUS, None);
@@ -241,7 +241,7 @@ fn heat_of(session: &Session, now: &Playing) -> Option<Heat> {
 
 /// A frame in the middle of its rectangle, with the heat map over it.
 fn screen_ui(ui: &Ui, rect: Rect, image: &TextureHandle, over: Option<TextureId>) {
-    picture_within(ui, rect, image, theme::RADIUS);
+    image_within(ui, rect, image, theme::RADIUS);
     let Some(over) = over else { return };
     let size = image.size_vec2();
     let scale = (rect.width() / size.x).min(rect.height() / size.y);

@@ -6,13 +6,13 @@ use egui::{
     Align2, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use crate::app::{Picture, PictureKey, Session, image_name, words};
-use crate::export::{Answer, Flip, FoundExport, ModelCertificate};
+use crate::app::{ImageKey, ImageState, Session, image_name, words};
+use crate::export::{Flip, FoundExport, ModelCertificate, TopClass};
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::viewer::Viewer;
-use crate::ui::widgets::{self, Zoom, class_mark, color_of, picture_within, placeholder};
+use crate::ui::widgets::{self, Zoom, class_mark, color_of, image_within, placeholder};
 
 /// Width and height of a card, points.
 const CARD: egui::Vec2 = vec2(150.0, 146.0);
@@ -106,11 +106,11 @@ fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
         return false;
     }
     let image = Rect::from_min_size(rect.min, vec2(CARD.x, 100.0));
-    let key = PictureKey::Thumb(session.root.join(&flip.path));
-    match session.pictures.get(&key) {
-        Picture::Ready(texture) => picture_within(ui, image, &texture, theme::RADIUS),
-        Picture::Loading => placeholder(ui, image, theme::RADIUS, None),
-        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
+    let key = ImageKey::Thumb(session.root.join(&flip.path));
+    match session.images.get(&key) {
+        ImageState::Ready(texture) => image_within(ui, image, &texture, theme::RADIUS),
+        ImageState::Loading => placeholder(ui, image, theme::RADIUS, None),
+        ImageState::Failed(_) => placeholder(ui, image, theme::RADIUS, Some(icons::MISSING)),
     }
     if response.hovered() || response.has_focus() {
         ui.painter().rect_stroke(
@@ -128,20 +128,20 @@ fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
         );
     }
     let font = FontId::new(12.0, FontFamily::Proportional);
-    for (y, who, said) in [(113.0, "run", &flip.run), (132.0, "file", &flip.model)] {
+    for (y, who, top) in [(113.0, "run", &flip.run), (132.0, "file", &flip.model)] {
         let y = rect.top() + y;
-        let color = if said.class == flip.truth {
+        let color = if top.class == flip.truth {
             t.ok
         } else {
             t.text
         };
-        let mark = color_of(session, &said.class);
+        let mark = color_of(session, &top.class);
         class_mark(ui.painter(), pos2(rect.left() + 6.0, y), mark, t.muted);
-        let name = words::shorten(&said.class, 12);
+        let name = words::shorten(&top.class, 12);
         let painter = ui.painter();
         let left = pos2(rect.left() + 16.0, y);
         painter.text(left, Align2::LEFT_CENTER, name, font.clone(), color);
-        let percent = format!("{who} {}", words::percent(said.probability));
+        let percent = format!("{who} {}", words::percent(top.probability));
         let right = pos2(rect.right() - 2.0, y);
         painter.text(right, Align2::RIGHT_CENTER, percent, font.clone(), t.muted);
     }
@@ -151,7 +151,7 @@ fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
 }
 
 /// `“a” at 63 %`.
-fn answer(answer: &Answer) -> String {
+fn answer(answer: &TopClass) -> String {
     format!(
         "“{}” at {}",
         answer.class,
@@ -187,13 +187,13 @@ pub(super) fn large_ui(ctx: &egui::Context, cx: &mut Cx<'_>, session: &Session, 
         beside: 170.0,
     };
     let answers = |ui: &mut Ui| {
-        for (who, said) in [("the run", &flip.run), (model.file.as_str(), &flip.model)] {
-            let right = said.class == flip.truth;
+        for (who, top) in [("the run", &flip.run), (model.file.as_str(), &flip.model)] {
+            let right = top.class == flip.truth;
             ui.horizontal(|ui| {
-                widgets::class_dot(ui, color_of(session, &said.class));
+                widgets::class_dot(ui, color_of(session, &top.class));
                 ui.label(format!(
                     "{who} says {}{}",
-                    answer(said),
+                    answer(top),
                     if right { ", as it is labelled" } else { "" }
                 ));
             });

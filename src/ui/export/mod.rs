@@ -47,7 +47,7 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
         return;
     };
     if session.export.is_due() {
-        cx.act(Action::Export(ExportAction::Look));
+        cx.act(Action::Export(ExportAction::FindExports));
     }
     Panel::left("export settings")
         .exact_size(side_width(ui, SETTINGS[0], SETTINGS[1]))

@@ -4,11 +4,11 @@ use egui::{
     Align2, CornerRadius, FontFamily, FontId, Rect, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
 };
 
-use crate::app::{Picture, PictureKey, Session, words};
+use crate::app::{ImageKey, ImageState, Session, words};
 use crate::export::FoundExport;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, color_of, icon_button, picture, placeholder};
+use crate::ui::widgets::{self, color_of, icon_button, image_ui, placeholder};
 
 /// Its width, points.
 pub(super) const WIDTH: f32 = 196.0;
@@ -43,14 +43,14 @@ pub(super) fn phone_ui(
     let top = example.top(file, &export.labels, LABELS);
     let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, HEIGHT), Sense::hover());
     response.widget_info(|| {
-        let said: Vec<String> = top
+        let classes: Vec<String> = top
             .iter()
             .map(|(label, part)| format!("{label} {}", words::percent(*part)))
             .collect();
         egui::WidgetInfo::labeled(
             egui::Role::Image,
             true,
-            format!("On a phone: {}", said.join(", ")),
+            format!("On a phone: {}", classes.join(", ")),
         )
     });
     let painter = ui.painter().clone();
@@ -74,13 +74,10 @@ pub(super) fn phone_ui(
         pos2(screen.left() + 8.0, screen.top() + 26.0),
         vec2(side, side),
     );
-    match session
-        .pictures
-        .get(&PictureKey::Golden(example.path.clone()))
-    {
-        Picture::Ready(texture) => picture(ui, image, &texture, theme::RADIUS_LARGE),
-        Picture::Loading => placeholder(ui, image, theme::RADIUS_LARGE, None),
-        Picture::Failed(_) => placeholder(ui, image, theme::RADIUS_LARGE, Some(icons::MISSING)),
+    match session.images.get(&ImageKey::Golden(example.path.clone())) {
+        ImageState::Ready(texture) => image_ui(ui, image, &texture, theme::RADIUS_LARGE),
+        ImageState::Loading => placeholder(ui, image, theme::RADIUS_LARGE, None),
+        ImageState::Failed(_) => placeholder(ui, image, theme::RADIUS_LARGE, Some(icons::MISSING)),
     }
     let mut y = image.bottom() + 18.0;
     for (index, (label, part)) in top.iter().enumerate() {

@@ -9,7 +9,7 @@ use egui::{
 
 use super::{facts, strip};
 use crate::app::{
-    Action, Ask, Bulk, Dialog, ImportAction, NewClassThen, Pick, Picture, PictureKey, Session,
+    Action, Ask, Bulk, Dialog, ImageKey, ImageState, ImportAction, NewClassThen, Pick, Session,
     expected_frames, words,
 };
 use crate::media::VideoInfo;
@@ -18,8 +18,8 @@ use crate::ui::Cx;
 use crate::ui::icons::{self, icon};
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, badge, button, class_chip, class_item, class_lines_ui, icon_button, menu_item,
-    picture_within, placeholder, quiet_button,
+    self, badge, button, class_chip, class_item, class_lines_ui, icon_button, image_within,
+    menu_item, placeholder, quiet_button,
 };
 
 /// Height of a card, points.
@@ -154,15 +154,15 @@ fn poster_ui(ui: &Ui, rect: Rect, session: &Session, source: &Source) {
             .iter()
             .find(|frame| frame.source.as_ref() == Some(&source.id))
             .and_then(|frame| {
-                let key = PictureKey::Thumb(session.root.join(&frame.path));
-                match session.pictures.get(&key) {
-                    Picture::Ready(texture) => Some(texture),
-                    Picture::Loading | Picture::Failed(_) => None,
+                let key = ImageKey::Thumb(session.root.join(&frame.path));
+                match session.images.get(&key) {
+                    ImageState::Ready(texture) => Some(texture),
+                    ImageState::Loading | ImageState::Failed(_) => None,
                 }
             }),
     };
     match texture {
-        Some(texture) => picture_within(ui, rect, &texture, radius),
+        Some(texture) => image_within(ui, rect, &texture, radius),
         None => placeholder(ui, rect, radius, Some(glyph)),
     }
 }

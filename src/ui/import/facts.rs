@@ -10,11 +10,11 @@ pub fn line(info: &VideoInfo) -> String {
     if let Some(secs) = info.duration_secs {
         parts.push(words::clock(secs));
     }
-    let turned = match info.rotation_degrees {
+    let rotation = match info.rotation_degrees {
         0 => String::new(),
         degrees => format!(" upright (rotated {degrees}°)"),
     };
-    parts.push(format!("{} × {}{turned}", info.width_px, info.height_px));
+    parts.push(format!("{} × {}{rotation}", info.width_px, info.height_px));
     match (info.variable_fps, info.average_fps) {
         (Some((low, high)), _) => parts.push(format!(
             "{}–{} fps, variable",

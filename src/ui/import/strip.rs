@@ -2,11 +2,11 @@
 
 use egui::{Align2, CornerRadius, FontFamily, FontId, Rect, Ui, pos2, vec2};
 
-use crate::app::{Picture, PictureKey, STRIP_FRAMES, Session, expected_frames, words};
+use crate::app::{ImageKey, ImageState, STRIP_FRAMES, Session, expected_frames, words};
 use crate::project::{Source, SourceKind};
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{picture_within, placeholder};
+use crate::ui::widgets::{image_within, placeholder};
 
 /// Size of a previewed frame, points.
 pub const THUMB: egui::Vec2 = vec2(92.0, 62.0);
@@ -54,7 +54,7 @@ fn video_ui(
     let mut waiting = false;
     for (index, place) in places.enumerate() {
         if let Some((time, texture)) = strip.frames.get(index) {
-            picture_within(ui, place, texture, theme::RADIUS_SMALL);
+            image_within(ui, place, texture, theme::RADIUS_SMALL);
             stamp(ui, place, &words::timestamp(*time));
             shown += 1;
         } else if !strip.complete && (index as u64) < expected.max(1) {
@@ -96,11 +96,11 @@ fn photos_ui(
         .filter(|frame| frame.source.as_ref() == Some(&source.id));
     let mut shown = 0;
     for (place, frame) in places.zip(frames) {
-        let key = PictureKey::Thumb(session.root.join(&frame.path));
-        match session.pictures.get(&key) {
-            Picture::Ready(texture) => picture_within(ui, place, &texture, theme::RADIUS_SMALL),
-            Picture::Loading => placeholder(ui, place, theme::RADIUS_SMALL, None),
-            Picture::Failed(_) => {
+        let key = ImageKey::Thumb(session.root.join(&frame.path));
+        match session.images.get(&key) {
+            ImageState::Ready(texture) => image_within(ui, place, &texture, theme::RADIUS_SMALL),
+            ImageState::Loading => placeholder(ui, place, theme::RADIUS_SMALL, None),
+            ImageState::Failed(_) => {
                 placeholder(ui, place, theme::RADIUS_SMALL, Some(icons::WARNING));
             }
         }

@@ -7,7 +7,7 @@ use egui::{
 
 use super::layout::{Band, HEADER, Layout};
 use crate::app::{
-    Action, Command, CursorMove, LabelAction, Pick, Picture, PictureKey, Session, Show, class_key,
+    Action, Command, CursorMove, ImageKey, ImageState, LabelAction, Pick, Session, Show, class_key,
     file_name, image_name, words,
 };
 use crate::project::{Frame, Label, Noun, SourceKind};
@@ -15,7 +15,7 @@ use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
 use crate::ui::widgets::{
-    self, class_item, class_lines_ui, class_mark, menu_item, picture_within, placeholder,
+    self, class_item, class_lines_ui, class_mark, image_within, menu_item, placeholder,
 };
 
 /// The action of a drag that began in the grid.
@@ -251,17 +251,17 @@ fn cell_ui(
     // Not focusable: the arrows move within the grid, Tab moves out of it.
     let response = ui.interact(rect, id, Sense::CLICK | Sense::DRAG);
     let radius = theme::RADIUS_SMALL;
-    let key = PictureKey::Thumb(session.root.join(&frame.path));
-    let failed = match session.pictures.get(&key) {
-        Picture::Ready(texture) => {
-            picture_within(ui, rect, &texture, radius);
+    let key = ImageKey::Thumb(session.root.join(&frame.path));
+    let failed = match session.images.get(&key) {
+        ImageState::Ready(texture) => {
+            image_within(ui, rect, &texture, radius);
             None
         }
-        Picture::Loading => {
+        ImageState::Loading => {
             placeholder(ui, rect, radius, None);
             None
         }
-        Picture::Failed(why) => {
+        ImageState::Failed(why) => {
             placeholder(ui, rect, radius, Some(icons::WARNING));
             Some(why)
         }

@@ -2,12 +2,12 @@
 
 use egui::{Align, CornerRadius, Layout, Rect, Sense, Sides, Ui, UiBuilder, pos2, vec2};
 
-use crate::app::{Action, CursorMove, LabelAction, Picture, Session, image_name, words};
+use crate::app::{Action, CursorMove, ImageState, LabelAction, Session, image_name, words};
 use crate::project::Label;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::theme::{self, tokens};
-use crate::ui::widgets::{self, Zoom, class_dot, failed_picture, icon_button, loading_picture};
+use crate::ui::widgets::{self, Zoom, class_dot, failed_image, icon_button, loading_image};
 
 const BAR: f32 = 48.0;
 
@@ -53,17 +53,17 @@ pub fn preview_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, rect: Rect, z
     let room =
         Rect::from_min_max(pos2(rect.left(), rect.top() + BAR), rect.max).shrink2(vec2(56.0, 16.0));
     let abs = session.root.join(path);
-    let (large, all_pixels) = session.pictures.large(&abs, zoom.wants_all_pixels());
+    let (large, all_pixels) = session.images.large(&abs, zoom.wants_all_pixels());
     match large {
-        Picture::Ready(texture) => {
+        ImageState::Ready(texture) => {
             let keys = !cx.in_dialog && !ui.ctx().text_edit_focused();
-            let shown = zoom.picture_ui(ui, room, &texture, all_pixels, keys);
+            let shown = zoom.image_ui(ui, room, &texture, all_pixels, keys);
             if shown.double_clicked() {
                 cx.act(Action::Label(LabelAction::Preview(false)));
             }
         }
-        Picture::Loading => loading_picture(ui, room, session, &abs),
-        Picture::Failed(why) => failed_picture(ui, room, why),
+        ImageState::Loading => loading_image(ui, room, session, &abs),
+        ImageState::Failed(why) => failed_image(ui, room, why),
     }
     for (glyph, label, x, by) in [
         (

@@ -305,12 +305,12 @@ fn plot_ui(
             let is_chosen = architecture == *chosen;
             let dot = dot_ui(ui, &architecture.to_string(), is_chosen, place);
             let top1 = backbone.top1_percent_at(architecture.resolution_px);
-            let look = Look {
+            let style = DotStyle {
                 full: top1.is_some(),
                 chosen: is_chosen,
                 ring: false,
             };
-            mark(&painter, t, place, DOT, &look, &dot);
+            mark(&painter, t, place, DOT, &style, &dot);
             if dot.on_hover_text(details(&architecture)?).clicked() {
                 clicked = Some(architecture);
             }
@@ -327,12 +327,12 @@ fn plot_ui(
         let percent = format!("{:.1} %", published.percent);
         let name = format!("{title}, {percent}");
         let dot = dot_ui(ui, &name, nearest == *chosen, figure.at);
-        let look = Look {
+        let style = DotStyle {
             full: true,
             chosen: figure.holds,
             ring: figure.mine && !figure.holds,
         };
-        mark(&painter, t, figure.at, figure.radius, &look, &dot);
+        mark(&painter, t, figure.at, figure.radius, &style, &dot);
         figure_text(&painter, figure, &figures, &percent, color);
         let words = format!(
             "{name} of ImageNet right at {} px, with {} multiply-accumulates and {}",
@@ -429,26 +429,33 @@ fn dot_ui(ui: &Ui, name: &str, chosen: bool, at: Pos2) -> Response {
 }
 
 /// A dot, in the accent colour if it is chosen.
-fn mark(painter: &Painter, t: &Tokens, at: Pos2, radius: f32, look: &Look, response: &Response) {
-    let color = match (look.chosen, response.hovered()) {
+fn mark(
+    painter: &Painter,
+    t: &Tokens,
+    at: Pos2,
+    radius: f32,
+    style: &DotStyle,
+    response: &Response,
+) {
+    let color = match (style.chosen, response.hovered()) {
         (true, _) => t.accent,
         (false, true) => t.text,
         (false, false) => t.muted,
     };
     // An edge separates it from dots close to it.
     painter.circle_filled(at, radius + 1.0, t.panel);
-    if look.full {
+    if style.full {
         painter.circle_filled(at, radius, color);
     } else {
         painter.circle_stroke(at, radius - 0.75, Stroke::new(1.5, color));
     }
-    if look.ring {
+    if style.ring {
         painter.circle_stroke(at, radius + 2.0, Stroke::new(1.5, t.accent));
     }
 }
 
 /// The appearance of a dot.
-struct Look {
+struct DotStyle {
     /// There is a published accuracy.
     full: bool,
     /// It is the chosen architecture.

@@ -4,7 +4,7 @@ use egui::{
     Color32, Key, Modifiers, Rect, Response, Sense, TextureHandle, TextureId, Ui, Vec2, pos2, vec2,
 };
 
-use super::{picture, quiet_button, text};
+use super::{image_ui, quiet_button, text};
 use crate::ui::theme::{self, tokens};
 
 /// The most that a small image is enlarged to fill its rectangle.
@@ -77,7 +77,7 @@ impl Zoom {
 
     /// Paints the part of the image that is visible in `rect`; `size_px` is the full size of the image if the texture
     /// has all of its pixels. `keys` are handled unless another widget has the focus.
-    pub fn picture_ui(
+    pub fn image_ui(
         &mut self,
         ui: &mut Ui,
         rect: Rect,
@@ -136,7 +136,7 @@ impl Zoom {
         let place = Rect::from_min_size(rect.center() - self.center * shown, shown);
         let clip = ui.clip_rect();
         ui.set_clip_rect(rect.intersect(clip));
-        picture(ui, place, texture, theme::RADIUS_SMALL);
+        image_ui(ui, place, texture, theme::RADIUS_SMALL);
         if let Some(over) = self.over.take() {
             let all = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             ui.painter().image(over, place, all, Color32::WHITE);

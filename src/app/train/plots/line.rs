@@ -110,7 +110,7 @@ fn value(point: &CurvePoint, metric: &Metric, side: MetricSide) -> Option<f32> {
 
 /// One value of a curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Look {
+pub struct LineValue {
     /// Steps so far.
     pub step: u32,
     /// Seconds of training.
@@ -230,8 +230,8 @@ impl Line {
 
     /// The value at a place, its index among the values.
     #[must_use]
-    pub fn look(&self, place: usize) -> Option<Look> {
-        Some(Look {
+    pub fn value_at(&self, place: usize) -> Option<LineValue> {
+        Some(LineValue {
             step: *self.steps.get(place)?,
             secs: *self.secs.get(place)?,
             value: f64::from(self.raw.get(place)?),
@@ -443,15 +443,15 @@ mod tests {
         ];
         let train = line(&points, &Metric::ACCURACY, MetricSide::Train, 0.0);
         assert_eq!(train.len(), 2);
-        let look = train.look(1).unwrap();
-        assert_eq!((look.step, look.secs), (10, 0.1));
-        assert!((look.value - 75.0).abs() < 1e-6 && (look.smooth - 75.0).abs() < 1e-6);
+        let found = train.value_at(1).unwrap();
+        assert_eq!((found.step, found.secs), (10, 0.1));
+        assert!((found.value - 75.0).abs() < 1e-6 && (found.smooth - 75.0).abs() < 1e-6);
         assert_eq!(train.at(9.0, Axis::Step), Some(1));
         assert_eq!(train.at(0.02, Axis::Time), Some(0));
         assert_eq!(train.at(50.0, Axis::Step), None);
         assert_eq!(train.range(true), Some([50.0, 75.0]));
         let validation = line(&points, &Metric::ACCURACY, MetricSide::Validation, 0.0);
-        assert_eq!(validation.look(0).map(|look| look.step), Some(10));
+        assert_eq!(validation.value_at(0).map(|found| found.step), Some(10));
         assert_eq!(validation.end(Axis::Step), Some(20.0));
         let other = Metric::new("learning_rate");
         assert!(line(&points, &other, MetricSide::Train, 0.0).is_empty());
@@ -489,7 +489,7 @@ mod tests {
         }
         assert_eq!(grown.len(), whole.len());
         for place in 0..whole.len() {
-            let [a, b] = [&grown, &whole].map(|line| line.look(place).unwrap());
+            let [a, b] = [&grown, &whole].map(|line| line.value_at(place).unwrap());
             // Values are stored in single precision, and the line is smoothed again from these.
             assert!((a.smooth - b.smooth).abs() < 1e-4 && (a.value - b.value).abs() < 1e-9);
         }

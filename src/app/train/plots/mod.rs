@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 pub use figure::{Figure, FigureCurve, FigureError, FigureFormat, FigurePoints};
 pub use filter::RunFilter;
-pub use line::{Budget, Line, Look, Points};
+pub use line::{Budget, Line, LineValue, Points};
 pub use track::LineStretch;
 
 pub use crate::train::MetricSide;

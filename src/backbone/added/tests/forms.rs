@@ -10,7 +10,7 @@ use crate::graph::ops::{
 use crate::graph::{Dim, Graph, Op, Sliding, ValueId};
 use crate::onnx::{Element, ElementType, Tensor};
 
-use super::super::asked::{Asked, Whence};
+use super::super::asked::{Asked, Provenance};
 use super::{
     CLASSES, DIM, SIDE, classifier, conv, imagenet, numbers, planes, tried, trunk, usual, weight,
 };
@@ -158,7 +158,7 @@ fn channels_last_and_what_normalises_inside_are_found() {
             graph.output_as(y, "out");
             let (found, candidate) = tried(&graph, &Asked::default());
             assert_eq!(found.layout.value.unwrap().to_string(), "nhwc");
-            assert_eq!(found.normalisation.whence, Whence::Found);
+            assert_eq!(found.normalisation.provenance, Provenance::Found);
             assert_eq!((candidate.mean, candidate.std), ([0.0; 3], [1.0; 3]));
             assert!(candidate.difference < 1e-5, "{}", candidate.difference);
             let kept = Graph::from_onnx(&candidate.bytes).unwrap();
@@ -207,7 +207,7 @@ fn fp16_is_widened() {
     }
     half.append(graph, &connect).unwrap();
     assert_eq!(half.constants().count(), names.len());
-    half.infer_anew();
+    half.infer_again();
     let (_, candidate) = tried(&half, &imagenet());
     assert!(candidate.difference < 2e-3, "{}", candidate.difference);
     let kept = Graph::from_onnx(&candidate.bytes).unwrap();

@@ -63,7 +63,7 @@ fn depthwise_convolutions() {
             unreachable!()
         };
         let window = sliding.window(&size, &slide.kernel, false).unwrap();
-        if window.pads_backwards().is_none() {
+        if window.backward_padding().is_none() {
             continue;
         }
         checked += 1;

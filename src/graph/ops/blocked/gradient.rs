@@ -1,8 +1,8 @@
 //! The gradients of operators on blocked values, which consist of the same operators.
 
 use super::super::{
-    Activation, Arriving, Backward, GraphError, Op, Parts, Reshaping, Sliding, ValueId, Window,
-    as_ints,
+    Activation, Arriving, Backward, GraphError, Op, Parts, Reshaping, Sliding, ValueId,
+    WindowGeometry, as_ints,
 };
 use super::{Blocked, Fused, block_size};
 
@@ -62,7 +62,7 @@ struct Numbers {
     dy: ValueId,
     x: ValueId,
     w: ValueId,
-    window: Window,
+    window: WindowGeometry,
     images: usize,
     channels: usize,
     kernels: usize,
@@ -270,7 +270,7 @@ impl Numbers {
     fn by_input(&self, b: &mut Backward<'_>) -> Result<ValueId, GraphError> {
         let window = &self.window;
         let [before, after] = window
-            .pads_backwards()
+            .backward_padding()
             .ok_or_else(|| unfit("leaves out pixels at the edge"))?;
         // The kernel reversed.
         let taps: usize = window.kernel.iter().product();

@@ -5,7 +5,7 @@
 //! Toeplitz matrix `T[c]` has the kernel's values at the places where the window covers the image.
 
 use crate::graph::ops::Linear;
-use crate::graph::{GraphError, Node, ValueId, Window};
+use crate::graph::{GraphError, Node, ValueId, WindowGeometry};
 use crate::onnx::Tensor;
 
 use super::{Layout, Placed, lacks, toeplitz};
@@ -56,7 +56,7 @@ impl Layout<'_> {
         &mut self,
         node: &Node,
         input: &Placed,
-        window: &Window,
+        window: &WindowGeometry,
     ) -> Result<(), GraphError> {
         let (Some(x), Some(kernel)) = (node.input(0), node.input(1)) else {
             return Err(lacks(node, "kernel"));

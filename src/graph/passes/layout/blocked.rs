@@ -7,7 +7,7 @@
 
 use crate::graph::ops::{Activation, Blocked, Conv, Fused, Moves, Reshaping};
 use crate::graph::value::as_ints;
-use crate::graph::{GraphError, Node, Op, Sliding, ValueId, Window};
+use crate::graph::{GraphError, Node, Op, Sliding, ValueId, WindowGeometry};
 use crate::onnx::Tensor;
 
 use super::{Layout, Placed, lacks};
@@ -181,7 +181,7 @@ impl Layout<'_> {
         &mut self,
         node: &Node,
         input: &Placed,
-        window: &Window,
+        window: &WindowGeometry,
     ) -> Result<(), GraphError> {
         let (Some(x), Some(kernel), [down, right], [height, width]) = (
             node.input(0),

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use crate::graph::ops::{Conv, GlobalPool, Reduce, ReduceKind, Reshaping};
 use crate::graph::value::as_ints;
-use crate::graph::{Dim, Graph, GraphError, Node, Op, ValueId, Window};
+use crate::graph::{Dim, Graph, GraphError, Node, Op, ValueId, WindowGeometry};
 use crate::onnx::Tensor;
 
 /// With the batch last, pointwise convolutions of larger images, in pixels, stay in planes.
@@ -336,7 +336,7 @@ impl Layout<'_> {
     }
 
     /// The window of a depthwise convolution that can be computed in rows.
-    fn depthwise(&self, node: &Node) -> Option<Window> {
+    fn depthwise(&self, node: &Node) -> Option<WindowGeometry> {
         let Op::Conv(Conv { sliding, group }) = &node.op else {
             return None;
         };
@@ -351,7 +351,7 @@ impl Layout<'_> {
             return None;
         }
         let window = sliding.window(pixels, taps, false);
-        window.filter(|window| window.pads_backwards().is_some())
+        window.filter(|window| window.backward_padding().is_some())
     }
 
     /// Whether all inputs of an operator on elements are in rows of one size, or scalars.

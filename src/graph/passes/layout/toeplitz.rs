@@ -1,24 +1,24 @@
 //! A depthwise convolution on a small image as one matrix product per channel.
 
-use crate::graph::Window;
+use crate::graph::WindowGeometry;
 use crate::onnx::Tensor;
 
 /// Largest Toeplitz matrix of one channel, in elements. A larger one has too many zeros to be faster.
 const MAX_ELEMENTS: usize = 49 * 196;
 
 /// The number of kernel taps, of output pixels and of input pixels.
-pub(super) fn sizes(window: &Window) -> [usize; 3] {
+pub(super) fn sizes(window: &WindowGeometry) -> [usize; 3] {
     [&window.kernel, &window.output, &window.input].map(|lens| lens.iter().product())
 }
 
 /// Whether the Toeplitz matrices of a window are small enough to be faster.
-pub(super) fn is_small(window: &Window) -> bool {
+pub(super) fn is_small(window: &WindowGeometry) -> bool {
     let [_, to, from] = sizes(window);
     to * from <= MAX_ELEMENTS
 }
 
 /// All triples of kernel tap, output pixel and input pixel that are multiplied.
-fn places(window: &Window) -> Vec<[usize; 3]> {
+fn places(window: &WindowGeometry) -> Vec<[usize; 3]> {
     let taps = along(window, 0);
     let across = along(window, 1);
     let mut places = Vec::with_capacity(taps.len() * across.len());
@@ -35,7 +35,7 @@ fn places(window: &Window) -> Vec<[usize; 3]> {
 }
 
 /// The triples of one dimension.
-fn along(window: &Window, at: usize) -> Vec<[usize; 3]> {
+fn along(window: &WindowGeometry, at: usize) -> Vec<[usize; 3]> {
     let mut places = Vec::new();
     for to in 0..window.output[at] {
         for tap in 0..window.kernel[at] {
@@ -52,7 +52,7 @@ fn along(window: &Window, at: usize) -> Vec<[usize; 3]> {
 
 /// `f32[K, P'·P]`, with a 1 where a tap appears in the Toeplitz matrix: a kernel `[C, K]` times this gives the
 /// matrices.
-pub(super) fn spread(window: &Window) -> Tensor {
+pub(super) fn spread(window: &WindowGeometry) -> Tensor {
     let [taps, to, from] = sizes(window);
     let mut spread = vec![0.0_f32; taps * to * from];
     for [tap, to_pixel, from_pixel] in places(window) {
@@ -64,7 +64,7 @@ pub(super) fn spread(window: &Window) -> Tensor {
 }
 
 /// The Toeplitz matrices `f32[C, P', P]` of a kernel `f32[C, K]`.
-pub(super) fn matrices(window: &Window, kernel: &[f32]) -> Tensor {
+pub(super) fn matrices(window: &WindowGeometry, kernel: &[f32]) -> Tensor {
     let [taps, to, from] = sizes(window);
     let channels = kernel.len() / taps.max(1);
     let places = places(window);

@@ -45,11 +45,11 @@ pub fn prepare(graph: &Graph, mean: [f32; 3], std: [f32; 3]) -> Result<Prepared,
     };
     let mut graph = graph.clone();
     graph.fold_constants()?;
-    graph.infer_anew();
+    graph.infer_again();
     graph.fold_integers()?;
     graph.merge_pads();
     graph.fold_batch_norm()?;
-    graph.infer_anew();
+    graph.infer_again();
     rewrite(&mut graph);
     let pixels = if let Some(zero) = uniform(mean, std) {
         Some(Pixels {
@@ -121,7 +121,7 @@ fn rewrite(graph: &mut Graph) {
     }
     // The indices of the nodes have changed.
     graph.retain_nodes(|_, _| true);
-    graph.infer_anew();
+    graph.infer_again();
 }
 
 /// The number of channels of a layer with constant weights and no bias; `None` for others.

@@ -87,10 +87,10 @@ impl Canvas<'_> {
         let blocks = (width / BLOCK).ceil() as usize;
         let room = frame.expand(FAR);
         line.line.thinned(stretch, smooth, blocks, |place| {
-            let (Some(x), Some(look)) = (line.x(place), line.line.look(place)) else {
+            let (Some(x), Some(values)) = (line.x(place), line.line.value_at(place)) else {
                 return;
             };
-            let value = if smooth { look.smooth } else { look.value };
+            let value = if smooth { values.smooth } else { values.value };
             found(self.position(x, value, room));
         })
     }

@@ -174,12 +174,12 @@ impl Drawing<'_> {
             }
         }
         if let Some(at) = pointed.and_then(|index| shown.get(index)) {
-            self.said(at);
+            self.describe(at);
         }
     }
 
     /// The text about a histogram, in the top right corner.
-    fn said(&self, at: &At<Histogram>) {
+    fn describe(&self, at: &At<Histogram>) {
         let text = format!(
             "step {}: mean {:.4}, deviation {:.4}, {:.4} to {:.4}",
             words::number(u64::from(at.step)),

@@ -304,17 +304,17 @@ fn wanted<'a>(t: &'a Tokens, session: &'a Session, plot: &'a Plotted) -> Vec<Wan
                 for series in series {
                     let points = Points::Scalars(metrics.scalars(series), metric);
                     let named = sides(t).into_iter().find(|(side, ..)| *side == series.side);
-                    let look =
+                    let style =
                         named.map_or(("this run", t.accent), |(_, name, color)| (name, color));
-                    lines.main(metric, series.side, head, points, look);
+                    lines.main(metric, series.side, head, points, style);
                 }
             }
             (PlotOf::Classes(classes), Some(metrics)) => {
                 for (place, class) in classes.iter().enumerate() {
                     let points = Points::Scalars(metrics.scalars(&class.series), &class.metric);
                     let color = color_of(session, &class.name).unwrap_or(place);
-                    let look = (class.name.as_str(), theme::class_color(color));
-                    lines.main(&class.metric, class.series.side, head, points, look);
+                    let style = (class.name.as_str(), theme::class_color(color));
+                    lines.main(&class.metric, class.series.side, head, points, style);
                 }
             }
             (_, None) => {}

@@ -50,7 +50,7 @@ pub(super) fn values_at(lines: &[Shown<'_>], x: f64, session: &Session) -> Vec<V
             // For a shorter compared run, its end is shown.
             let beyond = last.filter(|last| compared && line.x(*last).is_some_and(|end| end < x));
             let place = line.at(x).or(beyond)?;
-            let look = line.line.look(place)?;
+            let found = line.line.value_at(place)?;
             let name = match line.of {
                 Of::Compared => words::shorten(&line.name, 26),
                 Of::Main | Of::Head => line.name.clone(),
@@ -59,11 +59,11 @@ pub(super) fn values_at(lines: &[Shown<'_>], x: f64, session: &Session) -> Vec<V
                 name,
                 color: line.color,
                 x: line.x(place)?,
-                measured: look.value,
-                smooth: look.smooth,
-                step: look.step,
-                secs: look.secs,
-                clock: wall.then_some(line.place.origin + look.secs),
+                measured: found.value,
+                smooth: found.smooth,
+                step: found.step,
+                secs: found.secs,
+                clock: wall.then_some(line.place.origin + found.secs),
                 ended: beyond.is_some(),
             })
         })

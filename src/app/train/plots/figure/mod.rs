@@ -1,6 +1,6 @@
 //! A plot as a file: every value as CSV or JSON, the image as SVG or PNG. For the window and the command line.
 
-mod picture;
+mod drawing;
 mod raster;
 
 use std::fmt::Write as _;
@@ -76,7 +76,7 @@ pub enum FigureError {
     Exists(String),
     /// The image could not be drawn.
     #[error("the picture could not be made: {0}")]
-    Picture(String),
+    Drawing(String),
     /// It was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
@@ -289,14 +289,14 @@ impl Figure {
                     return Ok(csv(&out).into_bytes());
                 }
                 let text = serde_json::to_vec_pretty(&out);
-                text.map_err(|error| FigureError::Picture(error.to_string()))
+                text.map_err(|error| FigureError::Drawing(error.to_string()))
             }
             FigureFormat::Svg | FigureFormat::Png => {
-                let picture = self.picture(work)?.ok_or_else(empty)?;
+                let drawing = self.drawing(work)?.ok_or_else(empty)?;
                 if format == FigureFormat::Svg {
-                    Ok(picture.svg().into_bytes())
+                    Ok(drawing.svg().into_bytes())
                 } else {
-                    picture.png()
+                    drawing.png()
                 }
             }
         }
@@ -454,17 +454,17 @@ mod tests {
         figure.metric = Metric::CROSS_ENTROPY;
         figure.view = figure.view.with_log(&Metric::CROSS_ENTROPY, true);
         let png = figure.bytes(FigureFormat::Png, &Work::new()).unwrap();
-        let picture = image::load_from_memory(&png).unwrap().to_rgb8();
-        assert_eq!(picture.width(), 1600);
+        let drawing = image::load_from_memory(&png).unwrap().to_rgb8();
+        assert_eq!(drawing.width(), 1600);
         // White, with a line in the first colour and some text.
-        let count = |color: [u8; 3]| picture.pixels().filter(|pixel| pixel.0 == color).count();
+        let count = |color: [u8; 3]| drawing.pixels().filter(|pixel| pixel.0 == color).count();
         assert!(count([255; 3]) > 1_000_000);
         assert!(
             count([0x00, 0x72, 0xB2]) > 500,
             "{}",
             count([0x00, 0x72, 0xB2])
         );
-        let dark = picture
+        let dark = drawing
             .pixels()
             .filter(|pixel| pixel.0.iter().all(|level| *level < 0x70));
         assert!(dark.count() > 200);

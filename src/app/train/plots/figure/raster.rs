@@ -7,7 +7,7 @@ use egui::{
 };
 
 use super::FigureError;
-use super::picture::Picture;
+use super::drawing::Drawing;
 use crate::evaluate::svg::PALETTE;
 
 /// Pixels per unit of the plot.
@@ -24,7 +24,7 @@ fn color(index: usize) -> Color32 {
     Color32::from_rgb(r, g, b)
 }
 
-impl Picture {
+impl Drawing {
     /// As PNG.
     pub(super) fn png(&self) -> Result<Vec<u8>, FigureError> {
         let [width, height] = self.frame.size.map(|size| size as f32);
@@ -61,12 +61,12 @@ impl Picture {
             .iter()
             .flat_map(|pixel| pixel.map(|level| level.round().clamp(0.0, 255.0) as u8))
             .collect();
-        let picture = image::RgbImage::from_raw(columns as u32, rows as u32, bytes)
-            .ok_or_else(|| FigureError::Picture("its size is wrong".to_owned()))?;
+        let drawing = image::RgbImage::from_raw(columns as u32, rows as u32, bytes)
+            .ok_or_else(|| FigureError::Drawing("its size is wrong".to_owned()))?;
         let mut png = std::io::Cursor::new(Vec::new());
-        picture
+        drawing
             .write_to(&mut png, image::ImageFormat::Png)
-            .map_err(|error| FigureError::Picture(error.to_string()))?;
+            .map_err(|error| FigureError::Drawing(error.to_string()))?;
         Ok(png.into_inner())
     }
 

@@ -9,7 +9,7 @@ use egui::{
 
 use super::progress::spinner;
 use super::zoom::MOST_TO_FIT;
-use crate::app::{PictureKey, Session, THUMB_PX};
+use crate::app::{ImageKey, Session, THUMB_PX};
 use crate::ui::theme::{self, tokens};
 
 /// The middle part of an image of `size` that fills a rectangle of `place`, as texture coordinates.
@@ -23,7 +23,7 @@ fn cover_uv(size: Vec2, place: Vec2) -> Rect {
 }
 
 /// Paints an image over `rect`.
-pub fn picture(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
+pub fn image_ui(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     let uv = cover_uv(texture.size_vec2(), rect.size());
     let shape = RectShape::filled(rect, CornerRadius::same(radius), Color32::WHITE)
         .with_texture(texture.id(), uv);
@@ -31,13 +31,13 @@ pub fn picture(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
 }
 
 /// Paints the whole image within `rect`; the rest is painted like a placeholder.
-pub fn picture_within(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
+pub fn image_within(ui: &Ui, rect: Rect, texture: &TextureHandle, radius: u8) {
     let place = within(texture.size_vec2(), rect);
     if place.width() + 0.5 < rect.width() || place.height() + 0.5 < rect.height() {
         placeholder(ui, rect, radius, None);
-        picture(ui, place, texture, 0);
+        image_ui(ui, place, texture, 0);
     } else {
-        picture(ui, rect, texture, radius);
+        image_ui(ui, rect, texture, radius);
     }
 }
 
@@ -52,18 +52,18 @@ fn within(size: Vec2, rect: Rect) -> Rect {
 
 /// Shown while the image in the file `path` is being loaded: its thumbnail, if there is one, in the rectangle of the
 /// image within `room`, so that nothing moves when the image is loaded.
-pub fn loading_picture(ui: &mut Ui, room: Rect, session: &Session, path: &Path) {
-    let thumb = session.pictures.known(&PictureKey::Thumb(path.to_owned()));
+pub fn loading_image(ui: &mut Ui, room: Rect, session: &Session, path: &Path) {
+    let thumb = session.images.known(&ImageKey::Thumb(path.to_owned()));
     if let Some(texture) = thumb {
-        let place = stand_in(texture.size_vec2(), room);
-        picture(ui, place, &texture, theme::RADIUS_SMALL);
+        let place = thumbnail_place(texture.size_vec2(), room);
+        image_ui(ui, place, &texture, theme::RADIUS_SMALL);
     }
     let place = Rect::from_center_size(room.center(), vec2(28.0, 28.0));
     spinner(&mut ui.new_child(UiBuilder::new().max_rect(place)), 28.0);
 }
 
 /// Why an image cannot be shown, instead of the image.
-pub fn failed_picture(ui: &Ui, room: Rect, why: String) {
+pub fn failed_image(ui: &Ui, room: Rect, why: String) {
     let t = tokens(ui);
     let font = FontId::new(theme::TYPE_BODY, FontFamily::Proportional);
     let galley = ui.painter().layout(why, font, t.danger, room.width());
@@ -72,7 +72,7 @@ pub fn failed_picture(ui: &Ui, room: Rect, why: String) {
 }
 
 /// The rectangle of a thumbnail of `size` that replaces its image within `room`, fitted as by [`super::Zoom`].
-fn stand_in(size: Vec2, room: Rect) -> Rect {
+fn thumbnail_place(size: Vec2, room: Rect) -> Rect {
     let fitted = within(size, room);
     // An image that is smaller than thumbnails is its own thumbnail.
     if size.max_elem() < THUMB_PX as f32 && fitted.width() > MOST_TO_FIT * size.x {
@@ -115,11 +115,11 @@ mod tests {
     fn an_image_and_its_thumbnail_have_the_same_place() {
         let room = Rect::from_min_size(pos2(10.0, 20.0), vec2(900.0, 500.0));
         let place = within(vec2(1920.0, 1080.0), room);
-        let thumb = stand_in(vec2(288.0, 162.0), room);
+        let thumb = thumbnail_place(vec2(288.0, 162.0), room);
         assert!((thumb.size() - place.size()).length() < 0.5, "{thumb}");
         assert_eq!(thumb.center(), place.center());
         // A small image is enlarged by the same factor as later the image itself.
-        let small = stand_in(vec2(96.0, 54.0), room);
+        let small = thumbnail_place(vec2(96.0, 54.0), room);
         assert_eq!(small.size(), vec2(288.0, 162.0));
     }
 

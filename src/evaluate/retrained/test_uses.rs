@@ -15,12 +15,12 @@ const MANY: u64 = 10;
 
 /// How many runs were tested on the same frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct TestLooks {
+pub struct TestUses {
     /// Finished runs, including this one, most of whose test frames are those of this run.
     pub runs: u64,
 }
 
-impl TestLooks {
+impl TestUses {
     /// A remark with an estimate of how much the best of them is overestimated: of k runs whose figures vary by chance
     /// with the standard error `se`, the best is too high by at most √(2 ln k)·se on average. The standard error is
     /// about a quarter of the interval of this run's accuracy. `None` for fewer than [10](MANY) runs.
@@ -45,7 +45,7 @@ impl TestLooks {
 ///
 /// # Errors
 /// The runs cannot be listed.
-pub fn test_looks(project: &Project, run: &Run, work: &Work) -> Result<TestLooks, EvaluateError> {
+pub fn test_uses(project: &Project, run: &Run, work: &Work) -> Result<TestUses, EvaluateError> {
     let test_frames = |run: &Run| -> Result<HashSet<String>, EvaluateError> {
         let frames = run.frames()?.into_iter();
         let of_test = frames.filter(|frame| frame.split == Split::Test);
@@ -69,7 +69,7 @@ pub fn test_looks(project: &Project, run: &Run, work: &Work) -> Result<TestLooks
         };
         count += u64::from(2 * frames.intersection(&own).count() > own.len());
     }
-    Ok(TestLooks { runs: count })
+    Ok(TestUses { runs: count })
 }
 
 #[cfg(test)]
@@ -84,12 +84,12 @@ mod tests {
             value: Some(0.9),
             interval_95: Some([0.86, 0.94]),
         };
-        assert_eq!(TestLooks { runs: 9 }.sentence(&accuracy), None);
-        let said = TestLooks { runs: 20 }.sentence(&accuracy).unwrap();
+        assert_eq!(TestUses { runs: 9 }.sentence(&accuracy), None);
+        let message = TestUses { runs: 20 }.sentence(&accuracy).unwrap();
         // 0.02 · √(2 ln 20) = 0.049.
         assert!(
-            said.contains("20 runs") && said.contains("up to 5 points"),
-            "{said}"
+            message.contains("20 runs") && message.contains("up to 5 points"),
+            "{message}"
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::ui::widgets::color_of;
 use crate::ui::widgets::{self, class_mark, menu_chip, menu_item, quiet_button};
 
 /// Paints the commands for the frame that is shown large, or for the selected ones.
-pub fn mend_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
+pub fn relabel_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let t = tokens(ui);
     let state = &session.evaluate;
     let chosen = state.chosen();

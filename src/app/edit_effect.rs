@@ -18,7 +18,7 @@ const MANY: usize = 1_000;
 pub(super) type Renames = HashMap<String, String>;
 
 /// The frames and selection to show after a prediction.
-pub(super) struct Foreseen {
+pub(super) struct EditEffect {
     snapshot: Snapshot,
     selection: Arc<HashSet<String>>,
     renames: Renames,
@@ -26,7 +26,7 @@ pub(super) struct Foreseen {
 
 /// A change that is being predicted, and what waits for it.
 #[derive(Default)]
-pub(super) struct Ahead {
+pub(super) struct PendingEffect {
     waiting: Option<Waiting>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Ahead {
 struct Waiting {
     actions: Vec<Action>,
     /// The frame that is selected afterwards.
-    heir: Option<String>,
+    next_frame: Option<String>,
 }
 
 /// The new paths of the frames, if no other file is in the way.
@@ -67,11 +67,11 @@ pub(super) fn renames(change: &Change) -> Renames {
 }
 
 /// Applies a change to a snapshot and a selection.
-fn foreseen(
+fn effect_of(
     mut snapshot: Snapshot,
     mut selection: Arc<HashSet<String>>,
     change: &Change,
-) -> Foreseen {
+) -> EditEffect {
     let mut renames = Renames::new();
     match change {
         Change::Relabel { to, .. } => {
@@ -93,7 +93,7 @@ fn foreseen(
         | Change::MoveClass { .. }
         | Change::Import { .. } => {}
     }
-    Foreseen {
+    EditEffect {
         snapshot,
         selection,
         renames,
@@ -114,10 +114,10 @@ fn rename_in(selection: &mut Arc<HashSet<String>>, renames: &Renames) {
 
 impl Session {
     /// Shows the prediction. Returns what was shown before.
-    fn take_foreseen(&mut self, found: Foreseen) -> Foreseen {
+    fn show_effect(&mut self, found: EditEffect) -> EditEffect {
         let only_labels = !found.renames.is_empty();
         self.rename_places(&found.renames);
-        let before = Foreseen {
+        let before = EditEffect {
             snapshot: std::mem::replace(&mut self.snapshot, found.snapshot),
             selection: std::mem::replace(&mut self.label.selection, found.selection),
             renames: found.renames,
@@ -151,8 +151,8 @@ impl Session {
     }
 
     fn rename_places(&mut self, renames: &Renames) {
-        self.mend(renames);
-        self.pictures.renamed(&self.root, renames);
+        self.follow_renames(renames);
+        self.images.renamed(&self.root, renames);
         for place in [&mut self.label.cursor, &mut self.label.anchor] {
             if let Some(to) = place.as_ref().and_then(|path| renames.get(path)) {
                 *place = Some(to.clone());
@@ -161,17 +161,17 @@ impl Session {
     }
 
     /// Selects a frame once the prediction in progress is shown; `false` if there is none.
-    pub(super) fn pick_afterwards(&mut self, heir: &str) -> bool {
-        let waiting = self.edits.ahead.waiting.as_mut();
+    pub(super) fn pick_afterwards(&mut self, next_frame: &str) -> bool {
+        let waiting = self.edits.pending.waiting.as_mut();
         waiting
-            .map(|waiting| waiting.heir = Some(heir.to_owned()))
+            .map(|waiting| waiting.next_frame = Some(next_frame.to_owned()))
             .is_some()
     }
 }
 
 impl App {
     /// Shows the effect of a change before it is made.
-    pub(super) fn foresee(&mut self, change: &Change) {
+    pub(super) fn preview_effect(&mut self, change: &Change) {
         let Some(session) = &mut self.session else {
             return;
         };
@@ -180,7 +180,7 @@ impl App {
                 if frames.iter().any(|path| path.starts_with("trash/")) =>
             {
                 session.leave_trash(frames);
-                session.mend(&renames(change));
+                session.follow_renames(&renames(change));
                 return;
             }
             Change::Relabel { frames, .. } | Change::Trash { frames } => frames.len(),
@@ -196,38 +196,38 @@ impl App {
             | Change::Import { .. } => return,
         };
         if matches!(change, Change::Trash { .. }) {
-            session.mend(&renames(change));
+            session.follow_renames(&renames(change));
         }
         if count <= MANY {
             // Taken out, so that they are changed in place instead of copied.
             let snapshot = std::mem::take(&mut session.snapshot);
             let selection = std::mem::take(&mut session.label.selection);
-            let found = foreseen(snapshot, selection, change);
-            session.take_foreseen(found);
+            let found = effect_of(snapshot, selection, change);
+            session.show_effect(found);
             return;
         }
         let (snapshot, selection) = (session.snapshot.clone(), session.label.selection.clone());
-        session.edits.ahead.waiting = Some(Waiting::default());
+        session.edits.pending.waiting = Some(Waiting::default());
         let change = change.clone();
         let of = Arc::clone(&session.snapshot.frames);
         self.tasks.start(
             Lane::Free,
             "Looking ahead",
             true,
-            move |_| Ok::<_, ProjectError>(foreseen(snapshot, selection, &change)),
+            move |_| Ok::<_, ProjectError>(effect_of(snapshot, selection, &change)),
             move |app, result: Result<_, JobError>| {
                 let Some(session) = &mut app.session else {
                     return;
                 };
-                let waiting = session.edits.ahead.waiting.take().unwrap_or_default();
+                let waiting = session.edits.pending.waiting.take().unwrap_or_default();
                 // If a scan ended first, its result is newer.
                 let current = Arc::ptr_eq(&of, &session.snapshot.frames);
                 if let (Ok(found), true) = (result, current) {
-                    let before = session.take_foreseen(found);
+                    let before = session.show_effect(found);
                     app.tidy((before, of));
                 }
-                if let (Some(session), Some(heir)) = (&mut app.session, waiting.heir) {
-                    session.pick_heir(heir);
+                if let (Some(session), Some(next_frame)) = (&mut app.session, waiting.next_frame) {
+                    session.select_next(next_frame);
                 }
                 for action in waiting.actions {
                     app.apply(action);
@@ -255,7 +255,7 @@ impl App {
             _ => false,
         };
         let session = self.session.as_mut();
-        match session.and_then(|session| session.edits.ahead.waiting.as_mut()) {
+        match session.and_then(|session| session.edits.pending.waiting.as_mut()) {
             Some(waiting) if touches => {
                 waiting.actions.push(action);
                 None

@@ -12,15 +12,15 @@ const SIZE: [f64; 2] = [800.0, 400.0];
 const BLOCKS: usize = 350;
 
 /// A plot, ready to be drawn.
-pub(super) struct Picture {
+pub(super) struct Drawing {
     pub frame: Frame,
     /// The lines, those in front last.
-    pub lines: Vec<PictureLine>,
+    pub lines: Vec<DrawingLine>,
     pub legend: Vec<Entry>,
 }
 
 /// A line, in units of the axes.
-pub(super) struct PictureLine {
+pub(super) struct DrawingLine {
     pub points: Vec<[f64; 2]>,
     pub color: usize,
     /// As measured: thin and faint.
@@ -30,7 +30,7 @@ pub(super) struct PictureLine {
 
 impl Figure {
     /// `None` if there is nothing to draw.
-    pub(super) fn picture(&self, work: &Work) -> Result<Option<Picture>, FigureError> {
+    pub(super) fn drawing(&self, work: &Work) -> Result<Option<Drawing>, FigureError> {
         let lines = self.lines(work)?;
         if lines.is_empty() {
             return Ok(None);
@@ -60,7 +60,7 @@ impl Figure {
         };
         let y = span_y(range, &self.metric, log, self.view.ignore_outliers);
         let frame = self.frame(x, y, log);
-        let mut picture = Picture {
+        let mut drawing = Drawing {
             frame,
             lines: Vec::new(),
             legend: Vec::new(),
@@ -72,7 +72,7 @@ impl Figure {
                     continue;
                 }
                 let points = self.points(line, start(curve), smooth, log);
-                picture.lines.push(PictureLine {
+                drawing.lines.push(DrawingLine {
                     points,
                     color,
                     raw,
@@ -80,7 +80,7 @@ impl Figure {
                 });
             }
         }
-        picture.legend = lines
+        drawing.legend = lines
             .iter()
             .enumerate()
             .map(|(color, (curve, _))| Entry {
@@ -89,7 +89,7 @@ impl Figure {
                 dashed: dashed(curve, color),
             })
             .collect();
-        Ok(Some(picture))
+        Ok(Some(drawing))
     }
 
     /// The points that represent a line, within the vertical axis.
@@ -101,8 +101,8 @@ impl Figure {
         };
         let mut points = Vec::new();
         line.thinned(all, smooth, BLOCKS, |place| {
-            if let (Some(x), Some(look)) = (line.x(place, axis), line.look(place)) {
-                let value = if smooth { look.smooth } else { look.value };
+            if let (Some(x), Some(found)) = (line.x(place, axis), line.value_at(place)) {
+                let value = if smooth { found.smooth } else { found.value };
                 points.push([start + x, self.metric.height(value, log)]);
             }
         });
@@ -170,7 +170,7 @@ fn dashed(curve: &FigureCurve, color: usize) -> bool {
     curve.head || (color / PALETTE.len()) % 2 == 1
 }
 
-impl Picture {
+impl Drawing {
     /// As SVG.
     pub(super) fn svg(&self) -> String {
         let classes: Vec<String> = self

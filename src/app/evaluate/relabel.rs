@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::app::foresee::Renames;
+use crate::app::edit_effect::Renames;
 use crate::app::label::label_prefix;
 use crate::app::{App, EvaluateAction, EvaluateState, LabelAction, Pick, Session};
 use crate::evaluate::Evaluation;
@@ -10,7 +10,7 @@ use crate::project::{Change, ClassName, Label};
 
 /// The current paths of an evaluation's frames that were moved since, by their indices in its predictions.
 #[derive(Debug, Default)]
-pub struct Mended {
+pub struct CurrentPaths {
     now: HashMap<usize, String>,
 }
 
@@ -23,7 +23,7 @@ pub enum FrameNow {
     Trashed,
 }
 
-impl Mended {
+impl CurrentPaths {
     /// Frames were moved from the first to the second path.
     fn follow(&mut self, evaluation: &Evaluation, renames: &Renames) {
         for (index, prediction) in evaluation.predictions.iter().enumerate() {
@@ -47,14 +47,14 @@ impl EvaluateState {
     #[must_use]
     pub fn path(&self, index: usize) -> Option<&str> {
         let evaluated = || Some(&self.evaluation.as_ref()?.predictions.get(index)?.path);
-        let path = self.mended.now.get(&index).or_else(evaluated)?;
+        let path = self.current_paths.now.get(&index).or_else(evaluated)?;
         Some(path)
     }
 
     /// The change of a frame since it was evaluated; `None` if there is none.
     #[must_use]
     pub fn fate(&self, index: usize) -> Option<FrameNow> {
-        let path = self.mended.now.get(&index)?;
+        let path = self.current_paths.now.get(&index)?;
         if path.starts_with("trash/") {
             return Some(FrameNow::Trashed);
         }
@@ -70,7 +70,7 @@ impl EvaluateState {
     /// The number of frames of the evaluation that were relabelled or moved to the trash since.
     #[must_use]
     pub fn changed(&self) -> usize {
-        self.mended.now.len()
+        self.current_paths.now.len()
     }
 
     /// The frames that a key acts on, as indices in the predictions: the one that is shown large, otherwise the
@@ -150,11 +150,11 @@ fn shown(evaluation: &Evaluation, cell: Option<(usize, usize)>) -> Vec<usize> {
 
 impl Session {
     /// Updates the paths of the evaluation's frames.
-    pub(in crate::app) fn mend(&mut self, renames: &Renames) {
+    pub(in crate::app) fn follow_renames(&mut self, renames: &Renames) {
         if let Some(evaluation) = &self.evaluate.evaluation
             && !renames.is_empty()
         {
-            self.evaluate.mended.follow(evaluation, renames);
+            self.evaluate.current_paths.follow(evaluation, renames);
         }
     }
 
@@ -257,7 +257,7 @@ mod tests {
             .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()))
             .collect();
         let evaluation = Arc::clone(state.evaluation.as_ref().unwrap());
-        state.mended.follow(&evaluation, &renames);
+        state.current_paths.follow(&evaluation, &renames);
     }
 
     #[test]

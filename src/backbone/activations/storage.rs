@@ -12,7 +12,7 @@ use super::store::{ActivationStore, NotKept};
 use crate::backbone::cache::Key;
 
 /// The places in which computed rows are stored.
-pub(super) struct Kept {
+pub(super) struct RowStorage {
     pub store: Option<ActivationStore>,
     pub budget_bytes: u64,
     /// Whether the user was warned that the disk accepts no more.
@@ -20,7 +20,7 @@ pub(super) struct Kept {
     pub overflow: Overflow,
 }
 
-impl Kept {
+impl RowStorage {
     /// How many new rows of `row_bytes` bytes can be stored until they are read: as many as fit on the disk, and into
     /// half of the memory limit (the other half has earlier rows).
     pub fn rows_left(&self, row_bytes: usize) -> usize {

@@ -31,7 +31,7 @@ const STALE: u64 = 3;
 
 /// A version of a frame's image.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PictureKey {
+pub enum ImageKey {
     /// Small, for the grid.
     Thumb(PathBuf),
     /// As large as the screen needs.
@@ -42,7 +42,7 @@ pub enum PictureKey {
     Golden(PathBuf),
 }
 
-impl PictureKey {
+impl ImageKey {
     fn path(&self) -> &Path {
         match self {
             Self::Thumb(path) | Self::Large(path) | Self::Full(path) | Self::Golden(path) => path,
@@ -51,7 +51,7 @@ impl PictureKey {
 }
 
 /// The state of an image.
-pub enum Picture {
+pub enum ImageState {
     /// Not yet loaded.
     Loading,
     /// Ready to be painted.
@@ -61,7 +61,7 @@ pub enum Picture {
 }
 
 struct Entry {
-    picture: Result<TextureHandle, String>,
+    texture: Result<TextureHandle, String>,
     bytes: usize,
     used: u64,
 }
@@ -70,25 +70,25 @@ type Loaded = Result<ColorImage, String>;
 
 #[derive(Default)]
 struct Store {
-    entries: HashMap<PictureKey, Entry>,
+    entries: HashMap<ImageKey, Entry>,
     bytes: usize,
     frame: u64,
     /// The number of missing images that were requested in this frame.
     asked: usize,
     /// When each missing image was last requested: the frame, and the order within it.
-    wanted: HashMap<PictureKey, (u64, usize)>,
+    wanted: HashMap<ImageKey, (u64, usize)>,
     /// Loaded, but not yet uploaded to the graphics card.
-    loaded: HashMap<PictureKey, Loaded>,
+    loaded: HashMap<ImageKey, Loaded>,
 }
 
 /// The images of a project.
-pub struct Pictures {
+pub struct Images {
     ctx: Context,
-    pool: Pool<PictureKey, Loaded>,
+    pool: Pool<ImageKey, Loaded>,
     store: RefCell<Store>,
 }
 
-impl Pictures {
+impl Images {
     /// Images whose thumbnails are cached in `thumbs` of the project's cache.
     pub(super) fn new(ctx: &Context, project: &Project) -> Self {
         let cache = Cache::of(project, "thumbs");
@@ -96,10 +96,10 @@ impl Pictures {
         Self {
             ctx: ctx.clone(),
             pool: Pool::new(
-                "pictures",
+                "images",
                 2,
                 move || wake.request_repaint(),
-                move |key: &PictureKey, _work, answers| {
+                move |key: &ImageKey, _work, answers| {
                     answers.send(load(key, &cache));
                 },
             ),
@@ -121,13 +121,13 @@ impl Pictures {
             let bytes = loaded
                 .as_ref()
                 .map_or(0, |image| image.pixels.len() * size_of::<egui::Color32>());
-            let picture = loaded.map(|image| {
+            let texture = loaded.map(|image| {
                 let options = TextureOptions::LINEAR;
                 self.ctx
                     .load_texture(key.path().to_string_lossy(), image, options)
             });
             let entry = Entry {
-                picture,
+                texture,
                 bytes,
                 used: store.frame,
             };
@@ -145,23 +145,23 @@ impl Pictures {
 
     /// The image if it is loaded; does not request it.
     #[must_use]
-    pub fn known(&self, key: &PictureKey) -> Option<TextureHandle> {
+    pub fn known(&self, key: &ImageKey) -> Option<TextureHandle> {
         let mut store = self.store.borrow_mut();
         let frame = store.frame;
         let entry = store.entries.get_mut(key)?;
         entry.used = frame;
-        entry.picture.as_ref().ok().cloned()
+        entry.texture.as_ref().ok().cloned()
     }
 
     /// The image, if it is loaded; otherwise it is requested.
-    pub fn get(&self, key: &PictureKey) -> Picture {
+    pub fn get(&self, key: &ImageKey) -> ImageState {
         let mut store = self.store.borrow_mut();
         let frame = store.frame;
         if let Some(entry) = store.entries.get_mut(key) {
             entry.used = frame;
-            return match &entry.picture {
-                Ok(texture) => Picture::Ready(texture.clone()),
-                Err(error) => Picture::Failed(error.clone()),
+            return match &entry.texture {
+                Ok(texture) => ImageState::Ready(texture.clone()),
+                Err(error) => ImageState::Failed(error.clone()),
             };
         }
         let place = store.asked;
@@ -172,23 +172,23 @@ impl Pictures {
         if !loaded {
             self.pool.want(key);
         }
-        Picture::Loading
+        ImageState::Loading
     }
 
     /// An image as large as the screen needs, or with `all_pixels` in full size as soon as it is loaded. Also returns
     /// whether it has full size.
-    pub fn large(&self, path: &Path, all_pixels: bool) -> (Picture, bool) {
-        let large = self.get(&PictureKey::Large(path.to_owned()));
+    pub fn large(&self, path: &Path, all_pixels: bool) -> (ImageState, bool) {
+        let large = self.get(&ImageKey::Large(path.to_owned()));
         let whole = match &large {
-            Picture::Ready(texture) => texture.size().iter().all(|px| *px < LARGE_PX as usize),
-            Picture::Loading | Picture::Failed(_) => false,
+            ImageState::Ready(texture) => texture.size().iter().all(|px| *px < LARGE_PX as usize),
+            ImageState::Loading | ImageState::Failed(_) => false,
         };
         if whole || !all_pixels {
             return (large, whole);
         }
-        match self.get(&PictureKey::Full(path.to_owned())) {
-            Picture::Ready(texture) => (Picture::Ready(texture), true),
-            Picture::Loading | Picture::Failed(_) => (large, false),
+        match self.get(&ImageKey::Full(path.to_owned())) {
+            ImageState::Ready(texture) => (ImageState::Ready(texture), true),
+            ImageState::Loading | ImageState::Failed(_) => (large, false),
         }
     }
 
@@ -208,10 +208,10 @@ impl Pictures {
                 .and_then(|path| paths.get(path.to_string_lossy().replace('\\', "/").as_str()))
                 .map(|to| root.join(to));
             let key = match (key, to) {
-                (PictureKey::Thumb(_), Some(to)) => PictureKey::Thumb(to),
-                (PictureKey::Large(_), Some(to)) => PictureKey::Large(to),
-                (PictureKey::Full(_), Some(to)) => PictureKey::Full(to),
-                (PictureKey::Golden(_), Some(to)) => PictureKey::Golden(to),
+                (ImageKey::Thumb(_), Some(to)) => ImageKey::Thumb(to),
+                (ImageKey::Large(_), Some(to)) => ImageKey::Large(to),
+                (ImageKey::Full(_), Some(to)) => ImageKey::Full(to),
+                (ImageKey::Golden(_), Some(to)) => ImageKey::Golden(to),
                 (key, None) => key,
             };
             let bytes = entry.bytes;
@@ -237,7 +237,7 @@ impl Pictures {
     /// Drops failures, so that those images are tried again.
     pub(super) fn retry_failed(&self) {
         let mut store = self.store.borrow_mut();
-        store.entries.retain(|_, entry| entry.picture.is_ok());
+        store.entries.retain(|_, entry| entry.texture.is_ok());
     }
 
     /// Whether all requested images are loaded.
@@ -249,7 +249,7 @@ impl Pictures {
 
 impl Store {
     /// The images to upload in this frame: of those that are still shown, the most recently requested first.
-    fn next_uploads(&mut self) -> Vec<(PictureKey, Loaded)> {
+    fn next_uploads(&mut self) -> Vec<(ImageKey, Loaded)> {
         let frame = self.frame;
         self.wanted
             .retain(|_, (wanted, _)| *wanted + STALE >= frame);
@@ -281,7 +281,7 @@ impl Store {
         if self.bytes <= BUDGET {
             return;
         }
-        let mut by_age: Vec<(u64, PictureKey)> = self
+        let mut by_age: Vec<(u64, ImageKey)> = self
             .entries
             .iter()
             .filter(|(_, entry)| entry.used + 1 < self.frame)
@@ -299,12 +299,12 @@ impl Store {
     }
 }
 
-fn load(key: &PictureKey, cache: &Cache) -> Result<ColorImage, String> {
+fn load(key: &ImageKey, cache: &Cache) -> Result<ColorImage, String> {
     match key {
-        PictureKey::Thumb(path) => load_thumb(path, cache),
-        PictureKey::Large(path) => load_large(path, LARGE_PX),
-        PictureKey::Full(path) => load_large(path, FULL_PX),
-        PictureKey::Golden(path) => export::example_image(path)
+        ImageKey::Thumb(path) => load_thumb(path, cache),
+        ImageKey::Large(path) => load_large(path, LARGE_PX),
+        ImageKey::Full(path) => load_large(path, FULL_PX),
+        ImageKey::Golden(path) => export::example_image(path)
             .map(|image| color_image(&fit(image, LARGE_PX)))
             .map_err(|error| error.to_string()),
     }
@@ -437,7 +437,7 @@ mod tests {
     use super::*;
 
     fn loaded(store: &mut Store, name: usize, wanted: Option<u64>) {
-        let key = PictureKey::Thumb(PathBuf::from(name.to_string()));
+        let key = ImageKey::Thumb(PathBuf::from(name.to_string()));
         if let Some(wanted) = wanted {
             store.wanted.insert(key.clone(), (wanted, name));
         }
@@ -445,8 +445,8 @@ mod tests {
         store.loaded.insert(key, Ok(image));
     }
 
-    fn names(uploads: &[(PictureKey, Loaded)]) -> Vec<usize> {
-        let name = |key: &PictureKey| key.path().to_str().unwrap().parse().unwrap();
+    fn names(uploads: &[(ImageKey, Loaded)]) -> Vec<usize> {
+        let name = |key: &ImageKey| key.path().to_str().unwrap().parse().unwrap();
         uploads.iter().map(|(key, _)| name(key)).collect()
     }
 
@@ -478,7 +478,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let ctx = Context::default();
         let project = Project::create(&dir.path().join("p"), "p").unwrap();
-        let pictures = Pictures::new(&ctx, &project);
+        let images = Images::new(&ctx, &project);
         let key = |index: usize| {
             let path = dir.path().join(format!("{index}.png"));
             if !path.exists() {
@@ -487,32 +487,32 @@ mod tests {
                     .save(&path)
                     .unwrap();
             }
-            PictureKey::Thumb(path)
+            ImageKey::Thumb(path)
         };
         let keys: Vec<_> = (0..3 * UPLOADS).map(key).collect();
-        pictures.begin_frame();
-        let ready = |keys: &[PictureKey]| {
+        images.begin_frame();
+        let ready = |keys: &[ImageKey]| {
             let shown = keys
                 .iter()
-                .filter(|key| matches!(pictures.get(key), Picture::Ready(_)));
+                .filter(|key| matches!(images.get(key), ImageState::Ready(_)));
             shown.count()
         };
         assert_eq!(ready(&keys), 0);
-        while !pictures.pool.is_idle() {
+        while !images.pool.is_idle() {
             // Receives answers without a frame in between, so that all of them wait.
-            if let Some((key, loaded)) = pictures.pool.next_answer() {
-                pictures.store.borrow_mut().loaded.insert(key, loaded);
+            if let Some((key, loaded)) = images.pool.next_answer() {
+                images.store.borrow_mut().loaded.insert(key, loaded);
             }
             std::thread::yield_now();
         }
         for frame in 1..=3 {
-            pictures.begin_frame();
+            images.begin_frame();
             assert_eq!(ready(&keys), frame * UPLOADS);
-            let more = !pictures.store.borrow().loaded.is_empty();
+            let more = !images.store.borrow().loaded.is_empty();
             assert_eq!(more, frame < 3);
             assert!(!more || ctx.has_requested_repaint());
         }
-        assert!(pictures.is_idle());
+        assert!(images.is_idle());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Paces {
 ///
 /// # Errors
 /// [`SweepError::Cancelled`] if `work` is cancelled.
-pub fn foresee(
+pub fn estimate(
     project: &Project,
     trainings: &mut Trainings,
     paces: &mut Paces,
