@@ -14,8 +14,8 @@ pub struct Ranking {
     pub average_precision: f64,
     /// Area under the ROC curve by the trapezoidal rule, 0..=1 (`sklearn.metrics.roc_auc_score`).
     pub auc: f64,
-    /// Recall and precision at the thresholds, highest first; begins at recall 0 with precision 1. Points too close
-    /// for a screen are left out.
+    /// Recall and precision at the thresholds, highest first, from recall 0 with precision 1 to the first threshold
+    /// with recall 1: lower ones only add false positives. Points too close for a screen are left out.
     pub precision_recall: Vec<[f64; 2]>,
     /// False and true positive rate at the thresholds, highest first, from (0, 0) to (1, 1). Points too close for a
     /// screen are left out.
@@ -44,21 +44,40 @@ impl Ranking {
             alarms += others;
             let precision = hits / (hits + alarms);
             average_precision += of_class / positives * precision;
-            precision_recall.push([hits / positives, precision]);
+            if precision_recall
+                .last()
+                .is_none_or(|[recall, _]| *recall < 1.0)
+            {
+                precision_recall.push([hits / positives, precision]);
+            }
             roc.push([alarms / negatives, hits / positives]);
         }
         Some(Self {
             average_precision,
             auc: auc / (positives * negatives),
-            precision_recall: thinned(precision_recall),
-            roc: thinned(roc),
+            precision_recall: spaced(precision_recall),
+            roc: spaced(corners(roc)),
         })
+    }
+
+    /// The precision-recall curve as steps, to be drawn with straight lines: each gain in recall has the precision at
+    /// its end, so that the area below the steps is the average precision (`sklearn.metrics.PrecisionRecallDisplay`).
+    #[must_use]
+    pub fn precision_steps(&self) -> Vec<[f64; 2]> {
+        let mut steps = Vec::with_capacity(2 * self.precision_recall.len());
+        let mut reached = 0.0;
+        for &[recall, precision] in &self.precision_recall {
+            if recall > reached {
+                steps.extend([[reached, precision], [recall, precision]]);
+                reached = recall;
+            }
+        }
+        steps
     }
 }
 
-/// The points without those on a straight line between their neighbours, and of the others only as many as a screen
-/// shows; the first and the last stay.
-fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+/// The points without those on a straight line between their neighbours; the first and the last stay.
+fn corners(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     let mut corners: Vec<[f64; 2]> = Vec::new();
     for point in points {
         if let [.., before, last] = corners.as_slice() {
@@ -70,9 +89,14 @@ fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
         }
         corners.push(point);
     }
-    let last = corners.len().saturating_sub(1);
+    corners
+}
+
+/// Only as many of the points as a screen shows; the first and the last stay.
+fn spaced(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+    let last = points.len().saturating_sub(1);
     let mut kept: Vec<[f64; 2]> = Vec::new();
-    for (at, point) in corners.into_iter().enumerate() {
+    for (at, point) in points.into_iter().enumerate() {
         let apart = |of: &[f64; 2]| (point[0] - of[0]).abs().max((point[1] - of[1]).abs());
         if at == last || kept.last().is_none_or(|of| apart(of) >= LEAST_APART) {
             kept.push(point);
@@ -122,12 +146,38 @@ mod tests {
             &[0.0, 0.0, 0.125, 0.25, 0.5, 1.0],
             &[0.0, 0.25, 0.75, 0.75, 1.0, 1.0],
         );
-        // scikit-learn returns them in ascending order of thresholds.
+        // scikit-learn returns them in ascending order of thresholds, and several with recall 1.
         close(
             &found.precision_recall,
-            &[0.0, 0.25, 0.75, 0.75, 1.0, 1.0],
-            &[1.0, 1.0, 0.75, 0.6, 0.5, 1.0 / 3.0],
+            &[0.0, 0.25, 0.75, 0.75, 1.0],
+            &[1.0, 1.0, 0.75, 0.6, 0.5],
         );
+        close(
+            &found.precision_steps(),
+            &[0.0, 0.25, 0.25, 0.75, 0.75, 1.0],
+            &[1.0, 1.0, 0.75, 0.75, 0.5, 0.5],
+        );
+        for class in 0..3 {
+            let found = of(class);
+            let steps = found.precision_steps();
+            let widths = steps
+                .windows(2)
+                .map(|ends| (ends[1][0] - ends[0][0]) * ends[1][1]);
+            assert!((widths.sum::<f64>() - found.average_precision).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn a_class_ranked_first_has_precision_1_up_to_recall_1() {
+        let frames = (0..1_000).map(|at| (1_000.0 - at as f32, at < 300));
+        let found = Ranking::of(frames.collect()).unwrap();
+        let steps = found.precision_steps();
+        assert!(
+            steps
+                .iter()
+                .all(|[_, precision]| (precision - 1.0).abs() < 1e-12)
+        );
+        assert!((steps[steps.len() - 1][0] - 1.0).abs() < 1e-12);
     }
 
     #[test]

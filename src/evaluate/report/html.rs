@@ -203,18 +203,27 @@ fn curves(evaluation: &Evaluation, figures: &Figures) -> String {
         .collect();
     let colors: Vec<String> = (0..COLORS).map(|at| format!("c{at}")).collect();
     let color = |at: usize| colors.get(at % COLORS).map_or("c0", String::as_str);
-    let marks = |of: fn(&Ranking) -> &[[f64; 2]]| -> Vec<Mark<'_>> {
-        let lines = rankings.iter().enumerate();
-        lines
-            .map(|(at, ranking)| Mark::Line {
-                points: of(ranking),
+    let plot = |title, names, of: fn(&Ranking) -> Vec<[f64; 2]>| {
+        let lines: Vec<Vec<[f64; 2]>> = rankings.iter().map(|ranking| of(ranking)).collect();
+        let marks: Vec<Mark<'_>> = lines
+            .iter()
+            .enumerate()
+            .map(|(at, points)| Mark::Line {
+                points,
                 color: color(at),
                 dashed: false,
             })
-            .collect()
+            .collect();
+        Axes::percent(title, names).plot(&marks)
     };
-    let precision = Axes::percent("Precision over recall", ["recall", "precision"]);
-    let roc = Axes::percent("ROC", ["false positives", "true positives"]);
+    let precision = plot(
+        "Precision over recall",
+        ["recall", "precision"],
+        Ranking::precision_steps,
+    );
+    let roc = plot("ROC", ["false positives", "true positives"], |of| {
+        of.roc.clone()
+    });
     let mut legend = String::new();
     for (at, class) in order.iter().enumerate() {
         let name = evaluation.classes.get(*class).map_or("", String::as_str);
@@ -225,11 +234,8 @@ fn curves(evaluation: &Evaluation, figures: &Figures) -> String {
             escaped(name)
         );
     }
-    let body = format!(
-        "<div class=\"plots\">{}{}</div><p class=\"legend\">{legend}</p>",
-        precision.plot(&marks(|of| &of.precision_recall)),
-        roc.plot(&marks(|of| &of.roc))
-    );
+    let body =
+        format!("<div class=\"plots\">{precision}{roc}</div><p class=\"legend\">{legend}</p>");
     let title = if rankings.len() < figures.per_class.len() {
         "Curves of the classes that are told worst"
     } else {

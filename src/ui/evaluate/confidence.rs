@@ -2,10 +2,10 @@
 //! counts as unknown.
 
 use egui::Ui;
-use egui_plot::{Bar, BarChart, Line, LineStyle, PlotPoints, VLine};
+use egui_plot::{Bar, BarChart, Line, LineStyle, VLine};
 
 use super::measure::{Card, measurement_ui, sentence_ui};
-use super::plot::{bevelled, percent_plot};
+use super::plot::percent_plot;
 use crate::app::{Action, EvaluateAction, Found, Measurement, Session, words};
 use crate::backbone::Depth;
 use crate::evaluate::{Reliability, UnknownCurve};
@@ -13,7 +13,7 @@ use crate::project::Split;
 use crate::train::Calibration;
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
-use crate::ui::widgets::{self, accent_button, button, hint, slider};
+use crate::ui::widgets::{self, accent_button, button, hint, plot_line, slider};
 
 /// State of the painting.
 pub struct View {
@@ -163,7 +163,7 @@ fn held_out_ui(
                 ("false accepts", &curve.false_accept, t.danger),
                 ("false rejects", &curve.false_reject, t.accent),
             ] {
-                let line = Line::new(name, PlotPoints::from(bevelled(&line(values))));
+                let line = plot_line(name, line(values));
                 plot.line(line.color(color).width(2.0).allow_hover(false));
             }
             plot.vline(

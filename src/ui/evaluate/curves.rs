@@ -1,13 +1,13 @@
 //! The figures of each class with their intervals, and the precision-recall and ROC curves of its probability.
 
 use egui::{Align, Color32, Layout, RichText, Sense, Ui, vec2};
-use egui_plot::{Line, LineStyle, PlotPoints};
+use egui_plot::{Line, LineStyle};
 
-use super::plot::{bevelled, percent_plot};
+use super::plot::percent_plot;
 use crate::app::{Session, words};
 use crate::evaluate::{Evaluation, Figures, Measure, Ranking};
 use crate::ui::theme::{self, Tokens, tokens};
-use crate::ui::widgets::{self, class_dot, color_of, panel, section};
+use crate::ui::widgets::{self, class_dot, color_of, panel, plot_line, section};
 
 /// The most lines in a plot. The chosen class is always among them.
 const MOST_LINES: usize = 24;
@@ -69,8 +69,14 @@ fn plots_ui(
             ["recall", "precision"],
             height,
             |plot| {
-                let of = |ranking: &Ranking| ranking.precision_recall.clone();
-                for line in lines(t, session, evaluation, figures, chosen, of) {
+                for line in lines(
+                    t,
+                    session,
+                    evaluation,
+                    figures,
+                    chosen,
+                    Ranking::precision_steps,
+                ) {
                     plot.line(line);
                 }
             },
@@ -132,7 +138,7 @@ fn lines(
             None if stands_out => t.muted,
             _ => t.line_strong,
         };
-        let line = Line::new(name.clone(), PlotPoints::from(bevelled(&of(ranking))));
+        let line = plot_line(name, of(ranking));
         let width = if chosen == Some(class) { 2.5 } else { 1.5 };
         Some(line.color(color).width(width).allow_hover(false))
     };

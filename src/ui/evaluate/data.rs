@@ -2,7 +2,7 @@
 //! evaluations on the test frames.
 
 use egui::Ui;
-use egui_plot::{Line, LineStyle, MarkerShape, PlotPoints, Points};
+use egui_plot::{LineStyle, MarkerShape, PlotPoints, Points};
 
 use super::measure::{Card, measurement_ui, sentence_ui};
 use super::plot::{Axes, plot_ui};
@@ -11,7 +11,7 @@ use crate::evaluate::{CrossValidation, LeakMeter, LearningCurve, QualityParts};
 use crate::project::Noun;
 use crate::ui::Cx;
 use crate::ui::theme::tokens;
-use crate::ui::widgets::{self, hint};
+use crate::ui::widgets::{self, hint, plot_line};
 
 /// Paints the cards.
 pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
@@ -233,7 +233,7 @@ fn learning_ui(ui: &mut Ui, noun: Noun, found: Option<&LearningCurve>) {
         let (behind, ahead): (Vec<_>, Vec<_>) =
             found.law.iter().partition(|[x, _]| *x <= measured_to);
         let law = |points: Vec<[f64; 2]>| {
-            Line::new("law", PlotPoints::from(points))
+            plot_line("law", points)
                 .color(t.muted)
                 .width(1.5)
                 .allow_hover(false)

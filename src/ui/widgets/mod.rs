@@ -24,7 +24,7 @@ pub use chip::{badge, chip, class_chip, class_dot, class_mark, key_cap, menu_chi
 pub use classes::{class_item, class_lines_ui, color_of};
 pub use empty::empty;
 pub use field::{choice, field_frame, field_label, segments, slider, text_field};
-pub use fixed_plot::fixed_plot;
+pub use fixed_plot::{fixed_plot, plot_line};
 pub use image::{failed_image, image_ui, image_within, loading_image, placeholder};
 pub use number::{Number, number_ui};
 pub use progress::{progress_bar, spinner};

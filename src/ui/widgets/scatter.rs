@@ -1,12 +1,10 @@
 //! Percentages over a cost, as named points.
 
 use egui::{Color32, FontFamily, FontId, Id, Rangef, Stroke, Ui, Vec2, Vec2b, vec2};
-use egui_plot::{
-    AxisHints, Line, PlotPoint, PlotPoints, PlotTransform, Points, uniform_grid_spacer,
-};
+use egui_plot::{AxisHints, PlotPoint, PlotTransform, Points, uniform_grid_spacer};
 
-use super::fixed_plot;
 use super::labels::{self, Dot};
+use super::{fixed_plot, plot_line};
 use crate::ui::theme::{self, tokens};
 
 /// A point.
@@ -87,16 +85,13 @@ pub fn scatter_ui(ui: &mut Ui, scatter: &Scatter<'_>) -> PlotTransform {
         .custom_y_axes(vec![y_axis]);
     let shown = plot.show(ui, |plot| {
         if scatter.line.len() > 1 {
-            let line = Line::new(
-                "Pareto",
-                scatter.line.iter().copied().collect::<PlotPoints<'_>>(),
-            );
+            let line = plot_line("Pareto", scatter.line.to_vec());
             plot.line(line.color(t.accent.gamma_multiply(0.5)).width(1.5));
         }
         for mark in marks {
             if let Some([low, high]) = mark.range {
-                let bar = PlotPoints::from(vec![[mark.x, low], [mark.x, high]]);
-                let bar = Line::new(mark.name.clone(), bar).allow_hover(false);
+                let bar = plot_line(&mark.name, vec![[mark.x, low], [mark.x, high]]);
+                let bar = bar.allow_hover(false);
                 plot.line(bar.color(mark.color.gamma_multiply(0.45)).width(1.5));
             }
         }
