@@ -7,12 +7,13 @@ use super::widgets::{choice, menu_item, small};
 use crate::app::{Session, words};
 use crate::train::{RunId, RunState};
 
-/// A list of the finished runs with their test accuracy. Returns the one that was clicked.
+/// A list of the finished runs with their test accuracy, without `except`. Returns the one that was clicked.
 pub fn run_choice(
     ui: &mut Ui,
     session: &Session,
     id: &str,
     chosen: Option<&RunId>,
+    except: Option<&RunId>,
 ) -> Option<RunId> {
     let t = tokens(ui);
     let selected = chosen
@@ -21,7 +22,7 @@ pub fn run_choice(
     let mut clicked = None;
     choice(ui, id, "Run", &selected, |ui| {
         for entry in &session.train.runs {
-            if entry.run.state != RunState::Finished {
+            if entry.run.state != RunState::Finished || except == Some(&entry.run.id) {
                 continue;
             }
             let accuracy = entry

@@ -74,7 +74,7 @@ fn what_takes_trainings_is_measured_on_request() {
     desk.click("Look at them");
     desk.see("most blurred");
     desk.click("Compare");
-    desk.see("Choose another run of this project.");
+    desk.see_part("This project has no other finished run.");
     desk.act(Action::Evaluate(EvaluateAction::Compare(run.id.clone())));
     desk.see_part("That does not show that one is better");
     desk.see("both right");

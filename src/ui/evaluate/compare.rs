@@ -1,12 +1,13 @@
 //! The comparison of two runs frame by frame: the tests, and the frames that only one of them has right.
 
-use egui::{Rect, Sense, Ui, pos2, vec2};
+use egui::{Label, Rect, Sense, Ui, pos2, vec2};
 
 use super::measure::{Card, measurement_ui, sentence_ui};
 use crate::app::{
     Action, Compared, EvaluateAction, Found, ImageKey, ImageState, Measurement, Session, words,
 };
 use crate::evaluate::Evaluation;
+use crate::train::RunState;
 use crate::ui::Cx;
 use crate::ui::icons;
 use crate::ui::run_choice::run_choice;
@@ -29,13 +30,23 @@ const COMPARE: Card = Card {
 /// Paints the choice of the other run, and the comparison.
 pub fn compare_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &Evaluation) {
     let state = &session.evaluate;
+    let mut runs = session.train.runs.iter();
+    let is_alone = !runs.any(|entry| {
+        entry.run.state == RunState::Finished && state.run.as_ref() != Some(&entry.run.id)
+    });
+    if is_alone && state.other.is_none() {
+        let t = tokens(ui);
+        let words = "This project has no other finished run. Train again, for example deeper or with another architecture, and compare here.";
+        ui.add(Label::new(widgets::muted(t, words)).wrap());
+        return;
+    }
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Compare with", |_| {});
         ui.scope(|ui| {
             ui.set_max_width(ui.available_width().min(320.0));
             let chosen = state.other.as_ref();
-            if let Some(id) = run_choice(ui, session, "compared run", chosen) {
+            if let Some(id) = run_choice(ui, session, "compared run", chosen, state.run.as_ref()) {
                 cx.act(Action::Evaluate(EvaluateAction::Compare(id)));
             }
         });

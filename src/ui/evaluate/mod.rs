@@ -352,7 +352,7 @@ fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 
 fn run_choice_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let chosen = session.evaluate.run.as_ref();
-    if let Some(id) = run_choice(ui, session, "evaluated run", chosen) {
+    if let Some(id) = run_choice(ui, session, "evaluated run", chosen, None) {
         cx.act(Action::Evaluate(EvaluateAction::Choose(id)));
     }
 }

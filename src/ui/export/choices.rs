@@ -52,7 +52,7 @@ fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
         ui.set_width(ui.available_width() - widgets::SCROLL_BAR);
         ui.spacing_mut().item_spacing.y = 6.0;
         field_label(ui, "Run");
-        if let Some(id) = run_choice(ui, session, "exported run", Some(run)) {
+        if let Some(id) = run_choice(ui, session, "exported run", Some(run), None) {
             cx.act(Action::Export(ExportAction::Run(id)));
         }
         also_ui(ui, cx, session);
