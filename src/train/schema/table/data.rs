@@ -134,8 +134,8 @@ pub(super) const CLASS_WEIGHTS: Setting = Setting {
     group: SettingGroup::Data,
     title: "Class weights",
     unit: "",
-    brief: "How much an {image} of each class counts in the loss",
-    more: "They do for {images} drawn alike what *Classes alike* does by drawing; both together weigh rare classes twice.",
+    brief: "The weight of each class in the loss",
+    more: "Balanced weights do for {images} drawn alike what *Classes alike* does by drawing; both together weigh rare classes twice.",
     retrain: None,
     kind: Kind::Choice {
         options: &[
