@@ -20,7 +20,7 @@ const LAYERS: [(&str, &[&str]); 21] = [
     ("graph", &["onnx"]),
     (
         "backbone",
-        &["jobs", "files", "project", "media", "onnx", "graph"],
+        &["text", "jobs", "files", "project", "media", "onnx", "graph"],
     ),
     (
         "train",
@@ -63,7 +63,8 @@ const LAYERS: [(&str, &[&str]); 21] = [
     (
         "shards",
         &[
-            "jobs", "files", "kind", "project", "media", "onnx", "backbone", "train", "sweep",
+            "text", "jobs", "files", "kind", "project", "media", "onnx", "backbone", "train",
+            "sweep",
         ],
     ),
     (

@@ -10,7 +10,7 @@ pub use crate::project::Noun;
 use crate::project::Sampling;
 use crate::text::visible;
 pub use crate::text::{
-    bytes, clock, count, counted, number, percent, percent_or_dash, percent_range,
+    bytes, clock, count, counted, number, percent, percent_or_dash, percent_range, rounded_bytes,
 };
 use crate::train::Run;
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::backbone::Depth;
+use crate::text::rounded_bytes;
 use crate::train::Estimate;
 
 use super::console::Console;
@@ -68,10 +69,10 @@ pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
                 ""
             };
             let row = format!(
-                "\n  {:<10} {:>9.2} M {:>7.0} MB {:>8.0} s{mark}",
+                "\n  {:<10} {:>9.2} M {:>10} {:>8.0} s{mark}",
                 line.depth.word(),
                 line.trained_weights as f64 / 1e6,
-                line.cache_bytes as f64 / 1e6,
+                rounded_bytes(line.cache_bytes),
                 line.seconds
             );
             text.push_str(&row);

@@ -2,7 +2,7 @@
 
 use crate::backbone::Fit;
 use crate::evaluate::{InputKind, Recipe};
-use crate::text::{percent, visible};
+use crate::text::{bytes, percent, visible};
 
 use super::{Certificate, Model, WrittenModel, snippets};
 
@@ -103,7 +103,7 @@ fn proof(certificate: &Certificate) -> String {
         };
         rows.push([
             model.file.clone(),
-            format!("{:.2} MB", model.bytes as f64 / 1e6),
+            bytes(model.bytes),
             format!("{:.0} %", model.size_ratio * 100.0),
             percent(model.top1),
             format!(

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::project::Sampling;
-use crate::text::{bytes, count};
+use crate::text::{bytes, count, rounded_bytes};
 
 /// More frames than this are written only after confirmation: at two a second, nearly three hours of film.
 const MUCH_FRAMES: u64 = 20_000;
@@ -51,10 +51,10 @@ impl Amount {
 }
 
 impl fmt::Display for Amount {
-    /// A part of a sentence: "about 40,000 frames, some 1.9 GB, with 40.1 GB free on the disk".
+    /// A part of a sentence: "about 40,000 frames of about 1.9 GB, with 40.1 GB free on the disk".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frames = count(self.frames, "frame");
-        write!(f, "about {frames}, some {}", bytes(self.bytes))?;
+        write!(f, "about {frames} of about {}", rounded_bytes(self.bytes))?;
         if let Some(room) = self.room {
             write!(f, ", with {} free on the disk", bytes(room))?;
         }
@@ -96,7 +96,7 @@ mod tests {
                 room: Some(40_100_000_000)
             }
             .to_string(),
-            "about 1,234,567 frames, some 52.0 GB, with 40.1 GB free on the disk"
+            "about 1,234,567 frames of about 52 GB, with 40.1 GB free on the disk"
         );
     }
 }

@@ -16,6 +16,7 @@ use crate::media::{
 };
 use crate::project::{ContentId, Project, Source, SourceId};
 use crate::sweep::SweepId;
+use crate::text::rounded_bytes;
 use crate::train::{RunId, TrainSettings};
 
 use super::ShardError;
@@ -138,6 +139,18 @@ pub fn parts_at(path: &Path) -> Option<&Path> {
     let is_part =
         || is_part(&name.to_string_lossy()) && (files::exists(path.join(MANIFEST)) || in_list());
     (holds_list(path) || is_part()).then_some(path)
+}
+
+/// Whether a folder of [`parts_at`] holds trainings of a sweep rather than films and photos.
+#[must_use]
+pub fn holds_trainings(dir: &Path) -> bool {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let folder = if is_part(&name) {
+        dir.parent()
+    } else {
+        Some(dir)
+    };
+    folder.is_some_and(|folder| trainings::is_list(&folder.join(LIST)).unwrap_or(false))
 }
 
 /// The folders of parts, and their list.
@@ -320,9 +333,9 @@ fn join_caches(
         }
         if joined.left_out > 0 {
             work.warn(format!(
-                "{} activations are left out: together they would take more than {} GB; they are computed when they are needed",
+                "{} activations are left out: together they would take more than {}; they are computed when they are needed",
                 joined.left_out,
-                TrainSettings::default().fine_tune.cache_budget_bytes / 1_000_000_000
+                rounded_bytes(TrainSettings::default().fine_tune.cache_budget_bytes)
             ));
         }
     }

@@ -15,7 +15,9 @@ mod numbers;
 use std::borrow::Cow;
 
 pub use csv::csv_cell;
-pub use numbers::{bytes, clock, count, counted, number, percent, percent_or_dash, percent_range};
+pub use numbers::{
+    bytes, clock, count, counted, number, percent, percent_or_dash, percent_range, rounded_bytes,
+};
 
 /// The text in one line: line breaks are escaped as `\n`, tabs as `\t`.
 #[must_use]

@@ -57,6 +57,23 @@ pub fn bytes(bytes: u64) -> String {
     }
 }
 
+/// An estimated size or a limit, to two significant digits: `under 1 kB`, `1.5 kB`, `12 MB`, `120 MB`.
+#[must_use]
+pub fn rounded_bytes(bytes: u64) -> String {
+    if bytes < 1_000 {
+        return "under 1 kB".to_owned();
+    }
+    let last = 10_u64.pow(bytes.ilog10() - 1);
+    let rounded = bytes.saturating_add(last / 2) / last * last;
+    let tens = rounded / 1_000_u64.pow((rounded.ilog10() / 3).min(3)) >= 10;
+    let text = self::bytes(rounded);
+    if tens {
+        text.replacen(".0 ", " ", 1)
+    } else {
+        text
+    }
+}
+
 /// A length of a video, or a time in it, to the second: `0:42`, `1:02:07`.
 #[must_use]
 pub fn clock(secs: f64) -> String {
@@ -102,6 +119,20 @@ mod tests {
         assert_eq!(bytes(1_500), "1.5 kB");
         assert_eq!(bytes(18_600_000), "18.6 MB");
         assert_eq!(bytes(1_900_000_000), "1.9 GB");
+        assert_eq!(bytes(0), "0 B");
+        for (value, words) in [
+            (0, "under 1 kB"),
+            (999, "under 1 kB"),
+            (1_000, "1.0 kB"),
+            (1_549, "1.5 kB"),
+            (9_960, "10 kB"),
+            (12_345_678, "12 MB"),
+            (996_000, "1.0 MB"),
+            (123_000_000, "120 MB"),
+            (52_000_000_000, "52 GB"),
+        ] {
+            assert_eq!(rounded_bytes(value), words);
+        }
         assert_eq!(clock(42.4), "0:42");
         assert_eq!(clock(3727.0), "1:02:07");
     }

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use half::f16;
 
 use crate::jobs::Work;
+use crate::text::rounded_bytes;
 
 use super::OVERFLOW_BYTES;
 use super::store::{ActivationStore, NotKept};
@@ -52,8 +53,8 @@ impl RowStorage {
                 self.warned = true;
                 let reason = match reason {
                     NotKept::Budget => format!(
-                        "they would take more than the {:.1} GB set aside for them",
-                        self.budget_bytes as f64 / 1e9
+                        "they would take more than the {} set aside for them",
+                        rounded_bytes(self.budget_bytes)
                     ),
                     NotKept::Locked => "another training is writing them".into(),
                     NotKept::Io(error) => match error.kind() {

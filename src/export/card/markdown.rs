@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Card, Counted, Measured};
 use crate::project::Noun;
-use crate::text::{count, percent, visible};
+use crate::text::{bytes, count, percent, visible};
 
 impl Card {
     /// The contents of [`super::FILE`].
@@ -136,9 +136,9 @@ impl Card {
             let ms = model.latency_ms;
             _ = writeln!(
                 text,
-                "| {} | {:.2} MB | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |",
+                "| {} | {} | {:.0} % | {:.1} % | {:+.1} ({low:+.1} to {high:+.1}) | {} | {} | {} |",
                 code(&model.file),
-                model.bytes as f64 / 1e6,
+                bytes(model.bytes),
                 model.size_ratio * 100.0,
                 model.top1 * 100.0,
                 model.top1_difference * 100.0,
