@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::backbone::{Architecture, Fit};
-use crate::shards::{DivideOrder, WantedActivations, divide};
-use crate::text::{bytes, count, visible};
+use crate::shards::{DivideOrder, WantedActivations, divide, passed_over_words};
+use crate::text::{bytes, count, counted, visible};
 use crate::train::TrainSettings;
 use crate::train::schema::{Setting, SettingGroup};
 
@@ -60,7 +60,8 @@ struct Result {
     bytes: u64,
     architectures: Vec<String>,
     known: usize,
-    left_out: usize,
+    left_out: u64,
+    passed_over: Vec<String>,
     failed: Vec<String>,
     notes: Vec<String>,
 }
@@ -109,7 +110,12 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         bytes: shards.iter().map(|shard| shard.bytes).sum(),
         architectures: wanted.iter().map(ToString::to_string).collect(),
         known: divided.known,
-        left_out: divided.left_out.len(),
+        left_out: divided.passed_over.iter().map(|(_, files)| files).sum(),
+        passed_over: divided
+            .passed_over
+            .iter()
+            .map(|(reason, files)| passed_over_words(reason, *files))
+            .collect(),
         failed: divided.failed,
         notes: divided.notes,
     };
@@ -138,14 +144,14 @@ fn text(result: &Result) -> String {
         bytes(result.bytes)
     );
     if result.known > 0 {
-        text.push_str(&count(result.known as u64, "film"));
-        text.push_str(" that the project has already were passed over\n");
+        text.push_str(&counted(
+            result.known as u64,
+            "film passed over: the project has it already",
+            "films passed over: the project has them already",
+        ));
+        text.push('\n');
     }
-    if result.left_out > 0 {
-        text.push_str(&count(result.left_out as u64, "file"));
-        text.push_str(" that hold no video and no photo were passed over\n");
-    }
-    for note in &result.notes {
+    for note in result.passed_over.iter().chain(&result.notes) {
         text.push_str(&visible(note));
         text.push('\n');
     }

@@ -54,7 +54,7 @@ pub use helper::{
 pub use import::{
     ClassFrom, Decoded, Fate, FileReport, FilmFacts, FrameReader, ImportOptions, ImportOutcome,
     ImportPlan, Known, MediaOrigin, OnConflict, Photo, PlanGroup, PlannedFile, Reason, Totals,
-    Videos, gather, import, import_planned, plan,
+    Videos, gather, import, import_planned, passed_over, plan,
 };
 pub use pace::{ExtractionPace, film_megapixels};
 pub use preview::{poster, preview};

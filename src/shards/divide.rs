@@ -7,9 +7,11 @@ use crate::backbone::{Architecture, Fit};
 use crate::files;
 use crate::jobs::{Work, cores_and_one, in_parallel};
 use crate::media::{
-    FileReport, ImportOptions, MediaError, PlanGroup, cut_points, plan, probe, start_decoders,
+    Fate, ImportOptions, MediaError, PlanGroup, Reason, cut_points, passed_over, plan, probe,
+    start_decoders,
 };
 use crate::project::{ContentId, Project, ProjectError, Sampling, Source, sample_of_file};
+use crate::text::count;
 
 use super::ShardError;
 use super::activations::WantedActivations;
@@ -51,9 +53,9 @@ pub struct Divided {
     pub notes: Vec<String>,
     /// Films that the project has already sampled in the same way.
     pub known: usize,
-    /// Files that were left out, with the reason.
-    pub left_out: Vec<FileReport>,
-    /// Films and photos that are unusable, a sentence each.
+    /// How many files were ignored for each reason, the most frequent reason first.
+    pub passed_over: Vec<(Reason, u64)>,
+    /// Files and folders that are unusable, a sentence each.
     pub failed: Vec<String>,
 }
 
@@ -76,7 +78,14 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         paths.push(absolute);
     }
     let found = plan(project, &paths, &order.options, work)?;
-    let mut failed = Vec::new();
+    let passed_over = passed_over(&found.reports);
+    let reports = found.reports.iter();
+    let mut failed: Vec<String> = reports
+        .filter_map(|report| match &report.fate {
+            Fate::Failed(sentence) => Some(sentence.clone()),
+            _ => None,
+        })
+        .collect();
     let mut groups = Vec::new();
     let (mut films, mut photos) = (Vec::new(), Vec::new());
     for group in &found.groups {
@@ -106,14 +115,19 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
     };
     let known = listed - films.len();
     let films = inspected(films, order, &mut failed, work)?;
-    if films.is_empty() && photos.is_empty() && known > 0 && failed.is_empty() {
-        return Err(ShardError::AllKnown { films: known });
-    }
     if films.is_empty() && photos.is_empty() {
+        let all_known = known > 0 && failed.is_empty();
+        for (reason, files) in &passed_over {
+            work.warn(passed_over_words(reason, *files));
+        }
         for sentence in failed {
             work.warn(sentence);
         }
-        return Err(ShardError::Nothing);
+        return Err(if all_known {
+            ShardError::AllKnown { films: known }
+        } else {
+            ShardError::Nothing
+        });
     }
     let pins = order.architectures.iter();
     let pins = pins.map(|architecture| ModelPin::of(architecture, order.fit));
@@ -130,9 +144,15 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
         list: ShardList { header, shards },
         notes: found.notes,
         known,
-        left_out: found.reports,
+        passed_over,
         failed,
     })
+}
+
+/// `3 files passed over: hidden (the name begins with a dot)`
+#[must_use]
+pub fn passed_over_words(reason: &Reason, files: u64) -> String {
+    format!("{} passed over: {}", count(files, "file"), reason.text())
 }
 
 /// The films that the project does not have. A film that it has at the same path is read to check that it is

@@ -23,11 +23,11 @@ mod trainings;
 mod work;
 
 pub use activations::WantedActivations;
-pub use divide::{DivideOrder, Divided, divide};
+pub use divide::{DivideOrder, Divided, divide, passed_over_words};
 pub use error::ShardError;
 pub use list::{
     FilmPiece, FolderLabels, Header, ListId, ListedPhoto, ModelPin, Shard, ShardList, Versions,
 };
-pub use merge::{Merged, merge, merge_into, parts_at};
+pub use merge::{Merged, holds_trainings, merge, merge_into, parts_at};
 pub use trainings::{ListedTrainings, list_trainings};
 pub use work::{MadePart, WorkOrder, make_part};

@@ -112,8 +112,12 @@ fn films_that_the_project_has_are_not_listed_again() {
     let line = format!("shards p videos --out l.jsonl {TAKING}");
     let films = place.result(&line)["films"].as_u64().unwrap();
     place.result(&format!("import p videos {TAKING}"));
-    let all = place.failure(&line);
-    assert!(all.contains("in the project already"), "{all}");
+    fs::write(place.path("videos/notes.txt"), "two films of bars").unwrap();
+    let all = place.line(&line);
+    let sentence = all.failure(&line);
+    assert!(sentence.contains("in the project already"), "{sentence}");
+    let passed_over = "1 file passed over: neither image nor video: text";
+    assert!(all.stderr.contains(passed_over), "{}", all.stderr);
     // One that was changed under its name, and one more.
     fs::copy(
         place.path("videos/moving/moving-0.mp4"),
@@ -128,6 +132,10 @@ fn films_that_the_project_has_are_not_listed_again() {
     assert_eq!(
         (&listed["films"], &listed["known"]),
         (&Value::from(2), &Value::from(films - 1))
+    );
+    assert_eq!(
+        (&listed["left_out"], &listed["passed_over"]),
+        (&Value::from(1), &serde_json::json!([passed_over]))
     );
     // With another sampling they count as others.
     let other = line.replace("--fps 5", "--fps 2");

@@ -33,7 +33,7 @@ use super::{MediaError, try_again};
 
 pub use gather::gather;
 pub use origin::{Decoded, FilmFacts, FrameReader, MediaOrigin, Photo};
-pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals};
+pub use outcome::{Fate, FileReport, ImportOutcome, Known, Reason, Totals, passed_over};
 pub use plan::{ImportPlan, PlanGroup, PlannedFile, plan};
 
 use sides::{Sides, forget_sides};

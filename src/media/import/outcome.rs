@@ -212,17 +212,7 @@ impl ImportOutcome {
     /// The number of files ignored for each reason, the most frequent first.
     #[must_use]
     pub fn passed_over(&self) -> Vec<(Reason, u64)> {
-        let mut counts: Vec<(Reason, u64)> = Vec::new();
-        for file in &self.files {
-            if let Fate::PassedOver(reason) = &file.fate {
-                match counts.iter_mut().find(|(known, _)| known == reason) {
-                    Some((_, count)) => *count += 1,
-                    None => counts.push((reason.clone(), 1)),
-                }
-            }
-        }
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        counts
+        passed_over(&self.files)
     }
 
     /// Whether nothing was imported, now or before: the paths contain nothing usable.
@@ -233,6 +223,22 @@ impl ImportOutcome {
             .all(|file| matches!(file.fate, Fate::PassedOver(_) | Fate::Failed(_)))
             && self.classes.is_empty()
     }
+}
+
+/// How many of the files were ignored for each reason, the most frequent reason first.
+#[must_use]
+pub fn passed_over(files: &[FileReport]) -> Vec<(Reason, u64)> {
+    let mut counts: Vec<(Reason, u64)> = Vec::new();
+    for file in files {
+        if let Fate::PassedOver(reason) = &file.fate {
+            match counts.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((reason.clone(), 1)),
+            }
+        }
+    }
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
 }
 
 impl Fate {
