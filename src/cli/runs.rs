@@ -97,7 +97,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         args.project.open_or_read(console)?
     };
     let remove = match &args.remove {
-        Some(name) => Some(which::find(&project, name, false)?.id),
+        Some(name) => Some(which::find_id(&project, name)?),
         None => None,
     };
     let restore = args.restore.clone().map(RunId);
@@ -116,7 +116,17 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let result = console.run("runs", move |work| {
         let removed = remove.map(|run| remove_run(&project, &run)).transpose()?;
         let restored = restore.map(|run| restore_run(&project, &run)).transpose()?;
-        let found = find_runs(&project)?;
+        let mut found = find_runs(&project)?;
+        let changed = removed.is_some() || restored.is_some();
+        if found.runs.is_empty()
+            && !changed
+            && let Some(run) = found.unreadable.pop()
+        {
+            for run in found.unreadable {
+                work.warn(run.error.to_string());
+            }
+            return Err(run.error);
+        }
         for unreadable in &found.unreadable {
             work.warn(unreadable.error.to_string());
         }

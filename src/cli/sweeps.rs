@@ -78,9 +78,18 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(name) => Some(restore(&project, &SweepId(name.clone()))?),
         None => None,
     };
-    let all = find_sweeps(&project)?;
+    let mut all = find_sweeps(&project)?;
+    let changed = removed.is_some() || restored.is_some();
+    let only_error = if all.sweeps.is_empty() && !changed {
+        all.unreadable.pop()
+    } else {
+        None
+    };
     for error in &all.unreadable {
         console.warning(&error.to_string())?;
+    }
+    if let Some(error) = only_error {
+        return Err(error.into());
     }
     let lines = all.sweeps.into_iter().map(|sweep| {
         let table = Table::of(&sweep);

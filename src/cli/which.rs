@@ -4,7 +4,7 @@
 use anyhow::{Context, bail};
 
 use crate::project::Project;
-use crate::train::{FoundRuns, Run, RunState, find_runs};
+use crate::train::{FoundRuns, Run, RunId, RunState, find_runs};
 
 /// The choice of a finished run.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,6 +26,15 @@ impl RunArg {
             );
         }
         Ok(run)
+    }
+}
+
+/// The name of the run to remove: as [`find`], but a run that cannot be read is found by its full name.
+pub fn find_id(project: &Project, name: &str) -> anyhow::Result<RunId> {
+    let unreadable = find_runs(project)?.unreadable.into_iter();
+    match unreadable.map(|run| run.id).find(|id| id.0 == name) {
+        Some(id) => Ok(id),
+        None => Ok(find(project, name, false)?.id),
     }
 }
 

@@ -396,6 +396,24 @@ fn a_run_that_cannot_be_read_is_named_and_not_passed_over() {
     assert_eq!(session(&desk).train.runs.len(), 2);
     // A run with damaged curves is listed, with a message.
     desk.see_part("curves.jsonl");
+    drop(desk);
+
+    // The only run is named too, and can be removed as the message says.
+    for run in fs::read_dir(place.path("p/runs")).unwrap() {
+        let run = run.unwrap();
+        if run.file_name() != second.id.0.as_str() {
+            fs::remove_dir_all(run.path()).unwrap();
+        }
+    }
+    let said = place.failure("runs p");
+    assert!(
+        said.contains(&second.id.0) && said.contains("delete this run"),
+        "{said}"
+    );
+    let removed = place.result(&format!("runs p --remove {}", second.id));
+    assert_eq!(removed["removed"], json!(second.id.0));
+    let none = place.line("runs p");
+    assert!(none.stdout.contains("no runs yet"), "{}", none.stdout);
 }
 
 /// Files of an earlier version have no checksum: their numbers are checked one by one.
