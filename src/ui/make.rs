@@ -46,7 +46,7 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
         ui.horizontal(|ui| {
             let (glyph, color) = if done {
                 (icons::OK, t.accent_text)
-            } else if is_now && making.task.is_none() {
+            } else if is_now && matches!(making.end, Some(MakeEnd::Failed(_))) {
                 (icons::ERROR, t.danger)
             } else {
                 (icons::ARROW_RIGHT, if is_now { t.text } else { t.faint })
