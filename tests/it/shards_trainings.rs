@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use notify::event::{ModifyKind, RenameMode};
+use notify::{Event, EventKind, RecursiveMode, Watcher as _};
 use serde_json::Value;
 
 use crate::cli_program::Place;
@@ -72,6 +75,36 @@ fn rows(place: &Place, project: &str) -> Vec<Value> {
     rows
 }
 
+/// The folder of the only sweep of `q`.
+fn sweep_dir(place: &Place) -> PathBuf {
+    let mut sweeps = fs::read_dir(place.path("q/sweeps")).unwrap();
+    sweeps.next().unwrap().unwrap().path()
+}
+
+/// How often a file of the folder is put into place while `during` runs.
+fn times_written(dir: &Path, name: &str, during: impl FnOnce()) -> usize {
+    let (sender, events) = std::sync::mpsc::channel();
+    let heard = move |event: notify::Result<Event>| drop(sender.send(event.unwrap()));
+    let mut watcher = notify::recommended_watcher(heard).unwrap();
+    watcher.watch(dir, RecursiveMode::NonRecursive).unwrap();
+    during();
+    // Events arrive in order: that of this file is the last one.
+    let end = dir.join("end");
+    fs::write(&end, "").unwrap();
+    let mut times = 0;
+    loop {
+        let event = events.recv_timeout(Duration::from_secs(60)).unwrap();
+        let is_of = |path: &Path| event.paths.iter().any(|of| of == path);
+        if is_of(&end) {
+            break;
+        }
+        let moved_in = EventKind::Modify(ModifyKind::Name(RenameMode::To));
+        times += usize::from(event.kind == moved_in && is_of(&dir.join(name)));
+    }
+    fs::remove_file(end).unwrap();
+    times
+}
+
 /// Everything in the project except its caches.
 fn without_caches(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let mut found = contents(&place.path("q"));
@@ -127,20 +160,26 @@ fn runs_that_were_trained_elsewhere_are_those_that_would_be_trained_here() {
 
     // First with one missing, then with all, then once more.
     fs::rename(place.path("parts/part-000002"), place.path("elsewhere")).unwrap();
-    let sentence = place.line("merge q parts --json").failure("merge");
-    assert!(
-        sentence.contains("1 of 4 parts are missing (shard 2)"),
-        "{sentence}"
-    );
+    let written = times_written(&sweep_dir(&place), "sweep.json", || {
+        let sentence = place.line("merge q parts --json").failure("merge");
+        assert!(
+            sentence.contains("1 of 4 parts are missing (shard 2)"),
+            "{sentence}"
+        );
+    });
+    assert_eq!(written, 1, "all results are recorded at once");
     assert_eq!(weights(&place, "q").len(), 3);
     fs::rename(place.path("elsewhere"), place.path("parts/part-000002")).unwrap();
     let merged = place.result("merge q parts");
     assert_eq!(merged["runs"].as_array().unwrap().len(), 1, "{merged}");
-    let again = place.result("merge q parts");
-    assert_eq!(
-        (&again["parts"], &again["runs"]),
-        (&Value::from(4), &Value::Null)
-    );
+    let written = times_written(&sweep_dir(&place), "sweep.json", || {
+        let again = place.result("merge q parts");
+        assert_eq!(
+            (&again["parts"], &again["runs"]),
+            (&Value::from(4), &Value::Null)
+        );
+    });
+    assert_eq!(written, 0, "nothing is new");
     assert!(weights(&place, "q") == expected, "the weights differ");
     assert_eq!(rows(&place, "q"), rows(&place, "p"));
     // They are ordinary runs.

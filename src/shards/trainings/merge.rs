@@ -11,7 +11,7 @@ use crate::shards::merge::{Found, Merged};
 use crate::sweep::{Sweep, TrainingOutcome, find_sweeps, runs_of, settle};
 use crate::train::{Run, RunState, TrainError, take_run};
 
-use super::list::{Header, read};
+use super::list::{Header, ListedTraining, read};
 use super::part::{Manifest, RUN};
 
 /// Adds the runs of all complete parts to the project and records their results in its sweep. A training that had
@@ -40,23 +40,19 @@ pub(in crate::shards) fn merge_into(
             Err(error) => merged.damaged.push(error.to_string()),
         }
     }
-    let taking = Taking {
+    let mut taking = Taking {
         project,
         runs: runs_of(project, &sweep.created, work)?,
         sweep,
+        outcomes: Vec::new(),
         work,
     };
-    for training in &trainings {
-        work.check()?;
-        let mut copies = parts.remove(&training.shard).unwrap_or_default();
-        copies.sort_by_key(|(_, manifest)| matches!(manifest.outcome, TrainingOutcome::Failed(_)));
-        if taking.first_whole(training.training, &copies, merged)? {
-            merged.parts += 1;
-        } else {
-            merged.missing.push(training.shard);
-        }
-        work.advance(1);
+    let end = taking.take_all(&trainings, parts, merged);
+    // Results of runs that were taken before an error or a cancellation are recorded too, and all of them at once.
+    if !taking.outcomes.is_empty() {
+        settle(project, &taking.sweep.id, taking.outcomes)?;
     }
+    end?;
     for sentence in &merged.damaged {
         work.warn(sentence.clone());
     }
@@ -97,13 +93,38 @@ struct Taking<'a> {
     sweep: Sweep,
     /// Runs of the sweep that the project already has, by training.
     runs: BTreeMap<u32, Run>,
+    /// Results to be recorded in the sweep.
+    outcomes: Vec<(u32, TrainingOutcome)>,
     work: &'a Work,
 }
 
 impl Taking<'_> {
+    /// Takes the first complete copy of each part.
+    fn take_all(
+        &mut self,
+        trainings: &[ListedTraining],
+        mut parts: BTreeMap<usize, Vec<(&Path, Manifest)>>,
+        merged: &mut Merged,
+    ) -> Result<(), ShardError> {
+        for training in trainings {
+            self.work.check()?;
+            let mut copies = parts.remove(&training.shard).unwrap_or_default();
+            copies.sort_by_key(|(_, manifest)| {
+                matches!(manifest.outcome, TrainingOutcome::Failed(_))
+            });
+            if self.first_whole(training.training, &copies, merged)? {
+                merged.parts += 1;
+            } else {
+                merged.missing.push(training.shard);
+            }
+            self.work.advance(1);
+        }
+        Ok(())
+    }
+
     /// Takes the first complete copy of a part; returns whether there was one.
     fn first_whole(
-        &self,
+        &mut self,
         training: u32,
         copies: &[(&Path, Manifest)],
         merged: &mut Merged,
@@ -124,7 +145,7 @@ impl Taking<'_> {
     }
 
     fn take(
-        &self,
+        &mut self,
         number: u32,
         dir: &Path,
         manifest: &Manifest,
@@ -164,7 +185,7 @@ impl Taking<'_> {
                 }
             }
         };
-        settle(self.project, &self.sweep.id, [(number, outcome)])?;
+        self.outcomes.push((number, outcome));
         Ok(())
     }
 }
