@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, Command};
+use salamander::app::{Action, Command, Workspace};
 use salamander::project::{ContentId, Project, Source, SourceKind};
 
 use crate::cli_program::Place;
@@ -66,6 +66,8 @@ fn trainings_of_other_machines_come_in_as_runs_of_the_sweep() {
     desk.see_part("120 frames");
     desk.rest();
     desk.act(Action::Dropped(vec![place.path("runs")]));
+    // Where their progress is shown too.
+    assert_eq!(desk.harness.state().app().workspace, Workspace::Train);
     desk.see_part("Merged 1 of 2 trainings into the sweep");
     desk.see_part("1 of 2 parts are missing (shard 1)");
     desk.rest();

@@ -52,7 +52,11 @@ impl App {
         let project = Arc::clone(&session.project);
         let history = session.edits.history();
         let again = dirs.clone();
-        self.workspace = Workspace::Import;
+        self.workspace = if dirs.iter().any(|dir| shards::holds_trainings(dir)) {
+            Workspace::Train
+        } else {
+            Workspace::Import
+        };
         self.tasks.start(
             Lane::Extract,
             "Merging parts",
@@ -99,7 +103,7 @@ impl App {
         if cancelled {
             if came_in {
                 let text = "Merging was cancelled. What came in stays; merge again for the rest";
-                self.added_and_said(added, Tone::Info, text.to_owned(), merged.damaged);
+                self.report_merged(added, merged, Tone::Info, text.to_owned());
             }
             return;
         }
@@ -115,8 +119,12 @@ impl App {
             }
         }
         let (tone, text) = message(&merged, &added.outcome.totals());
+        self.report_merged(added, merged, tone, text);
+    }
+
+    /// Reports what was merged. Trainings are no import: the report of the last import stays.
+    fn report_merged(&mut self, added: Added, merged: Merged, tone: Tone, text: String) {
         if merged.sweep.is_some() {
-            self.workspace = Workspace::Train;
             self.notes.add(tone, text).details = [merged.failed, merged.damaged].concat();
         } else {
             self.added_and_said(added, tone, text, merged.damaged);
@@ -161,10 +169,12 @@ fn message(merged: &Merged, totals: &Totals) -> (Tone, String) {
         text = format!("{text}; {files} could not be used");
     }
     let missing = merged.sentence();
-    let tone = match (&missing, totals.failed) {
-        (_, 1..) => Tone::Error,
-        (Some(_), 0) => Tone::Warning,
-        (None, 0) => Tone::Done,
+    let tone = if totals.failed > 0 {
+        Tone::Error
+    } else if missing.is_some() || !merged.failed.is_empty() {
+        Tone::Warning
+    } else {
+        Tone::Done
     };
     if let Some(sentence) = missing {
         text = format!("{text}. {sentence}");
