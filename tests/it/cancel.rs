@@ -1,6 +1,7 @@
 //! Cancelling ends every part of a fine-tuning, including those that cannot check for it: building graphs, loading
 //! models. The delay is printed.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,24 @@ pub fn cancelled_when(when: impl Fn(&Work) -> bool + Send + Sync + 'static) -> W
             if let Some(work) = itself.get()
                 && !work.is_cancelled()
                 && when(work)
+            {
+                work.cancel();
+            }
+        }
+    });
+    assert!(itself.set(work.clone()).is_ok());
+    work
+}
+
+/// Work that is cancelled by this check of the job for a cancellation, counted from 1.
+pub fn cancelled_at_check(number: usize) -> Work {
+    let itself = Arc::new(OnceLock::<Work>::new());
+    let checks = AtomicUsize::new(0);
+    let work = Work::with_pulse({
+        let itself = itself.clone();
+        move || {
+            if checks.fetch_add(1, Ordering::Relaxed) + 1 == number
+                && let Some(work) = itself.get()
             {
                 work.cancel();
             }

@@ -4,7 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use image::RgbImage;
 use tempfile::TempDir;
@@ -16,7 +15,7 @@ use salamander::media::{
 };
 use salamander::project::{ClassName, Fps, Project, Sampling};
 
-use crate::cancel::cancelled_when;
+use crate::cancel::{cancelled_at_check, cancelled_when};
 use crate::window::decode_apart;
 
 /// Runs the `ffmpeg` program; a failure shows its output.
@@ -570,18 +569,10 @@ fn cancelling_takes_effect_inside_a_video() {
         from_secs: Some(19.5),
         ..sampling(1.0, 320)
     };
-    let work = Work::new();
     let mut sampler = JpegSampler::open(&path, &wanted).unwrap();
-    let result = std::thread::scope(|scope| {
-        let job = scope.spawn(|| {
-            sampler
-                .next_frame(&work)
-                .map(|frame| frame.map(|f| f.time_secs))
-        });
-        std::thread::sleep(Duration::from_millis(30));
-        work.cancel();
-        job.join().unwrap()
-    });
+    let work = cancelled_at_check(2);
+    let frame = sampler.next_frame(&work);
+    let result = frame.map(|frame| frame.map(|frame| frame.time_secs));
     // Not the frame that was being decoded.
     assert!(
         matches!(result, Err(MediaError::Cancelled(_))),
