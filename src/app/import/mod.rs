@@ -294,3 +294,41 @@ impl App {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::project::Fps;
+
+    #[test]
+    fn a_setting_of_an_import_that_cannot_be_used_is_left_out_alone_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(&dir.path().join("p"), "p").unwrap();
+        let stored = json!({ "fps": -1.0, "width_px": 320, "jpeg_quality": "good" });
+        project.set_setting(SAMPLING, &stored).unwrap();
+        let found = sampling(&project);
+        let expected = Sampling {
+            width_px: Some(320),
+            ..Sampling::default()
+        };
+        assert_eq!(found, expected);
+        let notices = project.take_notices();
+        assert_eq!(notices.len(), 1);
+        for name in ["“sampling.fps”", "“sampling.jpeg_quality”"] {
+            assert!(notices[0].contains(name), "{notices:?}");
+        }
+        assert!(!notices[0].contains("width_px"), "{notices:?}");
+
+        // Each number is possible, and both together are not.
+        let stored = json!({ "fps": 5.0, "from_secs": 9.0, "to_secs": 3.0 });
+        project.set_setting(SAMPLING, &stored).unwrap();
+        let found = sampling(&project);
+        assert_eq!((found.fps, found.from_secs), (Fps(5.0), Some(9.0)));
+        assert_eq!(found.to_secs, None);
+        assert_eq!(project.take_notices().len(), 1);
+    }
+}
