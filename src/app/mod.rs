@@ -277,7 +277,7 @@ impl App {
     /// Receives the results of background work. To be called once per frame, before painting.
     pub fn logic(&mut self) {
         self.drain_tasks();
-        if let Some(next) = self.notes.expire() {
+        if let Some(next) = self.notes.tidy() {
             self.ctx.request_repaint_after(next);
         }
         self.save_import_settings(false);

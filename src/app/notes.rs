@@ -32,6 +32,8 @@ pub struct Note {
     pub remedy: Option<(String, Action)>,
     /// When it disappears by itself.
     pub until: Option<Instant>,
+    /// Whether its details are sentences that were notifications before.
+    is_list: bool,
 }
 
 /// Up to this many sentences of one tone are separate; more become a list.
@@ -106,33 +108,38 @@ impl Notes {
             details: Vec::new(),
             remedy: None,
             until: lasts.map(|lasts| Instant::now() + lasts),
+            is_list: false,
         };
         self.next += 1;
         self.list.push(note);
-        self.fold(tone);
         let last = self.list.len() - 1;
         &mut self.list[last]
     }
 
-    /// Combines many sentences of one tone into one list, so that they do not fill the screen.
+    /// Combines many sentences of one tone into one list, so that they do not fill the screen. Notifications with
+    /// details or a remedy of their own stay as they are.
     fn fold(&mut self, tone: Tone) {
-        let folds = |note: &Note| note.tone == tone && note.remedy.is_none();
+        let folds = |note: &Note| {
+            let plain = note.details.is_empty() && note.remedy.is_none();
+            note.tone == tone && (plain || note.is_list)
+        };
         let count: usize = self
             .list
             .iter()
             .filter(|note| folds(note))
             .map(|note| note.details.len().max(1))
             .sum();
-        if note_lasts(tone).is_some() || count <= LINES {
+        let is_new = |note: &Note| folds(note) && !note.is_list;
+        if count <= LINES || !self.list.iter().any(is_new) {
             return;
         }
         let mut details = Vec::with_capacity(count);
         self.list.retain_mut(|note| {
-            let fold = note.tone == tone && note.remedy.is_none();
-            if fold && note.details.is_empty() {
-                details.push(std::mem::take(&mut note.text));
-            } else if fold {
+            let fold = folds(note);
+            if fold && note.is_list {
                 details.append(&mut note.details);
+            } else if fold {
+                details.push(std::mem::take(&mut note.text));
             }
             !fold
         });
@@ -143,6 +150,7 @@ impl Notes {
             details,
             remedy: None,
             until: None,
+            is_list: true,
         });
         self.next += 1;
     }
@@ -170,8 +178,12 @@ impl Notes {
         self.list.retain(|note| note.text != text);
     }
 
-    /// Removes expired notifications; returns when the next one expires.
-    pub(super) fn expire(&mut self) -> Option<Duration> {
+    /// Combines many warnings or errors into a list each, and removes expired notifications; returns when the next one
+    /// expires. Called before each painting, when notifications have all their details.
+    pub(super) fn tidy(&mut self) -> Option<Duration> {
+        for tone in [Tone::Warning, Tone::Error] {
+            self.fold(tone);
+        }
         let now = Instant::now();
         self.list
             .retain(|note| note.until.is_none_or(|until| until > now));
@@ -192,6 +204,7 @@ mod tests {
         let mut notes = Notes::default();
         for name in ["a", "b", "b", "c", "d"] {
             notes.add(Tone::Error, format!("{name} is damaged"));
+            notes.tidy();
         }
         notes.add(Tone::Done, "added");
         let texts: Vec<&str> = notes.list().iter().map(|note| note.text.as_str()).collect();
@@ -202,10 +215,27 @@ mod tests {
     }
 
     #[test]
+    fn a_notification_with_details_keeps_its_sentence_and_no_other_loses_its_own() {
+        let mut notes = Notes::default();
+        notes.warnings(vec!["a".to_owned(), "b".to_owned()]);
+        notes.add(Tone::Warning, "merged 1 of 2").details = vec!["training 1 failed".to_owned()];
+        notes.tidy();
+        notes.warnings(vec!["c".to_owned()]);
+        notes.tidy();
+        let shown: Vec<(&str, usize)> = notes
+            .list()
+            .iter()
+            .map(|note| (note.text.as_str(), note.details.len()))
+            .collect();
+        assert_eq!(shown, [("Merged 1 of 2", 1), ("3 warnings", 3)]);
+    }
+
+    #[test]
     fn a_list_says_what_it_is_of() {
         let text_of = |texts: &[&str]| {
             let mut notes = Notes::default();
             notes.warnings(texts.iter().map(|text| (*text).to_owned()).collect());
+            notes.tidy();
             notes.list()[0].text.clone()
         };
         let photos = [
