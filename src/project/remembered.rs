@@ -30,9 +30,13 @@ impl Project {
                     name => format!("“{key}.{}”", visible(name)),
                 })
                 .collect();
+            let defaults = match names.len() {
+                1 => "is not possible; its default is used until you choose another",
+                _ => "are not possible; their defaults are used until you choose others",
+            };
             self.notice(format!(
-                "In project.json, what is stored as {} cannot be used; the defaults take its place until you choose again",
-                names.join(", ")
+                "{} in project.json {defaults}",
+                names.join(" and ")
             ));
         }
         settings
