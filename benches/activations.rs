@@ -95,7 +95,7 @@ fn main() -> Outcome<()> {
     })?;
 
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    let mut batch = vec![f16::ZERO; BATCH * activations.elements()];
+    let mut batch = vec![f16::ZERO; BATCH * source.cut.elements()];
     let resident = resident_megabytes();
     let mut times = Vec::new();
     for _ in 0..500 {

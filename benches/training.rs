@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use salamander::graph::{Dim, Graph, ops::Linear};
 use salamander::jobs::Work;
-use salamander::onnx::{Bindings, Constant, ElementType, Loop, Session, Tensor, runtime_info};
+use salamander::onnx::{
+    Bindings, Constant, ElementType, Loop, Session, Stopper, Tensor, runtime_info,
+};
 use salamander::train::{Optimizer, TrainSettings, measure_steps_per_second};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -127,11 +129,12 @@ fn products_per_second(
             ..Bindings::default()
         },
     )?;
+    let stopper = Stopper::new()?;
     let cpu = cpu_seconds();
     let began = Instant::now();
     let mut count = 0_u32;
     while began.elapsed() < Duration::from_secs(1) {
-        products.step()?;
+        products.step(&stopper)?;
         count += 1;
     }
     let elapsed = began.elapsed().as_secs_f64();

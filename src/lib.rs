@@ -1,7 +1,7 @@
 //! Salamander: videos in, mobile-ready image classifier out.
 //!
 //! The library behind the desktop window and the command line. The modules are layers, listed in the order in which
-//! they may import each other (a layer imports only from those above it, and only from those that `tests/layering.rs`
+//! they may import each other (a layer imports only from those above it, and only from those that `tests/layering/`
 //! lists for it); see `ARCHITECTURE.md`.
 
 pub mod text;

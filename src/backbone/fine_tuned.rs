@@ -82,12 +82,6 @@ impl FineTunedWeights {
             .map(|(name, tensor)| (name.as_str(), tensor))
     }
 
-    /// The tensor called `name`.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Tensor> {
-        self.weights.get(name)
-    }
-
     /// Replaces the weights in the graph of the backbone, whose name `backbone` is used in messages.
     fn put_into(&self, graph: &mut Graph, backbone: &str) -> Result<(), BackboneError> {
         for (name, tensor) in &self.weights {

@@ -48,7 +48,7 @@ impl Predictor {
         mut each: impl FnMut(FileImage<'_>) -> ControlFlow<()>,
     ) -> Result<FilesOutcome, EvaluateError> {
         for_each_image(paths, sampling, work, |path, image, time_secs| {
-            let probabilities = self.until_cancelled(&image, work)?;
+            let probabilities = self.probabilities(&image, work)?;
             let prediction = ranked(self.classes(), &probabilities, self.unknown_below);
             Ok(each(FileImage {
                 path,

@@ -108,13 +108,8 @@ impl Predictor {
         &self.classes
     }
 
-    /// Probabilities of one image, in the order of [`Predictor::classes`].
-    pub fn probabilities(&mut self, image: &RgbImage) -> Result<Vec<f32>, EvaluateError> {
-        self.until_cancelled(image, &Work::new())
-    }
-
-    /// The same, stopped immediately if `work` is cancelled.
-    pub(super) fn until_cancelled(
+    /// Probabilities of one image, in the order of [`Predictor::classes`]; stopped immediately if `work` is cancelled.
+    pub fn probabilities(
         &mut self,
         image: &RgbImage,
         work: &Work,
@@ -142,21 +137,6 @@ impl Predictor {
                 }
             }
         }
-    }
-
-    /// Predicts one image.
-    pub fn predict(&mut self, image: &RgbImage) -> Result<Prediction, EvaluateError> {
-        self.predict_until_cancelled(image, &Work::new())
-    }
-
-    /// The same, stopped immediately if `work` is cancelled.
-    pub fn predict_until_cancelled(
-        &mut self,
-        image: &RgbImage,
-        work: &Work,
-    ) -> Result<Prediction, EvaluateError> {
-        let probabilities = self.until_cancelled(image, work)?;
-        Ok(ranked(&self.classes, &probabilities, self.unknown_below))
     }
 }
 
@@ -191,7 +171,8 @@ mod tests {
         let image = RgbImage::new(8, 8);
         let predict = |numbers: Vec<f32>| {
             let model = Box::new(Fixed(recipe.clone(), numbers));
-            Predictor::from_runner(model, Path::new("there/logits.onnx")).probabilities(&image)
+            Predictor::from_runner(model, Path::new("there/logits.onnx"))
+                .probabilities(&image, &Work::new())
         };
         assert_eq!(predict(vec![0.25, 0.75]).unwrap(), [0.25, 0.75]);
         let message = predict(vec![3.0, -1.0]).unwrap_err().to_string();

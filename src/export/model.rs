@@ -41,8 +41,6 @@ pub struct Model {
     pub bottleneck: ValueId,
     /// The input of the head's last layer: the bottleneck, or the activations of the hidden layer, f32 `[N, H]`.
     pub features: ValueId,
-    /// The graph's only output. The probabilities of merged classes are added.
-    pub probabilities: ValueId,
     /// How images are converted to planes.
     pub preprocessing: Preprocessing,
     /// `efficientnet-lite0@224`.
@@ -104,7 +102,6 @@ impl Model {
             planes: joined.planes,
             bottleneck: joined.bottleneck,
             features: joined.features,
-            probabilities: joined.probabilities,
             preprocessing: run.preprocessing.clone(),
             architecture: architecture.clone(),
             class_ids: (0..classes.labels.len()).map(ids_of).collect(),
@@ -208,7 +205,6 @@ struct Joined {
     planes: ValueId,
     bottleneck: ValueId,
     features: ValueId,
-    probabilities: ValueId,
 }
 
 /// Joins backbone, head and softmax into one graph for images of `side` × `side` pixels. If the run has more classes
@@ -273,7 +269,6 @@ fn join(
         planes,
         bottleneck,
         features,
-        probabilities,
     })
 }
 
@@ -318,7 +313,6 @@ pub(super) mod tests {
             planes: joined.planes,
             bottleneck: joined.bottleneck,
             features: joined.features,
-            probabilities: joined.probabilities,
             preprocessing,
             architecture,
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),

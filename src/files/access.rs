@@ -1,5 +1,5 @@
 //! The functions of `std::fs`, without following links in [confined](super::confine) folders. All access to a project
-//! uses these functions; `tests/layering.rs` checks that.
+//! uses these functions; `tests/layering/` checks that.
 
 use std::fs::{self, File, Metadata, ReadDir};
 use std::io::{self, Read};

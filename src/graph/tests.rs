@@ -357,12 +357,11 @@ fn graphs_join_and_are_pruned() {
     let mut first = doubling();
     let mut second = first.clone();
     second.prefix("b/");
-    let [y, sum] = first.outputs().try_into().unwrap();
+    let [y, _sum] = first.outputs().try_into().unwrap();
     let x = first.inputs()[0];
     let joined = first.append(second, &[(x, y)]).unwrap();
-    first.remove_output(y);
-    first.remove_output(sum);
-    first.remove_output(joined.get(sum));
+    first.clear_outputs();
+    first.output(joined.get(y));
     first.prune();
     assert_eq!(op_types(&first), ["Mul", "Identity", "Mul", "Identity"]);
     let x = Tensor::new([1, 2], vec![1.0_f32, 2.0]);

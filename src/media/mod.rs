@@ -28,7 +28,7 @@ mod known;
 mod lead_in;
 mod odd_still;
 mod pace;
-mod preview;
+mod poster;
 mod probe;
 mod recorded;
 mod repeats;
@@ -57,7 +57,7 @@ pub use import::{
     Videos, gather, import, import_planned, passed_over, plan,
 };
 pub use pace::{ExtractionPace, film_megapixels};
-pub use preview::{poster, preview};
+pub use poster::poster;
 pub use probe::{VideoInfo, probe};
 pub use recorded::photo_time;
 pub use sampler::{JpegFrame, JpegSampler, SampledFrame, Sampler};

@@ -133,8 +133,6 @@ pub struct Loop {
     present: usize,
     inputs: Vec<(String, DynValue)>,
     outputs: Vec<(String, DynValue)>,
-    /// The options for steps without a stopper.
-    options: StepOptions,
     /// Whether the next step is the first.
     first: bool,
     _constants: Vec<Constant>,
@@ -197,7 +195,6 @@ impl Loop {
             present: 0,
             inputs,
             outputs,
-            options: StepOptions::new()?,
             first: true,
             _constants: bind
                 .constants
@@ -222,22 +219,13 @@ impl Loop {
         write(find(&mut self.inputs, input)?, values)
     }
 
-    /// Runs the graph once, after which its outputs can be read and its state is updated.
-    pub fn step(&mut self) -> Result<(), OnnxError> {
-        self.step_with(None)
-    }
-
-    /// The same, unless the stopper is or was used: then it ends with an error before the next operator, and the state
-    /// is not updated.
-    pub fn step_unless(&mut self, stopper: &Stopper) -> Result<(), OnnxError> {
-        self.step_with(Some(stopper))
-    }
-
-    fn step_with(&mut self, stopper: Option<&Stopper>) -> Result<(), OnnxError> {
+    /// Runs the graph once, after which its outputs can be read and its state is updated. If the stopper is or was
+    /// used, it ends with an error before the next operator, and the state is not updated.
+    pub fn step(&mut self, stopper: &Stopper) -> Result<(), OnnxError> {
         let [even, odd] = &self.bindings;
         let binding = if self.present == 0 { even } else { odd };
         let session = self.session.inner_mut();
-        let options = stopper.map_or(&self.options, |stopper| &stopper.0);
+        let options = &stopper.0;
         let mut run = |options| {
             let outputs = session.run_binding_with_options(binding, options);
             outputs.map(drop).map_err(model_error)

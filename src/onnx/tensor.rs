@@ -143,7 +143,8 @@ impl Tensor {
     }
 
     /// The contents as 64-bit floats; an error for other types.
-    pub fn f64(&self) -> Result<&[f64], OnnxError> {
+    #[cfg(test)]
+    pub(crate) fn f64(&self) -> Result<&[f64], OnnxError> {
         match &self.data {
             Element::F64(values) => Ok(values),
             other => Err(OnnxError::Model(format!(

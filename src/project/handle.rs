@@ -176,14 +176,6 @@ impl Project {
         self.document().name.clone()
     }
 
-    /// Changes the name shown to users; the folder keeps its name.
-    pub fn set_name(&self, name: &str) -> Result<(), ProjectError> {
-        self.update(|document| {
-            name.trim().clone_into(&mut document.name);
-            Ok(())
-        })
-    }
-
     /// Remarks from opening the project, a sentence each; each is returned once.
     #[must_use]
     pub fn take_notices(&self) -> Vec<String> {

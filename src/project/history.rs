@@ -139,13 +139,7 @@ impl History {
         });
     }
 
-    /// The description of the change that [`History::undo`] would undo, to follow the word "Undo".
-    #[must_use]
-    pub fn undo_text(&self) -> Option<ChangeText> {
-        self.undo.last().map(|entry| entry.change.text())
-    }
-
-    /// The same with the sources that an undo would remove.
+    /// The change that [`History::undo`] would undo, with the sources that would be removed.
     #[must_use]
     pub fn undo_step(&self) -> Option<UndoStep> {
         let change = &self.undo.last()?.change;
@@ -312,7 +306,7 @@ mod tests {
             sources: vec![id.clone()],
             class: Some(class("cat")),
         });
-        assert_eq!(desk.history.undo_text(), None);
+        assert_eq!(desk.history.undo_step(), None);
         for (source, to) in [("0123abcd", "cow"), ("ffffffff", "fox")] {
             let change = Change::SetSourceClass {
                 sources: vec![SourceId::from_hex(source).unwrap()],
@@ -355,14 +349,14 @@ mod tests {
             class: None,
         };
         assert_eq!(desk.apply(change).moved.len(), 3);
-        let text = desk.history.undo_text().unwrap().with(Noun::Frame);
+        let text = desk.history.undo_step().unwrap().text.with(Noun::Frame);
         assert_eq!(text, "take the class of 2 sources away");
         assert_eq!(classes(&desk), [None, None]);
         let after = desk.state();
         assert!(after.1.iter().all(|path| path.starts_with("unsorted/")));
         desk.undo();
         assert_eq!((desk.state(), classes(&desk)), (before, before_classes));
-        assert_eq!(desk.history.undo_text(), None);
+        assert_eq!(desk.history.undo_step(), None);
         desk.redo();
         assert_eq!((desk.state(), classes(&desk)), (after, vec![None, None]));
 
@@ -420,7 +414,7 @@ mod tests {
         for change in changes {
             let text = change.text();
             desk.apply(change);
-            assert_eq!(desk.history.undo_text(), Some(text));
+            assert_eq!(desk.history.undo_step().map(|step| step.text), Some(text));
             let state = desk.state();
             assert_ne!(Some(&state), states.last());
             states.push(state);
@@ -430,7 +424,7 @@ mod tests {
                 desk.undo();
                 assert_eq!(&desk.state(), before);
             }
-            assert_eq!(desk.history.undo_text(), None);
+            assert_eq!(desk.history.undo_step(), None);
             for after in states.iter().skip(1) {
                 desk.redo();
                 assert_eq!(&desk.state(), after);

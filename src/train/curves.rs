@@ -143,24 +143,6 @@ impl LiveCurves {
         self.live().head_measured.clone()
     }
 
-    /// Number of points.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.live().points.len()
-    }
-
-    /// Whether there is no point yet.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// All points.
-    #[must_use]
-    pub fn snapshot(&self) -> Curves {
-        self.live().points.clone()
-    }
-
     /// The best evaluation so far; `None` before the first and without validation frames.
     #[must_use]
     pub fn best(&self) -> Option<BestPoint> {
@@ -289,7 +271,7 @@ mod tests {
         let steps = |points: Curves| points.iter().map(|p| p.step).collect::<Vec<_>>();
         assert_eq!(curves.depth(), Depth::Last1);
         assert_eq!(steps(curves.head()), [10, 20]);
-        assert_eq!(steps(curves.snapshot()), [10, 20]);
+        assert_eq!(steps(curves.since([0, 0]).1), [10, 20]);
         curves.replace(20, &[], None);
         assert!(curves.head().is_empty() && curves.depth() == Depth::Head);
     }

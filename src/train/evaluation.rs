@@ -141,7 +141,7 @@ impl Evaluator {
         for (rows, y) in rows.chunks(self.images).zip(y.chunks(self.images)) {
             watch.work.check()?;
             batches.write(self.part, rows, y, &mut self.inner, watch.work)?;
-            self.inner.step_unless(watch.stopper)?;
+            self.inner.step(watch.stopper)?;
             // The last batch may have fewer images; the outputs for the rest are meaningless.
             let of_rows =
                 |values: &[f32]| values.iter().take(rows.len()).copied().collect::<Vec<_>>();

@@ -438,7 +438,7 @@ impl<'a> Learner<'a> {
         for mask in &mut self.masks {
             mask.write(self.recipe.seed, step, &mut self.step_loop)?;
         }
-        self.step_loop.step_unless(watch.stopper)?;
+        self.step_loop.step(watch.stopper)?;
         if self.recipe.train_figures == TrainFigures::AllBatches {
             let sum = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
             let [right, cross_entropy, images] = &mut self.place.since_point;

@@ -408,14 +408,6 @@ impl Run {
         }
     }
 
-    /// Deletes the run's folder with everything in it.
-    pub fn delete(self) -> Result<(), TrainError> {
-        // Without this file the folder is no run any more, even if removing the rest fails.
-        let file = self.dir.join("run.json");
-        crate::files::remove_file(&file).map_err(TrainError::io("delete", &file))?;
-        crate::files::remove_dir_all(&self.dir).map_err(TrainError::io("delete", &self.dir))
-    }
-
     /// Writes the head that a stage kept, and its result. After the last stage it also completes the event files, and
     /// marks the run as finished in `run.json`. `tested` are the outputs of its kept weights on the test images.
     pub(super) fn keep(

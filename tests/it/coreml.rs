@@ -244,7 +244,7 @@ fn an_exported_run_predicts_the_same_as_core_ml() {
         for path in [&out, of_half, of_full, &moved] {
             let mut predictor = Predictor::from_export(path).unwrap();
             assert_eq!(predictor.classes(), frames.classes);
-            let found = predictor.probabilities(&image).unwrap();
+            let found = predictor.probabilities(&image, &Work::new()).unwrap();
             assert!(largest_difference(&frame.probabilities, &found) < 1e-2);
         }
         let weights = moved.join("Data/com.apple.CoreML/weights/weight.bin");

@@ -211,7 +211,8 @@ fn a_flipped_bit_in_any_file_of_an_export_is_noticed() {
         .to_rgb8();
     let says = |model: &str| -> Result<Vec<f32>, String> {
         let predictor = Predictor::from_export(&out.join(model));
-        let found = predictor.and_then(|mut predictor| predictor.probabilities(&image));
+        let found =
+            predictor.and_then(|mut predictor| predictor.probabilities(&image, &Work::new()));
         found.map_err(|error| error.to_string())
     };
     let right: Vec<Vec<f32>> = models.iter().map(|model| says(model).unwrap()).collect();

@@ -160,7 +160,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
 
     let mut predictor = Predictor::from_run(&run, RunClasses::of(&project, &run)).unwrap();
     for (image, expected) in images.iter().zip(&direct) {
-        let found = predictor.probabilities(&load_image(image).unwrap());
+        let found = predictor.probabilities(&load_image(image).unwrap(), &Work::new());
         assert!(largest_difference([&found.unwrap()], [expected]) < 1e-5);
     }
 
@@ -187,7 +187,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
         );
         let mut predictor = Predictor::from_export(&out).unwrap();
         for (image, expected) in images.iter().zip(&direct) {
-            let found = predictor.probabilities(&load_image(image).unwrap());
+            let found = predictor.probabilities(&load_image(image).unwrap(), &Work::new());
             assert!(largest_difference([&found.unwrap()], [expected]) < 1e-4);
         }
         let readme = std::fs::read_to_string(out.join("README.txt")).unwrap();

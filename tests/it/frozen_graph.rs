@@ -257,7 +257,7 @@ fn an_exported_run_predicts_the_same_as_a_frozen_graph() {
         for path in [out.clone(), moved.clone(), moved.join("output_graph.pb")] {
             let mut predictor = Predictor::from_export(&path).unwrap();
             assert_eq!(predictor.classes(), frames.classes);
-            let found = predictor.probabilities(&image).unwrap();
+            let found = predictor.probabilities(&image, &Work::new()).unwrap();
             assert!(largest_difference(&frame.probabilities, &found) < 2e-5);
         }
         std::fs::write(moved.join("output_labels.txt"), "one\n").unwrap();

@@ -105,10 +105,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     std::fs::rename(&root, &away).unwrap();
     desk.see_part("“p” is not there any more");
     let frame = session(&desk).snapshot.frames.list[0].path.clone();
-    desk.act(Action::Label(LabelAction::AssignTo(
-        vec![frame.clone()],
-        Label::Unsorted,
-    )));
+    desk.assign(vec![frame.clone()], Label::Unsorted);
     desk.act(Action::Label(LabelAction::AddClass("cow".into(), false)));
     desk.act(Action::Train(TrainAction::Start));
     desk.act(Action::Dropped(vec![place.path("videos")]));
@@ -130,10 +127,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
             .is_none()
     );
     assert_eq!(desk.harness.state().app().workspace, Workspace::Label);
-    desk.act(Action::Label(LabelAction::AssignTo(
-        vec![frame.clone()],
-        Label::Unsorted,
-    )));
+    desk.assign(vec![frame.clone()], Label::Unsorted);
     desk.until("it is moved", |_| !root.join(&frame).exists());
 
     // A copy in its place (the same drive, plugged in again) is another folder: it is opened and locked again.
@@ -240,10 +234,7 @@ fn files_that_others_move_show_by_themselves_and_own_changes_cause_no_scans_for_
         .take(50)
         .map(|f| f.path.clone())
         .collect();
-    desk.act(Action::Label(LabelAction::AssignTo(
-        frames,
-        Label::Unsorted,
-    )));
+    desk.assign(frames, Label::Unsorted);
     let after = idle(&mut desk);
     assert!(
         after - before <= 2,

@@ -162,7 +162,7 @@ fn compare(path: &Path, layout: Layout) -> (f64, String, usize) {
     let loss =
         CrossEntropy::default().append(&mut graph, logits, labels, classes, ElementType::F32);
     let found: Vec<ValueId> = gradients(&mut graph, loss, &by).unwrap();
-    graph.remove_output(logits);
+    graph.clear_outputs();
     let mut outputs = Vec::new();
     for (name, gradient) in parameters.iter().zip(found) {
         let output = format!("gradient of {name}");

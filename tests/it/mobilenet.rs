@@ -7,14 +7,13 @@ use salamander::backbone::{Depth, Fit};
 use salamander::evaluate::{Predictor, arg_max, evaluate};
 use salamander::export::{Format, export};
 use salamander::jobs::Work;
-use salamander::media::load_image;
 use salamander::project::Split;
 use salamander::train::{
     FineTuneSettings, LearnSettings, LiveCurves, Run, RunState, TrainSettings, resume, train,
 };
 
 use super::cli_program::Place;
-use super::export::{compare, follow_readme, python, python_predictions};
+use super::export::{compare, follow_readme, predicted, python, python_predictions};
 use super::projects::{of_images, of_sample_videos, quick};
 
 #[test]
@@ -55,10 +54,10 @@ fn it_is_trained_exported_and_run_by_others() {
             .collect();
         let mut exported = Predictor::from_export(&out).unwrap();
         for (frame, image) in evaluation.predictions.iter().zip(&images) {
-            let found = exported.predict(&load_image(image).unwrap()).unwrap();
+            let (class, probability) = predicted(&mut exported, image);
             let best = arg_max(&frame.probabilities);
-            assert_eq!(found.top[0].class, evaluation.classes[best]);
-            let off = found.top[0].probability - frame.probabilities[best];
+            assert_eq!(class, evaluation.classes[best]);
+            let off = probability - frame.probabilities[best];
             assert!(off.abs() < 1e-4, "{off}");
         }
         let Some(python) = python() else { continue };

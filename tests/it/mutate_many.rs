@@ -206,9 +206,7 @@ fn read_onnx(here: &Path, work: &Work) -> Result<(), String> {
 fn predict_with(model: &Path, work: &Work) -> Result<(), String> {
     let mut predictor = Predictor::from_export(model).map_err(text)?;
     let image = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9]));
-    predictor
-        .predict_until_cancelled(&image, work)
-        .map_err(text)?;
+    predictor.probabilities(&image, work).map_err(text)?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use egui_kittest::kittest::Queryable as _;
-use salamander::app::{Action, Command as WindowCommand, LabelAction, Session, Workspace};
+use salamander::app::{Action, Command as WindowCommand, Session, Workspace};
 use salamander::project::{Label, Project};
 
 use crate::cli_program::Place;
@@ -216,10 +216,7 @@ fn cannot_change(desk: &mut Desk, place: &Place) {
     desk.act(Action::Go(Workspace::Label));
     let frame = session(desk).snapshot.frames.list[0].path.clone();
     let to = Label::Unsorted;
-    desk.act(Action::Label(LabelAction::AssignTo(
-        vec![frame.clone()],
-        to,
-    )));
+    desk.assign(vec![frame.clone()], to);
     desk.see_part("is open for looking only");
     assert_eq!(session(desk).snapshot.frames.list[0].path, frame);
     desk.act(Action::Dropped(vec![place.path("videos")]));

@@ -11,6 +11,7 @@ use salamander::project::{Change, ClassName, History, Label, Project, Sampling, 
 use salamander::train::{LiveCurves, Run, RunClasses, TrainSettings, resume, train};
 
 use super::cli_program::{Place, events};
+use super::export::predicted;
 use super::projects::{of_images, quick, runs, without_hashes};
 
 fn name(text: &str) -> ClassName {
@@ -73,14 +74,13 @@ fn labels_of_export(project: &Project, run: &Run) -> Vec<String> {
         .find(|frame| frame.label != Label::Unsorted)
         .map(|frame| frame.abs(project))
         .unwrap();
-    let image = load_image(&image).unwrap();
     let mut of_export = Predictor::from_export(&out).unwrap();
     let mut of_run = Predictor::from_run(run, RunClasses::beside(run)).unwrap();
     let (found, expected) = (
-        of_export.predict(&image).unwrap(),
-        of_run.predict(&image).unwrap(),
+        predicted(&mut of_export, &image),
+        predicted(&mut of_run, &image),
     );
-    assert_eq!(found.top[0].class, expected.top[0].class);
+    assert_eq!(found.0, expected.0);
     fs::remove_dir_all(out).unwrap();
     labels.lines().map(str::to_owned).collect()
 }

@@ -252,7 +252,9 @@ fn a_phone_takes_a_photo_and_gets_the_answer_of_the_app() {
     browser.wait_for("!document.getElementById('result').hidden");
     let mut app =
         Predictor::from_run(&run, salamander::train::RunClasses::of(&project, &run)).unwrap();
-    let expected = app.probabilities(&load_image(&photo).unwrap()).unwrap();
+    let expected = app
+        .probabilities(&load_image(&photo).unwrap(), &Work::new())
+        .unwrap();
     let label = browser.eval("document.getElementById('top').textContent");
     assert_eq!(label.as_str().unwrap(), app.classes()[arg_max(&expected)]);
     browser.screenshot("phone-answer-light", 390, 844, 2, false);

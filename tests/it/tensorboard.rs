@@ -208,7 +208,7 @@ fn its_own_reader_finds_what_was_measured() {
         let Some(found) = read(&run.dir) else {
             return;
         };
-        let metrics = run.metrics().unwrap();
+        let metrics = run.last_stage().metrics().unwrap();
         check_curves(&found, &metrics);
         check_outcome(&found, &run);
         // The features change only if the network does.

@@ -403,7 +403,7 @@ fn an_exported_run_predicts_the_same_in_tensorflow_lite() {
         assert_eq!(predictor.classes(), frames.classes);
         let frame = &frames.predictions[0];
         let image = load_image(&project.root().join(&frame.path)).unwrap();
-        let found = predictor.probabilities(&image).unwrap();
+        let found = predictor.probabilities(&image, &Work::new()).unwrap();
         assert!(largest_difference(&frame.probabilities, &found) < 2e-5);
         std::fs::write(&alone, &std::fs::read(&alone).unwrap()[..5000]).unwrap();
         let error = Predictor::from_export(&alone).err().unwrap().to_string();

@@ -11,6 +11,7 @@ use salamander::export::tflite::{Weights, integers, read_graph, write};
 use salamander::graph::ops::ReduceKind;
 use salamander::graph::passes::quantize::{Prepared, Quantizing, Range, prepare, quantize};
 use salamander::graph::{Graph, Node, Op, Sliding, ValueId};
+use salamander::jobs::Work;
 use salamander::media::load_image;
 use salamander::onnx::{Element, ElementType, Session, Tensor};
 use salamander::project::Project;
@@ -235,7 +236,7 @@ pub fn prove_export(project: &Project, run: &Run, model: &Path) {
     let mut predictor = Predictor::from_export(model).unwrap();
     let expected = frames.predictions.iter().map(|frame| {
         let image = load_image(&project.root().join(&frame.path)).unwrap();
-        predictor.probabilities(&image).unwrap()
+        predictor.probabilities(&image, &Work::new()).unwrap()
     });
     let expected: Vec<Vec<f32>> = expected.collect();
     let best = |values: &[f32]| {

@@ -27,10 +27,7 @@ fn the_window_tells_what_goes_and_asks() {
         .map(|at| session(&desk).shown_path(at).unwrap().to_owned())
         .collect();
     let label = salamander::project::Label::Unsorted;
-    desk.act(Action::Label(LabelAction::AssignTo(
-        vec![paths[3].clone()],
-        label,
-    )));
+    desk.assign(vec![paths[3].clone()], label);
     desk.act(Action::Label(LabelAction::Select(
         paths[..3].to_vec(),
         false,

@@ -84,7 +84,7 @@ fn a_chosen_image_gets_the_answer_of_the_app() {
     browser.wait_for("!document.getElementById('result').hidden");
     let mut app = Predictor::from_export(&out).unwrap();
     let image = load_image(&photo).unwrap();
-    let expected = app.probabilities(&image).unwrap();
+    let expected = app.probabilities(&image, &Work::new()).unwrap();
     let best = arg_max(&expected);
     let label = browser.eval("document.getElementById('top').textContent");
     assert_eq!(label.as_str().unwrap(), app.classes()[best]);
@@ -295,7 +295,7 @@ fn the_page_beside_the_app_on_a_folder_of_images() {
             .to_owned();
         let here = load_image(&path).map(|image| {
             let pixels = recipe.preprocessing.resize(&image);
-            (pixels, app.probabilities(&image).unwrap())
+            (pixels, app.probabilities(&image, &Work::new()).unwrap())
         });
         let address = server
             .address(&format!("images/{name}"))

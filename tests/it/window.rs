@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use salamander::app::{Action, WindowOptions};
+use salamander::app::{Action, LabelAction, WindowOptions};
 use salamander::jobs::wait_for_abandoned;
+use salamander::project::Label;
 use salamander::ui::Window;
 
 /// From now on the tests in this process decode like the program: in a separate process.
@@ -80,6 +81,12 @@ impl Desk {
     pub fn act(&mut self, action: Action) {
         self.harness.state_mut().apply(action);
         self.harness.run_steps(2);
+    }
+
+    /// Selects these frames and gives them a label.
+    pub fn assign(&mut self, frames: Vec<String>, label: Label) {
+        self.act(Action::Label(LabelAction::Select(frames, false)));
+        self.act(Action::Label(LabelAction::Assign(label)));
     }
 
     /// Runs the window and its background work until `done` holds.

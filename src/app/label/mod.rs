@@ -110,8 +110,6 @@ pub enum LabelAction {
     Move(CursorMove, bool),
     /// Labels the selected frames.
     Assign(Label),
-    /// Labels these frames.
-    AssignTo(Vec<String>, Label),
     /// Opens or closes the large image.
     Preview(bool),
     /// Adds a class; with `true` the selected frames are labelled with it.
@@ -474,7 +472,6 @@ impl App {
                 let paths = session.selected_paths();
                 self.assign(paths, label);
             }
-            LabelAction::AssignTo(paths, label) => self.assign(paths, label),
             LabelAction::AddClass(name, assign) => self.add_class(&name, assign),
             LabelAction::RenameClass(from, to) => {
                 if from.as_str() == to.trim() {

@@ -141,23 +141,6 @@ impl Activations {
         })
     }
 
-    /// The length of a row, C·H·W.
-    #[must_use]
-    pub fn elements(&self) -> usize {
-        self.elements
-    }
-
-    /// How many rows were computed since opening.
-    #[must_use]
-    pub fn computed(&self) -> u64 {
-        self.computed
-    }
-
-    /// How many of the rows are neither in memory nor on disk and must be computed.
-    pub fn missing(&self, wanted: &[(usize, u32)]) -> Result<usize, BackboneError> {
-        Ok(self.jobs(wanted, |key| self.storage.contains(key))?.len())
-    }
-
     /// Writes the rows of the wanted frames (by index) and views to `out`, `f16[len(wanted), C·H·W]`, in that order;
     /// missing ones are computed on all cores. An image that can no longer be read, or has changed since opening, is
     /// an error.

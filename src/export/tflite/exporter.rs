@@ -137,7 +137,7 @@ impl Exporter for Tflite {
             integers(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
         }
         let read = read(&file.bytes).map_err(|error| no_export(&file.name, error.to_string()))?;
-        let onnx = read.graph.to_onnx();
+        let onnx = read.to_onnx();
         let runner = OnnxRunner::of_read_back(&onnx, Path::new(&file.name), threads)?;
         Ok(Box::new(runner))
     }

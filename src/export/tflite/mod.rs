@@ -17,7 +17,7 @@ mod write;
 mod write_operators;
 
 use crate::evaluate::Recipe;
-use crate::graph::{Graph, GraphError};
+use crate::graph::GraphError;
 
 pub use super::nhwc::Unwritable;
 
@@ -53,15 +53,6 @@ pub struct About {
     /// Its licence.
     pub licence: String,
     /// Labels in the order of the output, and how an image is converted to the input.
-    pub recipe: Recipe,
-}
-
-/// A model read from a file.
-#[derive(Debug, Clone)]
-pub struct Model {
-    /// The network from the input to the probabilities, for ONNX Runtime.
-    pub graph: Graph,
-    /// The recipe of the file, with the labels and the normalisation in its metadata and archive.
     pub recipe: Recipe,
 }
 

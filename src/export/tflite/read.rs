@@ -13,24 +13,24 @@ use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{Element, ElementType, Tensor};
 
 use super::schema::{metadata, tflite as fb};
-use super::{Model, RECIPE, TfliteError, archive};
+use super::{RECIPE, TfliteError, archive};
 
 /// The most elements of a tensor in an undamaged file, and many more than any has.
 const MOST_ELEMENTS: usize = 1 << 31;
 
-/// The network, the labels and the normalisation of a file.
+/// The network of a file, with its labels and normalisation as the recipe in the metadata.
 ///
 /// # Errors
 /// [`TfliteError::Unreadable`] for a file that is damaged, uses an unsupported operator, or lacks the metadata that
 /// [`write()`](super::write()) adds to every file.
-pub fn read(bytes: &[u8]) -> Result<Model, TfliteError> {
+pub fn read(bytes: &[u8]) -> Result<Graph, TfliteError> {
     let model = open(bytes)?;
     let mut graph = Reader::new(model)?.graph()?;
     let recipe = recipe(bytes, model, &graph)?;
     let json = serde_json::to_string(&recipe)
         .map_err(|error| TfliteError::Unreadable(error.to_string()))?;
     graph.set_metadata(RECIPE_KEY, &json);
-    Ok(Model { graph, recipe })
+    Ok(graph)
 }
 
 /// The network of a file, without its metadata.

@@ -1,7 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use std::path::Path;
+
 use crate::backbone::{Architecture, Fit};
-use crate::evaluate::{InputKind, Recipe};
+use crate::evaluate::{InputKind, Recipe, Runner as _};
+use crate::export::OnnxRunner;
 use crate::export::model::tests::rows_and_norms;
 use crate::graph::ops::{Conv, Elementwise, GlobalPool, Linear, Quantization, Reshaping, Softmax};
 use crate::graph::{Dim, Graph, ValueId};
@@ -123,7 +126,9 @@ fn labels_are_those_of_the_file() {
     let at = bytes.len() - archive::archive(0, LABELS, "Ä\"1\n日本\nc\n".as_bytes()).len();
     let mut other = bytes[..at].to_vec();
     other.extend(archive::archive(at, LABELS, b"x\ny\nz\n"));
-    assert_eq!(read(&other).unwrap().recipe.labels, ["x", "y", "z"]);
+    let onnx = read(&other).unwrap().to_onnx();
+    let runner = OnnxRunner::of_read_back(&onnx, Path::new("model.tflite"), 1).unwrap();
+    assert_eq!(runner.recipe().labels, ["x", "y", "z"]);
     for wrong in [&b"x\ny\n"[..], b"\xff\n2\n3\n"] {
         let mut other = bytes[..at].to_vec();
         other.extend(archive::archive(at, LABELS, wrong));

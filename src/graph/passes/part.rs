@@ -11,11 +11,6 @@ impl Graph {
         self.outputs.clear();
     }
 
-    /// Removes `value` from the outputs; the value itself stays until [`Graph::prune`].
-    pub fn remove_output(&mut self, value: ValueId) {
-        self.outputs.retain(|output| *output != value);
-    }
-
     /// Turns a constant or computed value into an input.
     pub fn make_input(&mut self, value: ValueId) {
         if let Some(index) = self.value(value).producer {

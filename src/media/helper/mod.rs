@@ -164,7 +164,7 @@ pub(super) fn poster(film: &MediaFile, width_px: u32) -> Result<RgbImage, MediaE
             session.image().map(|(image, _)| image)
         });
     }
-    super::preview::poster_here(film, width_px)
+    super::poster::poster_here(film, width_px)
 }
 
 /// The kind of a file without a known signature.

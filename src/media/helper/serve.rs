@@ -19,7 +19,7 @@ use crate::jobs::Work;
 use crate::media::cuts::cut_points_here;
 use crate::media::file::MediaFile;
 use crate::media::kind::ask_ffmpeg;
-use crate::media::preview::poster_here;
+use crate::media::poster::poster_here;
 use crate::media::probe::probe_here;
 use crate::media::sample::SampledFrame;
 use crate::media::sampler::FrameForm;

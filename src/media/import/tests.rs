@@ -423,7 +423,7 @@ fn an_import_is_taken_back_and_done_again() {
         undone: None,
     };
     history.apply(&project, change, &work).unwrap();
-    let text = history.undo_text().map(|text| text.with(Noun::Frame));
+    let text = history.undo_step().map(|step| step.text.with(Noun::Frame));
     assert_eq!(text.as_deref(), Some("import 3 files"));
     let mut undone = None;
     for _ in 0..2 {

@@ -289,7 +289,7 @@ fn frames_deleted_from_the_trash_are_forgotten_by_undo() {
     history.undo(&project, &work).unwrap();
     assert_eq!(paths(&project), ["classes/cat/2.jpg", "classes/cat/3.jpg"]);
     assert!(work.take_warnings().is_empty());
-    assert_eq!(history.undo_text(), None);
+    assert_eq!(history.undo_step(), None);
 }
 
 #[test]

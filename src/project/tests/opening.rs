@@ -213,13 +213,13 @@ fn fields_of_later_versions_are_kept() {
     let project = Project::open(&root).unwrap();
     project.put_source(source("00000001")).unwrap();
     project.rename_class(&class("cat"), &class("dog")).unwrap();
-    project.set_name("renamed").unwrap();
+    project.set_setting("key", &1).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(json["future"], "top");
     assert_eq!(json["classes"][0]["future"], "class");
     assert_eq!(json["classes"][0]["name"], "dog");
     assert_eq!(json["sources"][0]["future"], "source");
-    assert_eq!(json["name"], "renamed");
+    assert_eq!(json["settings"]["key"], 1);
 }
 
 #[test]
@@ -285,9 +285,9 @@ fn a_project_that_cannot_be_written_changes_nothing() {
     let backup = project.root().join("project.json.bak");
     fs::remove_file(&backup).unwrap();
     fs::create_dir(&backup).unwrap();
-    let message = project.set_name("other").unwrap_err().to_string();
+    let message = project.set_setting("key", &1).unwrap_err().to_string();
     assert!(message.contains("project.json"), "{message}");
-    assert_eq!(project.name(), "Salamanders");
+    assert_eq!(project.setting::<u32>("key"), 0);
     let parts = fs::read_dir(project.root()).unwrap().filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();
         name.to_string_lossy().ends_with(".part")
@@ -319,7 +319,6 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
             project.remove_class(&class("cat")).map(drop).unwrap_err(),
             project.put_source(source("00000001")).unwrap_err(),
             project.set_setting("key", &1).unwrap_err(),
-            project.set_name("other").unwrap_err(),
             project
                 .relabel(&frame, &Label::Unsorted, &work)
                 .unwrap_err(),
@@ -347,8 +346,8 @@ fn a_project_that_is_gone_is_said_to_be_gone_and_not_made_again() {
     // Once it is back, it works as before.
     fs::rename(&away, &root).unwrap();
     assert_eq!(project.scan(&work).unwrap().list.len(), 1);
-    project.set_name("back").unwrap();
-    assert_eq!(names(&project), ["cat"]);
+    project.add_class(&class("dog")).unwrap();
+    assert_eq!(names(&project), ["cat", "dog"]);
 }
 
 #[test]

@@ -50,11 +50,6 @@ impl Run {
     pub fn curves(&self) -> Result<Curves, TrainError> {
         self.last_stage().curves()
     }
-
-    /// All measurements in its [last stage](Run::last_stage).
-    pub fn metrics(&self) -> Result<Metrics, TrainError> {
-        self.last_stage().metrics()
-    }
 }
 
 impl<'a> Stage<'a> {

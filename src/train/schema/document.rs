@@ -8,8 +8,7 @@ use crate::train::TrainSettings;
 use super::{Kind, SETTINGS, Setting, SettingGroup};
 
 /// `docs/settings.md`, in Markdown.
-#[derive(Debug)]
-pub struct Document;
+pub(super) struct Document;
 
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

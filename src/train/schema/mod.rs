@@ -2,6 +2,7 @@
 //! line, the fields of the window, the checks before a training, the columns of the table of runs and
 //! `docs/settings.md` are all made from [`SETTINGS`].
 
+#[cfg(test)]
 mod document;
 mod table;
 #[cfg(test)]
@@ -12,7 +13,6 @@ use std::fmt;
 
 use super::{TrainError, TrainSettings};
 
-pub use document::Document;
 pub use table::SETTINGS;
 
 /// A group of settings.

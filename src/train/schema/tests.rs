@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::document::Document;
 use super::*;
 use crate::backbone::{Depth, Fit};
 use crate::project::Project;

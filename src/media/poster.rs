@@ -1,18 +1,17 @@
-//! Images for the window: the poster of a video, and the frames that a sampling would take.
+//! The poster of a video for the window.
 
 use std::path::Path;
 
 use image::RgbImage;
 
 use crate::jobs::Work;
-use crate::project::Sampling;
 
 use super::decode::{Decoded, Decoding};
 use super::ffmpeg::{self, Turn};
 use super::file::MediaFile;
 use super::graph::{FilterGraph, Pixels, Plan, can_tone_map, is_again};
 use super::jpeg::to_rgb;
-use super::{MediaError, Sampler, helper};
+use super::{MediaError, helper};
 
 use ffmpeg_next::util::frame::Video;
 
@@ -87,33 +86,4 @@ fn poster_at(
             Err(error) => return Err(failed(error)),
         }
     }
-}
-
-/// The frames that `sampling` would take, in order: at most `max_frames` of them, at most `width_px` wide, each passed
-/// to `sink` with its time in seconds as soon as it is decoded. Returns how many there were.
-pub fn preview(
-    path: &Path,
-    sampling: &Sampling,
-    max_frames: usize,
-    width_px: u32,
-    work: &Work,
-    mut sink: impl FnMut(f64, RgbImage),
-) -> Result<usize, MediaError> {
-    let small = Sampling {
-        width_px: Some(
-            sampling
-                .width_px
-                .map_or(width_px, |width| width.min(width_px)),
-        ),
-        ..*sampling
-    };
-    let mut sampler = Sampler::open(path, &small)?;
-    let mut count = 0;
-    while count < max_frames
-        && let Some(frame) = sampler.next_frame(work)?
-    {
-        sink(frame.time_secs, frame.image);
-        count += 1;
-    }
-    Ok(count)
 }
