@@ -110,15 +110,14 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
     });
 }
 
-/// `1.97 M weights · about 38 MB · about 40 s on this computer`, with `bound` for “about”.
+/// `1.97 M weights · 38 MB · about 40 s on this computer`, with `bound` for “about”.
 fn figures(of: &DepthEstimate, bound: &str) -> String {
     // A number stays with its unit when a line is broken.
     let whole = |text: &str| text.replace(' ', "\u{a0}");
     let weights = words::weights(of.trained_weights);
     let mut parts = vec![format!("{} weights", whole(&weights))];
     if of.cache_bytes > 0 {
-        let size = words::rounded_bytes(of.cache_bytes);
-        parts.push(whole(&format!("{bound} {size}")));
+        parts.push(whole(&words::rounded_bytes(of.cache_bytes)));
     }
     let time = words::about(of.secs).replacen("about", bound, 1);
     parts.push(format!("{time} on this computer"));
