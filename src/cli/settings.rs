@@ -33,6 +33,40 @@ impl SettingArgs {
     }
 }
 
+/// A preset, and what differs from it.
+#[derive(Debug, clap::Args)]
+pub struct BaseArgs {
+    /// What the settings are that are not given
+    #[arg(
+        long,
+        value_name = "P",
+        default_value = "recommended",
+        conflicts_with = "resume"
+    )]
+    pub preset: Preset,
+    #[command(flatten)]
+    pub settings: SettingArgs,
+}
+
+/// The settings to start from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    /// Those of this program
+    Recommended,
+    /// Those of retrain.py: the head alone, by 4000 steps of plain descent
+    Classic,
+}
+
+impl Preset {
+    /// Its settings.
+    pub fn settings(self) -> TrainSettings {
+        match self {
+            Self::Recommended => TrainSettings::default(),
+            Self::Classic => TrainSettings::classic(),
+        }
+    }
+}
+
 impl clap::Args for SettingArgs {
     fn augment_args(command: Command) -> Command {
         options().fold(command, |command, setting| command.arg(option(setting)))

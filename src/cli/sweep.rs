@@ -19,9 +19,9 @@ use crate::text::{count, percent_or_dash, visible};
 use crate::train::schema::SETTINGS;
 
 use super::console::{Console, Interrupted, Watch};
-use super::settings::{EXTENDING, SettingArgs};
+use super::settings::{BaseArgs, EXTENDING};
 use super::sweep_table::{SweepFigures, text};
-use super::train::{Preset, quoted};
+use super::train::quoted;
 use super::{ProjectArg, Usage, shown};
 
 /// Train once for each combination of settings: architectures, depths and any setting, with what each costs
@@ -82,16 +82,8 @@ pub struct Args {
     /// Write the table to this file too, as CSV; what is there is replaced
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// What the settings are that are not given
-    #[arg(
-        long,
-        value_name = "P",
-        default_value = "recommended",
-        conflicts_with = "resume"
-    )]
-    preset: Preset,
     #[command(flatten)]
-    settings: SettingArgs,
+    base: BaseArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -140,7 +132,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         Some(name) => {
             if let Some(key) = EXTENDING
                 .iter()
-                .find(|key| args.settings.get(key).is_some())
+                .find(|key| args.base.settings.get(key).is_some())
             {
                 return Err(Usage(format!(
                     "--{} cannot be changed in a sweep that was begun",
@@ -271,8 +263,8 @@ fn begun(console: &Console, project: &Arc<Project>, args: &Args) -> anyhow::Resu
 }
 
 fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
-    let mut base = args.preset.settings();
-    args.settings.apply(&mut base)?;
+    let mut base = args.base.preset.settings();
+    args.base.settings.apply(&mut base)?;
     let mut axes = args.set.clone();
     if !args.architectures.is_empty() {
         axes.push(SweepAxis::architectures(

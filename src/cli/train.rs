@@ -16,7 +16,7 @@ use crate::train::{
 
 use super::console::{Console, Interrupted, Watch};
 use super::depth::{self, DepthArg};
-use super::settings::{EXTENDING, SettingArgs};
+use super::settings::{BaseArgs, EXTENDING, Preset};
 use super::{ProjectArg, Usage, shown, which};
 
 /// Without a terminal, a line is written at this interval.
@@ -44,35 +44,8 @@ pub struct Args {
     /// Measure what each depth would take on this machine, print it, and train nothing
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
-    /// What the settings are that are not given
-    #[arg(
-        long,
-        value_name = "P",
-        default_value = "recommended",
-        conflicts_with = "resume"
-    )]
-    preset: Preset,
     #[command(flatten)]
-    settings: SettingArgs,
-}
-
-/// The settings to start from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Preset {
-    /// Those of this program
-    Recommended,
-    /// Those of retrain.py: the head alone, by 4000 steps of plain descent
-    Classic,
-}
-
-impl Preset {
-    /// Its settings.
-    pub fn settings(self) -> TrainSettings {
-        match self {
-            Self::Recommended => TrainSettings::default(),
-            Self::Classic => TrainSettings::classic(),
-        }
-    }
+    base: BaseArgs,
 }
 
 /// The results of a finished run; the output of `evaluate` begins with the same.
@@ -228,19 +201,21 @@ impl Args {
     /// Whether the depth is chosen automatically.
     fn leaves_depth(&self) -> bool {
         match self.depth {
-            None => self.preset == Preset::Recommended,
+            None => self.base.preset == Preset::Recommended,
             Some(depth) => depth == DepthArg::Auto,
         }
     }
 
     fn asks_for_steps(&self) -> bool {
-        EXTENDING.iter().any(|key| self.settings.get(key).is_some())
+        EXTENDING
+            .iter()
+            .any(|key| self.base.settings.get(key).is_some())
     }
 }
 
 /// The total number of steps that a run is to be extended to, from the option of its last part.
 fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
-    let [head, fine_tuning] = EXTENDING.map(|key| args.settings.get(key)?.parse::<u32>().ok());
+    let [head, fine_tuning] = EXTENDING.map(|key| args.base.settings.get(key)?.parse::<u32>().ok());
     let depth = run.settings.fine_tune.depth;
     match (depth == Depth::Head, head, fine_tuning) {
         (true, _, Some(_)) => Err(Usage(format!(
@@ -266,12 +241,12 @@ fn measured(
 }
 
 fn settings(args: &Args) -> Result<TrainSettings, Usage> {
-    let mut settings = args.preset.settings();
+    let mut settings = args.base.preset.settings();
     match args.depth {
         Some(DepthArg::Chosen(depth)) => settings.fine_tune.depth = depth,
         _ => settings.fine_tune.automatic = args.leaves_depth(),
     }
-    args.settings.apply(&mut settings)?;
+    args.base.settings.apply(&mut settings)?;
     Ok(settings)
 }
 

@@ -259,10 +259,7 @@ mod tests {
     use crate::export::Format;
     use crate::export::model::tests::small_model;
 
-    const ACCEPTANCE: Acceptance = Acceptance::Agreement {
-        same_top1: 0.995,
-        loss: 0.01,
-    };
+    const ACCEPTANCE: Acceptance = Acceptance::FP16;
 
     /// The certificate of a model that differs from the run on the first `lost` of `frames` frames, which the run
     /// classifies correctly, and on `gained` more, which the run classifies wrongly.

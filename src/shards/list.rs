@@ -276,16 +276,22 @@ impl ShardList {
     pub fn read_one(path: &Path, shard: usize) -> Result<(Header, Shard, ListId), ShardError> {
         let text = Lines::read(path)?;
         let header = header_of(&text, path)?;
-        if shard == 0 || shard > header.shards {
-            return Err(ShardError::NoShard {
-                path: path.to_owned(),
-                shards: header.shards,
-                shard,
-            });
-        }
+        check_number(path, shard, header.shards)?;
         let found = shard_of(&text, &header, shard, path)?;
         Ok((header, found, text.id()))
     }
+}
+
+/// Checks that a list of so many shards has one of this number.
+pub(super) fn check_number(path: &Path, shard: usize, shards: usize) -> Result<(), ShardError> {
+    if (1..=shards).contains(&shard) {
+        return Ok(());
+    }
+    Err(ShardError::NoShard {
+        path: path.to_owned(),
+        shards,
+        shard,
+    })
 }
 
 /// A list split into lines.

@@ -21,9 +21,9 @@ use crate::train::{RunId, TrainSettings};
 
 use super::ShardError;
 use super::list::{Header, ListId, Shard, ShardList};
-use super::part::{CACHE, FilmMade, MANIFEST, PackReader, Part, is_part};
+use super::part::{CACHE, FilmMade, MANIFEST, PackReader, Part, PartManifest as _, is_part};
+use super::partial::LIST;
 use super::trainings;
-use super::work::LIST;
 
 /// The result of merging.
 #[derive(Debug, Default)]
@@ -245,13 +245,7 @@ fn open_part(
 ) -> Result<Part, ShardError> {
     let part = Part::open(dir)?;
     let manifest = &part.manifest;
-    if manifest.list != *id {
-        return Err(ShardError::bad(
-            dir,
-            "is the part of another list of shards, with other files or settings; make it anew",
-        ));
-    }
-    header.versions.check(&manifest.versions, dir)?;
+    manifest.check_list(dir, id, &header.versions)?;
     let shard = manifest
         .shard
         .checked_sub(1)

@@ -18,7 +18,9 @@ mod divide;
 mod error;
 mod list;
 mod merge;
+mod pack;
 mod part;
+mod partial;
 mod trainings;
 mod work;
 

@@ -136,9 +136,54 @@ pub(super) struct Start {
     pack: u64,
 }
 
-impl Manifest {
-    /// Reads and checks a manifest.
-    pub fn read(dir: &Path) -> Result<Self, ShardError> {
+/// The manifest of a part, whatever its list consists of.
+pub(super) trait PartManifest: Sized {
+    /// Reads and checks the manifest in a part's folder.
+    fn read(dir: &Path) -> Result<Self, ShardError>;
+
+    /// The list that the part was made from, and the number of its shard.
+    fn origin(&self) -> (&ListId, usize);
+
+    /// The versions used for it.
+    fn versions(&self) -> &Versions;
+
+    /// The manifest of an existing part; an error if it belongs to another list or is damaged.
+    fn existing(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Self>, ShardError> {
+        if !files::exists(dir) {
+            return Ok(None);
+        }
+        let manifest = Self::read(dir)?;
+        if manifest.origin() != (id, shard) {
+            return Err(ShardError::bad(
+                dir,
+                "is the part of another list; choose another folder for the parts, or remove it",
+            ));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// Checks that the part was made from this list, with the same versions.
+    fn check_list(&self, dir: &Path, id: &ListId, versions: &Versions) -> Result<(), ShardError> {
+        if self.origin().0 != id {
+            return Err(ShardError::bad(
+                dir,
+                "is the part of another list, with other files or settings; make it anew",
+            ));
+        }
+        versions.check(self.versions(), dir)
+    }
+}
+
+impl PartManifest for Manifest {
+    fn origin(&self) -> (&ListId, usize) {
+        (&self.list, self.shard)
+    }
+
+    fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    fn read(dir: &Path) -> Result<Self, ShardError> {
         let path = dir.join(MANIFEST);
         let manifest: Self = read_manifest(&path)?;
         if manifest.salamander_part != FORMAT {

@@ -1,17 +1,14 @@
 //! Makes the part of one shard: its frames and rows of caches. It needs the list, the media and this program, but no
 //! project.
 //!
-//! An incomplete part is `part-000012.partial`, which the next worker on the same shard resumes: frames are sampled
-//! again unless all exist, rows of caches are kept. The complete part appears by a rename.
+//! In an incomplete part ([`super::partial`]) frames are sampled again unless all exist, and rows of caches are kept. The
+//! complete part appears by a rename.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs::{File, TryLockError};
-use std::io::{BufWriter, Write};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::backbone::{
     ActivationSource, Activations, Views, bottlenecks, bottlenecks_and_activations,
-    join_activations, join_bottlenecks,
 };
 use crate::files::{self, Durability};
 use crate::jobs::{Work, cores};
@@ -24,22 +21,19 @@ use crate::sweep::TrainingOutcome;
 
 use super::ShardError;
 use super::divide::path_here;
-use super::list::{FilmPiece, Header, ListId, ListedPhoto, Shard, ShardList, Versions};
+use super::list::{FilmPiece, Header, ListedPhoto, Shard, ShardList, Versions};
 use super::part::{
-    CACHE, FORMAT, FRAMES, FilmMade, FrameLine, MANIFEST, Manifest, PACK, PhotoMade, part_dir,
+    FilmMade, FrameLine, MANIFEST, Manifest, PartManifest as _, PhotoMade, part_dir,
 };
+use super::partial::{begin_partial, remove};
 use super::trainings;
 
-/// The copy of the list beside the parts.
-pub(super) const LIST: &str = "shards.jsonl";
-/// The lock that is held while a part is made.
-const LOCK: &str = "lock";
 /// The folder of rows in an incomplete part, in the order in which they were computed.
-const COMPUTED: &str = "computed";
+pub(super) const COMPUTED: &str = "computed";
 /// The folder of frames in an incomplete part.
-const LOOSE: &str = "frames";
+pub(super) const LOOSE: &str = "frames";
 /// The record of the sampling, written once all frames exist.
-const SAMPLED: &str = "sampled.json";
+pub(super) const SAMPLED: &str = "sampled.json";
 
 /// The settings for making a part.
 #[derive(Debug, Clone)]
@@ -73,12 +67,12 @@ pub struct MadePart {
 
 /// The result of sampling, before it is packed.
 #[derive(serde::Serialize, serde::Deserialize)]
-struct Sampled {
-    films: Vec<FilmMade>,
-    photos: Vec<PhotoMade>,
-    lines: Vec<FrameLine>,
+pub(super) struct Sampled {
+    pub films: Vec<FilmMade>,
+    pub photos: Vec<PhotoMade>,
+    pub lines: Vec<FrameLine>,
     /// Names of the loose files, one for each line.
-    names: Vec<String>,
+    pub names: Vec<String>,
 }
 
 /// Makes the part of a shard, unless it exists.
@@ -93,14 +87,14 @@ pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError>
     }
     let (header, shard, id) = ShardList::read_one(&order.list, order.shard)?;
     let dir = part_dir(&order.out, order.shard);
-    if let Some(manifest) = made_before(&dir, &id, order.shard)? {
+    if let Some(manifest) = Manifest::existing(&dir, &id, order.shard)? {
         return Ok(made(&dir, &manifest, &shard, true, 0));
     }
     let here = Versions::here(!header.architectures.is_empty())?;
     header.versions.check(&here, &order.list)?;
     let begun = begin_partial(order, &id, &[LOOSE, COMPUTED, SAMPLED])?;
     // Another process may have finished it before the lock was released.
-    if let Some(manifest) = made_before(&dir, &id, order.shard)? {
+    if let Some(manifest) = Manifest::existing(&dir, &id, order.shard)? {
         return Ok(made(&dir, &manifest, &shard, true, 0));
     }
     let partial = &begun.partial;
@@ -118,28 +112,13 @@ pub fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError>
     files::sync_files(&partial, std::iter::once(partial.join(MANIFEST).as_path()));
     match files::rename(&partial, &dir) {
         Ok(()) => files::sync_dir(&order.out),
-        Err(error) => match made_before(&dir, &id, order.shard)? {
+        Err(error) => match Manifest::existing(&dir, &id, order.shard)? {
             // Another machine was faster.
             Some(_) => remove(&partial)?,
             None => return Err(ShardError::io("write", &dir)(error)),
         },
     }
     Ok(made(&dir, &manifest, &shard, false, computed))
-}
-
-/// The manifest of an existing part; an error if it belongs to another list or is damaged.
-fn made_before(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Manifest>, ShardError> {
-    if !files::exists(dir) {
-        return Ok(None);
-    }
-    let manifest = Manifest::read(dir)?;
-    if manifest.list != *id || manifest.shard != shard {
-        return Err(ShardError::bad(
-            dir,
-            "is the part of another list of shards; choose another folder for the parts, or remove it",
-        ));
-    }
-    Ok(Some(manifest))
 }
 
 fn made(dir: &Path, manifest: &Manifest, shard: &Shard, already: bool, computed: u64) -> MadePart {
@@ -166,106 +145,14 @@ fn made(dir: &Path, manifest: &Manifest, shard: &Shard, already: bool, computed:
     }
 }
 
-/// Copies the list to the folder of the parts.
-fn keep_list(order: &WorkOrder, partial: &Path, id: &ListId) -> Result<(), ShardError> {
-    let copy = order.out.join(LIST);
-    if files::exists(&copy) {
-        if ListId::of_file(&copy)? != *id {
-            return Err(ShardError::bad(
-                &order.out,
-                "holds parts of another list of shards; choose another folder",
-            ));
-        }
-        return Ok(());
-    }
-    let text = files::read_document(&order.list).map_err(ShardError::io("read", &order.list))?;
-    // Written within the part first, so that a killed process leaves nothing outside it.
-    let begun = partial.join(LIST);
-    files::write(&begun, &text, Durability::Synced)?;
-    files::rename(&begun, &copy).map_err(ShardError::io("write", &copy))
-}
-
-fn lock(partial: &Path, shard: usize) -> Result<File, ShardError> {
-    let path = partial.join(LOCK);
-    let file = files::open_lock(&path).map_err(ShardError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ShardError::Busy {
-            shard,
-            path: partial.to_owned(),
-        }),
-        // A network drive without locks: then the rename decides.
-        Err(TryLockError::Error(error)) => {
-            log::warn!("“{}” cannot be locked: {error}", path.display());
-            Ok(file)
-        }
-    }
-}
-
-/// The folder of an incomplete part, with its lock.
-pub(super) struct Begun {
-    pub partial: PathBuf,
-    lock: File,
-}
-
-impl Begun {
-    /// Releases the lock, so that the folder can be moved to its place.
-    fn unlock(self) -> Result<PathBuf, ShardError> {
-        drop(self.lock);
-        remove(&self.partial.join(LOCK))?;
-        Ok(self.partial)
-    }
-
-    /// Removes the folder.
-    pub fn remove(self) -> Result<(), ShardError> {
-        remove(&self.unlock()?)
-    }
-}
-
-/// Creates or resumes the folder of an incomplete part, with a copy of the list beside it. Entries called `names` are
-/// removed if they belong to another list; so are temporary files of a killed process.
-pub(super) fn begin_partial(
-    order: &WorkOrder,
-    id: &ListId,
-    names: &[&str],
-) -> Result<Begun, ShardError> {
-    let out = &order.out;
-    files::create_dir_all(out).map_err(ShardError::io("make the folder", out))?;
-    files::confine(out).map_err(ShardError::io("open", out))?;
-    let partial = out.join(format!("part-{:06}.partial", order.shard));
-    files::create_dir_all(&partial).map_err(ShardError::io("make the folder", &partial))?;
-    let lock = lock(&partial, order.shard)?;
-    // Before anything is removed that may belong to another list.
-    keep_list(order, &partial, id)?;
-    files::remove_left_over(&partial, 3, &files::is_temporary);
-    let mark = partial.join("list");
-    if !files::read_to_string(&mark).is_ok_and(|text| text == id.to_string()) {
-        for name in names {
-            remove(&partial.join(name))?;
-        }
-        files::write(&mark, id.to_string().as_bytes(), Durability::Renamed)?;
-    }
-    Ok(Begun { partial, lock })
-}
-
-/// Removes a file or a folder, if it exists.
-fn remove(path: &Path) -> Result<(), ShardError> {
-    let removed = match files::metadata(path) {
-        Err(_) => Ok(()),
-        Ok(found) if found.is_dir() => files::remove_dir_all(path),
-        Ok(_) => files::remove_file(path),
-    };
-    removed.map_err(ShardError::io("remove", path))
-}
-
 /// The making of a part.
-struct Making<'a> {
-    header: &'a Header,
-    shard: &'a Shard,
-    order: &'a WorkOrder,
+pub(super) struct Making<'a> {
+    pub header: &'a Header,
+    pub shard: &'a Shard,
+    pub order: &'a WorkOrder,
     /// The folder of the incomplete part.
-    dir: &'a Path,
-    work: &'a Work,
+    pub dir: &'a Path,
+    pub work: &'a Work,
 }
 
 impl Making<'_> {
@@ -485,127 +372,6 @@ impl Making<'_> {
             computed += frames.len() - table.from_cache - table.failed.len();
         }
         Ok(computed as u64)
-    }
-
-    /// Joins the loose files and writes the manifest.
-    fn pack(&self, sampled: Sampled, id: &ListId, here: Versions) -> Result<Manifest, ShardError> {
-        self.work
-            .stage("Packing frames", Some(sampled.lines.len() as u64));
-        let pack = self.dir.join(PACK);
-        let loose = self.dir.join(LOOSE);
-        let mut out = files::NewFile::beside(&pack)?;
-        let mut pack_bytes = 0;
-        {
-            let mut out = BufWriter::with_capacity(1 << 20, &mut out);
-            for (name, line) in sampled.names.iter().zip(&sampled.lines) {
-                self.work.check()?;
-                let path = loose.join(name);
-                let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
-                if blake3::hash(&bytes).to_hex().as_str() != line.blake3 {
-                    return Err(ShardError::bad(
-                        &path,
-                        "was changed while the part was made; remove the folder of the part and make it anew",
-                    ));
-                }
-                out.write_all(&bytes)
-                    .map_err(ShardError::io("write", &pack))?;
-                pack_bytes += line.bytes;
-                self.work.advance(1);
-            }
-            out.flush().map_err(ShardError::io("write", &pack))?;
-        }
-        out.commit(Durability::Renamed)?;
-        let mut text = Vec::new();
-        for line in &sampled.lines {
-            serde_json::to_writer(&mut text, line)
-                .map_err(|error| ShardError::io("write", self.dir.join(FRAMES))(error.into()))?;
-            text.push(b'\n');
-        }
-        let mut blake3 = BTreeMap::new();
-        blake3.insert(FRAMES.to_owned(), blake3::hash(&text).to_hex().to_string());
-        files::write(&self.dir.join(FRAMES), &text, Durability::Renamed)?;
-        if !sampled.lines.is_empty() {
-            self.pack_rows(&mut blake3)?;
-        }
-        let manifest = Manifest {
-            salamander_part: FORMAT,
-            list: id.clone(),
-            shard: self.order.shard,
-            versions: here,
-            films: sampled.films,
-            photos: sampled.photos,
-            frames: sampled.lines.len() as u64,
-            pack_bytes,
-            blake3,
-        };
-        let path = self.dir.join(MANIFEST);
-        let text = files::json_with_checksum(&manifest)
-            .map_err(|error| ShardError::io("write", &path)(error.into()))?;
-        files::write(&path, &text, Durability::Renamed)?;
-        for name in [SAMPLED, "list"] {
-            let path = self.dir.join(name);
-            files::remove_file(&path).map_err(ShardError::io("remove", &path))?;
-        }
-        for name in [LOOSE, COMPUTED] {
-            remove(&self.dir.join(name))?;
-        }
-        Ok(manifest)
-    }
-
-    /// Writes the rows in an order that does not depend on the order of computation, and hashes their keys.
-    fn pack_rows(&self, blake3: &mut BTreeMap<String, String>) -> Result<(), ShardError> {
-        let cache = self.dir.join(CACHE);
-        remove(&cache)?;
-        for pin in &self.header.architectures {
-            let architecture = pin.architecture(&self.order.list)?;
-            let preprocessing = architecture.preprocessing(pin.fit)?;
-            let from = [self.dir.join(COMPUTED)];
-            let rows = join_bottlenecks(&from, &architecture, &preprocessing, &cache, self.work)?;
-            if let Some(wanted) = &self.header.activations {
-                let cut = wanted.cut(&architecture, self.work)?;
-                let source = wanted.source(&[], &architecture, &preprocessing, &cut);
-                let activations = join_activations(&from, &source, &cache, u64::MAX, self.work)?;
-                // Rows that could not be cached only caused a warning.
-                if activations.added < rows.added * u64::from(source.views.distinct()) {
-                    return Err(ShardError::bad(
-                        &self.dir.join(COMPUTED),
-                        "could not take all activations; free some space and make the part again",
-                    ));
-                }
-            }
-        }
-        for folder in ["bottlenecks", "activations"] {
-            self.hash_keys(folder, blake3)?;
-        }
-        Ok(())
-    }
-
-    /// Hashes the keys of the rows in a folder of the part's cache, and removes other files.
-    fn hash_keys(
-        &self,
-        folder: &str,
-        blake3: &mut BTreeMap<String, String>,
-    ) -> Result<(), ShardError> {
-        let dir = self.dir.join(CACHE).join(folder);
-        if !files::exists(&dir) {
-            return Ok(());
-        }
-        for entry in files::read_dir(&dir).map_err(ShardError::io("read", &dir))? {
-            let entry = entry.map_err(ShardError::io("read", &dir))?;
-            let path = entry.path();
-            match path.extension().and_then(|extension| extension.to_str()) {
-                Some("keys") => {
-                    let bytes = files::read(&path).map_err(ShardError::io("read", &path))?;
-                    let hash = blake3::hash(&bytes).to_hex().to_string();
-                    let name = entry.file_name().to_string_lossy().into_owned();
-                    blake3.insert(format!("{CACHE}/{folder}/{name}"), hash);
-                }
-                Some("rows") => {}
-                // Lock files.
-                _ => files::remove_file(&path).map_err(ShardError::io("remove", &path))?,
-            }
-        }
-        Ok(())
     }
 }
 

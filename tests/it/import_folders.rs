@@ -6,7 +6,7 @@ use salamander::project::{Project, Split};
 use serde_json::Value;
 
 use crate::cli_program::Place;
-use crate::reported::{fates, labels, shared, sides, warnings};
+use crate::imported::{fates, labels, shared, sides, warnings};
 
 const SPLIT: [&str; 6] = [
     "g/train/cat/1.jpg",

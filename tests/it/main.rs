@@ -5,6 +5,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
+mod agreed;
 mod architectures;
 mod bounds;
 mod cancel;
@@ -15,6 +16,7 @@ mod cli_faults;
 mod cli_program;
 #[cfg(target_os = "linux")]
 mod cluster;
+mod compared;
 mod coreml;
 mod costs;
 mod damaged;
@@ -28,6 +30,7 @@ mod event_files;
 mod export;
 mod export_bundles;
 mod export_formats;
+mod extraction;
 mod files;
 mod fine_tuned;
 mod frozen_graph;
@@ -39,6 +42,7 @@ mod heat;
 mod hidden_layer;
 mod hostile;
 mod import_folders;
+mod imported;
 mod kill;
 mod late_ends;
 mod make;
@@ -64,6 +68,8 @@ mod replacing;
 mod reported;
 mod reported_media;
 mod retrain;
+mod same_files;
+mod sampling;
 mod serve;
 mod shards;
 mod shards_trainings;

@@ -390,10 +390,10 @@ fn damaged_copied_and_foreign_parts_are_named_or_make_no_difference() {
         "shards r videos --out m.jsonl --size 0.06 {TAKING} --to 1 --no-bottlenecks"
     ));
     let refused = place.failure("work --shard m.jsonl:1 --out parts");
-    assert!(refused.contains("another list of shards"), "{refused}");
+    assert!(refused.contains("another list"), "{refused}");
     place.result("work --shard m.jsonl:1 --out others");
     let refused = merged(&place, "parts others").0.failure("merge");
-    assert!(refused.contains("another list of shards"), "{refused}");
+    assert!(refused.contains("another list"), "{refused}");
     shell("rm -r parts/part-000001 && cp -r others/part-000001 parts");
     let (ran, _) = merged(&place, "parts");
     assert!(

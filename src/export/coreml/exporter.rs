@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 use crate::export::format::{Acceptance, Exporter, Family, FormatInfo, ModelFile, Options};
-use crate::export::onnx::{TOLERANCE, metadata};
+use crate::export::onnx::metadata;
 use crate::export::{ExportError, Model, OnnxRunner};
 use crate::files;
 use crate::graph::{Dim, Graph};
@@ -56,20 +56,11 @@ impl Exporter for CoreMl {
         InputKind::Uint8Nhwc
     }
 
-    fn follows_options(&self) -> bool {
-        false
-    }
-
     fn acceptance(&self) -> Acceptance {
         if self.half {
-            Acceptance::Agreement {
-                same_top1: 0.995,
-                loss: 0.01,
-            }
+            Acceptance::FP16
         } else {
-            Acceptance::SameTop1 {
-                tolerance: TOLERANCE,
-            }
+            Acceptance::FP32
         }
     }
 

@@ -1,7 +1,7 @@
 //! Convolutions, pooling and fully connected layers in MIL.
 
 use crate::export::nhwc::counted;
-use crate::graph::ops::{Conv, Gemm, Linear, Pool, PoolKind};
+use crate::graph::ops::{Conv, Linear, Pool, PoolKind};
 use crate::graph::{Node, WindowGeometry, wrap};
 use crate::onnx::{Element, ElementType};
 
@@ -122,15 +122,7 @@ impl Writer<'_> {
     }
 
     pub fn linear(&mut self, node: &Node, linear: Linear) -> Result<(), CoreMlError> {
-        let gemm = match linear {
-            Linear::Gemm(gemm) => gemm,
-            Linear::MatMul => Gemm {
-                trans_a: false,
-                trans_b: false,
-                alpha: 1.0,
-                beta: 1.0,
-            },
-        };
+        let gemm = linear.as_gemm();
         let weights = self.graph.constant_of(self.input(node, 1)?);
         let is_layer = weights.is_some_and(|tensor| tensor.shape.len() == 2) && !gemm.trans_a;
         if !is_layer {

@@ -6,7 +6,7 @@ use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 use crate::export::format::{
     Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options,
 };
-use crate::export::onnx::{TOLERANCE, from_pixels};
+use crate::export::onnx::from_pixels;
 use crate::export::readme::input_in_python;
 use crate::export::{ExportError, Language, Model, OnnxRunner};
 
@@ -65,14 +65,8 @@ impl Exporter for FrozenGraph {
         InputKind::Float32Nhwc
     }
 
-    fn follows_options(&self) -> bool {
-        false
-    }
-
     fn acceptance(&self) -> Acceptance {
-        Acceptance::SameTop1 {
-            tolerance: TOLERANCE,
-        }
+        Acceptance::FP32
     }
 
     fn proof(&self) -> &'static str {

@@ -1,6 +1,6 @@
 //! Convolutions, pooling and fully connected layers.
 
-use crate::graph::ops::{Conv, Gemm, GlobalPool, Linear, Pool, PoolKind};
+use crate::graph::ops::{Conv, GlobalPool, Linear, Pool, PoolKind};
 use crate::graph::{Node, ValueId, WindowGeometry};
 use crate::onnx::{Element, Tensor};
 
@@ -272,15 +272,7 @@ impl Lowering<'_> {
     }
 
     pub fn linear(&mut self, node: &Node, linear: Linear) -> Result<(), Unwritable> {
-        let gemm = match linear {
-            Linear::Gemm(gemm) => gemm,
-            Linear::MatMul => Gemm {
-                trans_a: false,
-                trans_b: false,
-                alpha: 1.0,
-                beta: 1.0,
-            },
-        };
+        let gemm = linear.as_gemm();
         if gemm.trans_a {
             return self.refuse(node, "transposes what it multiplies");
         }

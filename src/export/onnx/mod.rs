@@ -22,16 +22,6 @@ pub const RECIPE_KEY: &str = "preprocessing";
 /// The name of the optional second output.
 const BOTTLENECK: &str = "bottleneck";
 
-/// The largest difference of an fp32 model's probabilities from the run's.
-pub(super) const TOLERANCE: f64 = 1e-4;
-
-/// The requirements for an int8 model. Other quantizers change 4 to 5 of 100 answers where classes are similar; the
-/// search here changes 1 to 4.
-pub(super) const INT8_ACCEPTANCE: Acceptance = Acceptance::Agreement {
-    same_top1: 0.95,
-    loss: 0.01,
-};
-
 /// A kind of ONNX model.
 pub(super) struct Onnx {
     info: FormatInfo,
@@ -109,16 +99,15 @@ impl Exporter for Onnx {
         options.input.unwrap_or(self.input)
     }
 
+    fn follows_options(&self) -> bool {
+        true
+    }
+
     fn acceptance(&self) -> Acceptance {
         match self.precision {
-            Precision::Single => Acceptance::SameTop1 {
-                tolerance: TOLERANCE,
-            },
-            Precision::Half => Acceptance::Agreement {
-                same_top1: 0.995,
-                loss: 0.01,
-            },
-            Precision::Int8 => INT8_ACCEPTANCE,
+            Precision::Single => Acceptance::FP32,
+            Precision::Half => Acceptance::FP16,
+            Precision::Int8 => Acceptance::INT8,
         }
     }
 

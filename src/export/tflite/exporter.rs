@@ -6,7 +6,7 @@ use crate::evaluate::{EvaluateError, InputKind, Recipe, Runner};
 use crate::export::format::{
     Acceptance, Example, Exporter, Family, FormatInfo, ModelFile, Options,
 };
-use crate::export::onnx::{INT8_ACCEPTANCE, TOLERANCE, from_pixels};
+use crate::export::onnx::from_pixels;
 use crate::export::readme::input_in_python;
 use crate::export::{ExportError, Language, Model, OnnxRunner};
 
@@ -67,20 +67,11 @@ impl Exporter for Tflite {
         InputKind::Uint8Nhwc
     }
 
-    fn follows_options(&self) -> bool {
-        false
-    }
-
     fn acceptance(&self) -> Acceptance {
         match self.weights {
-            Weights::Float32 => Acceptance::SameTop1 {
-                tolerance: TOLERANCE,
-            },
-            Weights::Float16 => Acceptance::Agreement {
-                same_top1: 0.995,
-                loss: 0.01,
-            },
-            Weights::Int8 => INT8_ACCEPTANCE,
+            Weights::Float32 => Acceptance::FP32,
+            Weights::Float16 => Acceptance::FP16,
+            Weights::Int8 => Acceptance::INT8,
         }
     }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::evaluate::{EvaluateError, InputKind, Runner};
 
 use super::format::{Acceptance, Exporter, Family, FormatInfo, ModelFile, Options};
-use super::onnx::{Onnx, TOLERANCE};
+use super::onnx::Onnx;
 use super::{ExportError, Model, OnnxRunner};
 
 /// The folder, and the name of the model in it.
@@ -55,14 +55,8 @@ impl Exporter for Web {
         InputKind::Uint8Nhwc
     }
 
-    fn follows_options(&self) -> bool {
-        false
-    }
-
     fn acceptance(&self) -> Acceptance {
-        Acceptance::SameTop1 {
-            tolerance: TOLERANCE,
-        }
+        Acceptance::FP32
     }
 
     fn proof(&self) -> &'static str {

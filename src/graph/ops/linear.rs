@@ -38,6 +38,20 @@ impl Linear {
     /// `aᵀ · b + c`.
     pub const TRANSPOSE_BY: Self = Self::gemm(true, false);
 
+    /// As a `Gemm`; a product of matrices is one without an added matrix.
+    #[must_use]
+    pub fn as_gemm(self) -> Gemm {
+        match self {
+            Self::Gemm(gemm) => gemm,
+            Self::MatMul => Gemm {
+                trans_a: false,
+                trans_b: false,
+                alpha: 1.0,
+                beta: 1.0,
+            },
+        }
+    }
+
     const fn gemm(trans_a: bool, trans_b: bool) -> Self {
         Self::Gemm(Gemm {
             trans_a,

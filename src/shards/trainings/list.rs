@@ -9,7 +9,7 @@ use crate::files;
 use crate::jobs::Work;
 use crate::project::{Project, path_text};
 use crate::shards::ShardError;
-use crate::shards::list::{Lines, ListId, ModelPin, Versions, write_lines};
+use crate::shards::list::{Lines, ListId, ModelPin, Versions, check_number, write_lines};
 use crate::sweep::{Sweep, SweepId, prepare};
 use crate::train::{Parent, TrainSettings};
 
@@ -157,13 +157,7 @@ pub(super) fn read_one(
 ) -> Result<(Header, ListedTraining, ListId), ShardError> {
     let text = Lines::read(path)?;
     let header = header_of(&text, path)?;
-    if shard == 0 || shard > header.shards {
-        return Err(ShardError::NoShard {
-            path: path.to_owned(),
-            shards: header.shards,
-            shard,
-        });
-    }
+    check_number(path, shard, header.shards)?;
     let training = training_of(&text, shard, path)?;
     Ok((header, training, text.id()))
 }

@@ -8,6 +8,7 @@ use crate::project::Project;
 use crate::shards::ShardError;
 use crate::shards::list::ListId;
 use crate::shards::merge::{Found, Merged};
+use crate::shards::part::PartManifest as _;
 use crate::sweep::{Sweep, TrainingOutcome, find_sweeps, runs_of, settle};
 use crate::train::{Run, RunState, TrainError, take_run};
 
@@ -77,13 +78,7 @@ fn sweep_of(project: &Project, header: &Header, list: &Path) -> Result<Sweep, Sh
 
 fn checked(dir: &Path, header: &Header, id: &ListId) -> Result<Manifest, ShardError> {
     let manifest = Manifest::read(dir)?;
-    if manifest.list != *id {
-        return Err(ShardError::bad(
-            dir,
-            "is the part of another list; make it anew",
-        ));
-    }
-    header.versions.check(&manifest.versions, dir)?;
+    manifest.check_list(dir, id, &header.versions)?;
     Ok(manifest)
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::files;
 use crate::shards::ShardError;
 use crate::shards::list::{ListId, Versions};
-use crate::shards::part::{MANIFEST, altered, read_manifest};
+use crate::shards::part::{MANIFEST, PartManifest, altered, read_manifest};
 use crate::sweep::{TrainedFigures, TrainingOutcome};
 
 /// The only version of the format so far.
@@ -40,9 +40,17 @@ pub(super) struct Manifest {
     pub blake3: BTreeMap<String, String>,
 }
 
-impl Manifest {
-    /// Reads and checks a manifest; the run's files are checked when they are copied.
-    pub fn read(dir: &Path) -> Result<Self, ShardError> {
+impl PartManifest for Manifest {
+    fn origin(&self) -> (&ListId, usize) {
+        (&self.list, self.shard)
+    }
+
+    fn versions(&self) -> &Versions {
+        &self.versions
+    }
+
+    /// The run's files are checked when they are copied.
+    fn read(dir: &Path) -> Result<Self, ShardError> {
         let path = dir.join(MANIFEST);
         let manifest: Self = read_manifest(&path)?;
         if manifest.salamander_training != FORMAT {
@@ -60,21 +68,6 @@ impl Manifest {
         } else {
             Err(altered(&path))
         }
-    }
-
-    /// The manifest of an existing part; an error if it belongs to another list or is damaged.
-    pub fn there(dir: &Path, id: &ListId, shard: usize) -> Result<Option<Self>, ShardError> {
-        if !files::exists(dir) {
-            return Ok(None);
-        }
-        let manifest = Self::read(dir)?;
-        if manifest.list != *id || manifest.shard != shard {
-            return Err(ShardError::bad(
-                dir,
-                "is the part of another list; choose another folder for the parts, or remove it",
-            ));
-        }
-        Ok(Some(manifest))
     }
 }
 

@@ -12,8 +12,9 @@ use crate::project::Project;
 use crate::shards::ShardError;
 use crate::shards::divide::path_here;
 use crate::shards::list::{ListId, ModelPin, Versions};
-use crate::shards::part::{MANIFEST, part_dir};
-use crate::shards::work::{MadePart, WorkOrder, begin_partial};
+use crate::shards::part::{MANIFEST, PartManifest as _, part_dir};
+use crate::shards::partial::begin_partial;
+use crate::shards::work::{MadePart, WorkOrder};
 use crate::sweep::{TrainingOutcome, runs_of, train_one};
 use crate::train::LiveCurves;
 
@@ -33,14 +34,14 @@ const WHOLE: &str = "whole";
 pub(in crate::shards) fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
     let (header, training, id) = read_one(&order.list, order.shard)?;
     let dir = part_dir(&order.out, order.shard);
-    if let Some(manifest) = Manifest::there(&dir, &id, order.shard)? {
+    if let Some(manifest) = Manifest::existing(&dir, &id, order.shard)? {
         return Ok(made(&dir, manifest, true));
     }
     let here = Versions::here(true)?;
     header.versions.check(&here, &order.list)?;
     let begun = begin_partial(order, &id, &[RUNS, WHOLE])?;
     // Another process may have finished it before the lock was released.
-    if let Some(manifest) = Manifest::there(&dir, &id, order.shard)? {
+    if let Some(manifest) = Manifest::existing(&dir, &id, order.shard)? {
         return Ok(made(&dir, manifest, true));
     }
     let whole = begun.partial.join(WHOLE);
@@ -51,7 +52,7 @@ pub(in crate::shards) fn make_part(order: &WorkOrder, work: &Work) -> Result<Mad
     match files::rename(&whole, &dir) {
         Ok(()) => files::sync_dir(&order.out),
         // Another machine was faster.
-        Err(_) if Manifest::there(&dir, &id, order.shard)?.is_some() => {}
+        Err(_) if Manifest::existing(&dir, &id, order.shard)?.is_some() => {}
         Err(error) => return Err(ShardError::io("write", &dir)(error)),
     }
     begun.remove()?;
@@ -71,7 +72,7 @@ fn made(dir: &Path, manifest: Manifest, already: bool) -> MadePart {
 
 /// A part that was finished when its process was killed.
 fn whole_before(whole: &Path, id: &ListId, shard: usize) -> Option<Manifest> {
-    let manifest = Manifest::there(whole, id, shard).ok()??;
+    let manifest = Manifest::existing(whole, id, shard).ok()??;
     let run_is_there = files::exists(whole.join(RUN).join("run.json"));
     let is_whole = matches!(manifest.outcome, TrainingOutcome::Failed(_)) || run_is_there;
     is_whole.then_some(manifest)
