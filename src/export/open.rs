@@ -142,3 +142,17 @@ fn newest_model(project: &Path) -> Option<PathBuf> {
     let (_, newest) = exports.chain(runs).max()?;
     Some(newest)
 }
+
+/// The most elements of a tensor in an undamaged file, and many more than any has.
+const MOST_ELEMENTS: usize = 1 << 31;
+
+/// The lengths of a tensor's dimensions, as a file states them; otherwise the reason why it cannot be read.
+pub(super) fn tensor_lens(stated: Option<Vec<usize>>) -> Result<Vec<usize>, String> {
+    let lens = stated.ok_or("a tensor's size is not known")?;
+    let mut all = lens.iter().filter(|len| **len > 0);
+    let count = all.try_fold(1_usize, |count, len| count.checked_mul(*len));
+    if count.is_none_or(|count| count > MOST_ELEMENTS) {
+        return Err(format!("a tensor is too large ({lens:?})"));
+    }
+    Ok(lens)
+}

@@ -36,7 +36,7 @@ fn idle(desk: &mut Desk) {
 }
 
 #[test]
-fn labels_are_mended_in_the_list_and_in_the_large_view() {
+fn labels_are_corrected_in_the_list_and_in_the_large_view() {
     let place = Place::new();
     let mut desk = evaluated(&place);
     let shown = session(&desk).evaluate.shown.clone();

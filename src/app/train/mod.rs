@@ -158,7 +158,7 @@ pub struct TrainState {
     /// The colour of each run, as a number among the colours of compared runs.
     colors: HashMap<RunId, usize>,
     /// The number of points of curves that were visited for the plots; see [`TrainState::visited`].
-    looked_at: Cell<u64>,
+    visited: Cell<u64>,
     /// The start time of the sweep in progress, as stored in its runs.
     pub(super) sweeping: Option<String>,
     /// The last started reading of the runs.
@@ -315,12 +315,12 @@ impl TrainState {
     /// The number of points of curves that the plots have visited since the project was opened.
     #[must_use]
     pub fn visited(&self) -> u64 {
-        self.looked_at.get()
+        self.visited.get()
     }
 
     /// Counts visited points.
     pub fn visit(&self, points: usize) {
-        self.looked_at.set(self.looked_at.get() + points as u64);
+        self.visited.set(self.visited.get() + points as u64);
     }
 
     pub(super) fn color_runs(&mut self) {

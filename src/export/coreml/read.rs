@@ -10,6 +10,7 @@ use half::f16;
 use prost::Message;
 
 use crate::evaluate::{InputKind, Recipe};
+use crate::export::open::tensor_lens;
 use crate::export::{ModelFile, RECIPE_KEY};
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{Element, ElementType, Tensor};
@@ -28,8 +29,6 @@ use super::schema::{
 };
 use super::{CoreMlError, blobs, package};
 
-/// The most elements of a tensor in an undamaged file, and many more than any has.
-const MOST_ELEMENTS: usize = 1 << 31;
 /// The versions of the format whose operators are supported.
 const VERSIONS: std::ops::RangeInclusive<i32> = 6..=8;
 
@@ -413,15 +412,8 @@ fn lens(tensor: &TensorType) -> Result<Vec<usize>, CoreMlError> {
         None => None,
     };
     let lens: Option<Vec<usize>> = tensor.dimensions.iter().map(size).collect();
-    let Some(lens) = lens.filter(|lens| lens.len() as i64 == tensor.rank) else {
-        return unreadable("a tensor's size is not known");
-    };
-    let mut all = lens.iter().filter(|len| **len > 0);
-    let count = all.try_fold(1_usize, |count, len| count.checked_mul(*len));
-    if count.is_none_or(|count| count > MOST_ELEMENTS) {
-        return unreadable(format!("a tensor is too large ({lens:?})"));
-    }
-    Ok(lens)
+    let lens = lens.filter(|lens| lens.len() as i64 == tensor.rank);
+    tensor_lens(lens).map_err(CoreMlError::Unreadable)
 }
 
 /// The parameters that are given to an operation.

@@ -10,15 +10,13 @@ use prost::Message;
 
 use crate::evaluate::Recipe;
 use crate::export::RECIPE_KEY;
+use crate::export::open::tensor_lens;
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{Element, ElementType, Tensor};
 
 use super::schema::attr_value::Value;
 use super::schema::{AttrValue, DataType, GraphDef, NodeDef, TensorProto, TensorShapeProto};
 use super::{FrozenGraphError, RECIPE};
-
-/// The most elements of a tensor in an undamaged file, and many more than any has.
-const MOST_ELEMENTS: usize = 1 << 31;
 
 /// The network of a file with its recipe as metadata. `labels`, if given, are the contents of the label file beside
 /// it, one a line, which is the only place where apps find them.
@@ -199,15 +197,7 @@ fn lens(shape: &TensorShapeProto) -> Result<Vec<usize>, FrozenGraphError> {
         .iter()
         .map(|dim| usize::try_from(dim.size))
         .collect();
-    let Ok(lens) = lens else {
-        return unreadable("a tensor's size is not known");
-    };
-    let mut all = lens.iter().filter(|len| **len > 0);
-    let count = all.try_fold(1_usize, |count, len| count.checked_mul(*len));
-    if count.is_none_or(|count| count > MOST_ELEMENTS) {
-        return unreadable(format!("a tensor is too large ({lens:?})"));
-    }
-    Ok(lens)
+    tensor_lens(lens.ok()).map_err(FrozenGraphError::Unreadable)
 }
 
 fn contents(tensor: &TensorProto, name: &str) -> Result<Tensor, FrozenGraphError> {

@@ -9,14 +9,12 @@ use half::f16;
 
 use crate::evaluate::{InputKind, Recipe};
 use crate::export::RECIPE_KEY;
+use crate::export::open::tensor_lens;
 use crate::graph::{Dim, Graph, ValueId};
 use crate::onnx::{Element, ElementType, Tensor};
 
 use super::schema::{metadata, tflite as fb};
 use super::{RECIPE, TfliteError, archive};
-
-/// The most elements of a tensor in an undamaged file, and many more than any has.
-const MOST_ELEMENTS: usize = 1 << 31;
 
 /// The network of a file, with its labels and normalisation as the recipe in the metadata.
 ///
@@ -336,15 +334,7 @@ pub(super) fn places(list: Option<flatbuffers::Vector<'_, i32>>) -> Vec<i32> {
 pub(super) fn lens(tensor: fb::Tensor<'_>) -> Result<Vec<usize>, TfliteError> {
     let shape = tensor.shape();
     let lens: Result<Vec<usize>, _> = shape.iter().flatten().map(usize::try_from).collect();
-    let Ok(lens) = lens else {
-        return unreadable("a tensor's size is not known");
-    };
-    let mut all = lens.iter().filter(|len| **len > 0);
-    let count = all.try_fold(1_usize, |count, len| count.checked_mul(*len));
-    if count.is_none_or(|count| count > MOST_ELEMENTS) {
-        return unreadable(format!("a tensor is too large ({lens:?})"));
-    }
-    Ok(lens)
+    tensor_lens(lens.ok()).map_err(TfliteError::Unreadable)
 }
 
 /// The type of a tensor's elements.
