@@ -17,12 +17,12 @@ use super::console::Console;
 use super::table::{Align, table};
 use super::{ProjectArg, shown};
 
-/// List the architectures that `train` and `features` take, with size, cost and published accuracy; add any classifier
-/// in an ONNX file to a project, or remove it
+/// List the architectures that `train` and `features` accept, with size, cost and published accuracy; add a classifier
+/// from an ONNX file to a project, or remove one
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// A project, to list the architectures that were added to it too
+    /// A project, to also list the architectures that were added to it
     #[arg(value_name = "PROJECT")]
     project: Option<PathBuf>,
     #[command(subcommand)]
@@ -33,14 +33,14 @@ pub struct Args {
 enum Action {
     /// Add a classifier: the network up to its pooled layer is copied into the project
     ///
-    /// What the file says is found; what it does not say is asked for by an error that names the option. It then works
-    /// like those that ship with Salamander. docs/architectures.md shows how to write such a file.
+    /// Whatever the file states is read from it; if something is missing, the error names the option that sets it. The
+    /// architecture then works like the built-in ones. docs/architectures.md shows how to write such a file.
     Add(Box<Add>),
-    /// Move an architecture that was added to the trash; refused while runs use it
+    /// Move an added architecture to the trash; refused while runs use it
     Remove {
         #[command(flatten)]
         project: ProjectArg,
-        /// Its name, as the list shows it
+        /// The architecture's name, as listed
         #[arg(value_name = "NAME")]
         name: String,
     },
@@ -50,36 +50,35 @@ enum Action {
 struct Add {
     #[command(flatten)]
     project: ProjectArg,
-    /// The ONNX file; data that it keeps in other files must lie beside it
+    /// The ONNX file; external data files must be in the same folder
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Width and height of its input, pixels, where the file leaves them free
+    /// Width and height of its input in pixels, if the file leaves them open
     #[arg(long, value_name = "PX")]
     size: Option<u32>,
     /// Order of its input's dimensions: nchw (torch) or nhwc (TensorFlow, Keras)
     #[arg(long, value_name = "L")]
     layout: Option<Layout>,
-    /// How its images were normalised: imagenet (torchvision, most of timm), symmetric (to -1..1: older networks of Keras,
-    /// many transformers), unit (to 0..1), raw (0..255, it normalises inside)
+    /// How its input is normalised: imagenet (torchvision, most of timm), symmetric (-1..1: older Keras networks, many
+    /// transformers), unit (0..1), raw (0..255; the network normalises)
     #[arg(long, value_name = "N", conflicts_with_all = ["mean", "std"])]
     normalisation: Option<Normalisation>,
-    /// What was subtracted from each channel value, R,G,B: of values 0..255, or of 0..1 when each std is below 1
+    /// Mean subtracted from each channel, R,G,B: of values 0..255, or of 0..1 if each std is below 1
     #[arg(long, value_name = "R,G,B", requires = "std", value_parser = three, allow_negative_numbers = true)]
     mean: Option<Three>,
-    /// What each channel value was divided by then, R,G,B
+    /// Standard deviation by which each channel is then divided, R,G,B
     #[arg(long, value_name = "R,G,B", requires = "mean", value_parser = three)]
     std: Option<Three>,
-    /// The value of the graph that is taken as the bottleneck, where the layer before the classes cannot be found or
-    /// another one is wanted
+    /// The tensor to use as the bottleneck, if the layer before the classes cannot be found or you want a different one
     #[arg(long, value_name = "VALUE")]
     pooled: Option<String>,
-    /// What it is to be called [default: the file's name]
+    /// Name of the architecture [default: the file's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The licence of its weights, which exports pass on
+    /// Licence of its weights; exports include it
     #[arg(long, value_name = "TEXT")]
     licence: Option<String>,
-    /// Say what is found and what it would cost, and add nothing
+    /// Show what was found and what it would cost, without adding anything
     #[arg(long)]
     dry_run: bool,
 }
@@ -93,7 +92,7 @@ fn three(text: &str) -> std::result::Result<Three, String> {
     match numbers.unwrap_or_default().as_slice() {
         [all] => Ok(Three([*all; 3])),
         [r, g, b] => Ok(Three([*r, *g, *b])),
-        _ => Err("one number, or three with commas between, as in 123.7,116.3,103.5".into()),
+        _ => Err("one number, or three separated by commas, such as 123.7,116.3,103.5".into()),
     }
 }
 
@@ -161,7 +160,7 @@ fn list(console: &Console, project: Option<PathBuf>) -> anyhow::Result<()> {
             Align::Left,
         ];
         format!(
-            "{}\nMACs: multiply-accumulates of one image. ImageNet top-1: as published for the whole network at this\n\
+            "{}\nMACs: multiply-accumulates per image. ImageNet top-1: as published for the whole network at this\n\
              resolution.\n{notes}",
             table(&aligns, &rows)
         )
@@ -188,7 +187,7 @@ fn elsewhere(backbone: &Backbone) -> Option<String> {
     let offered = backbone.resolutions.contains(&published.resolution_px);
     (!offered).then(|| {
         format!(
-            "{} has {:.1} % at {} pixels, which is not on offer.\n",
+            "{} has {:.1} % at {} pixels, a resolution that is not available.\n",
             backbone.name, published.percent, published.resolution_px
         )
     })
@@ -364,7 +363,7 @@ fn summary(report: &Report, candidate: &Candidate) -> String {
         ),
     };
     let mut lines = vec![format!(
-        "{begin}: {}, {} parameters, {} multiply-accumulates an image, {} values in a bottleneck, {:.1} ms an image on one thread",
+        "{begin}: {}, {} parameters, {} multiply-accumulates per image, {} values per bottleneck, {:.1} ms per image on one thread",
         bytes(report.bytes),
         millions(report.parameters),
         millions(
@@ -395,15 +394,15 @@ fn summary(report: &Report, candidate: &Candidate) -> String {
     let depths: Vec<&str> = report.depths.iter().map(|one| one.depth.as_str()).collect();
     let hindrance = report.hindrance.as_ref();
     lines.push(format!(
-        "  can be trained: {}{}",
+        "  depths: {}{}",
         depths.join(", "),
         hindrance.map_or_else(String::new, |reason| format!(
-            "; not all of it: {}",
+            "; not the whole network: {}",
             visible(reason)
         ))
     ));
     lines.push(format!(
-        "  bottlenecks differ from the file's by {:.0e} of their largest number",
+        "  bottlenecks differ from the file's by {:.0e} of their largest value",
         report.difference
     ));
     lines.join("\n")

@@ -21,24 +21,25 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Add empty classes: all of them, or none if a name cannot be used
+    /// Add empty classes; if one name cannot be used, none is added
     Add {
-        /// The names, exactly as they are to be shown
+        /// The names, exactly as they should be shown
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
-    /// Rename a class, frames and all; runs that were trained on it follow
+    /// Rename a class and its folder; runs that were trained on it are updated
     Rename {
-        /// The name now
+        /// The current name
         from: String,
         /// The new name
         to: String,
     },
-    /// Move the frames of one class to another and remove the first; runs that were trained on it follow
+    /// Merge one class into another: its frames are moved and the class is removed; runs that were trained on it are
+    /// updated
     Merge {
-        /// The class that ends
+        /// The class to remove
         from: String,
-        /// The class that takes its frames
+        /// The class that receives its frames
         into: String,
     },
     /// Remove a class; its frames become unsorted

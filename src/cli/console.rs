@@ -19,12 +19,12 @@ const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The reader of standard output has gone (`salamander … | head`).
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("the output is no longer read")]
 pub struct ReaderGone;
 
 /// The work was interrupted by the user; finished parts are kept.
 #[derive(Debug, thiserror::Error)]
-#[error("cancelled; what was finished is kept")]
+#[error("cancelled; finished work is kept")]
 pub struct Interrupted;
 
 /// The two output streams and the choice between text and JSON.

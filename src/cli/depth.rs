@@ -59,7 +59,7 @@ pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
     };
     console.result(&lines, || {
         let mut text = format!(
-            "for {} training frames on this machine, when nothing is cached:\n  depth         weights      cache       time",
+            "for {} training frames on this machine, with nothing cached:\n  depth         weights      cache       time",
             lines.train_frames
         );
         for line in &lines.depths {
@@ -78,7 +78,7 @@ pub fn print(console: &Console, found: &Estimate) -> anyhow::Result<()> {
             text.push_str(&row);
         }
         if lines.recommended != Depth::Head {
-            text.push_str("\nwithout --depth, the recommended one is trained where the head alone is not right already");
+            text.push_str("\nwithout --depth, the recommended depth is trained unless the head alone is already accurate");
         }
         text
     })

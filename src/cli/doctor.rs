@@ -19,7 +19,7 @@ use super::shown;
 /// Less free space than this is reported: more is needed for the frames of a few videos.
 const LITTLE_ROOM_BYTES: u64 = 1_000_000_000;
 
-/// Show versions and paths of everything Salamander stands on, and what is wrong with it
+/// Show the versions and paths of everything Salamander depends on, and report problems
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -107,7 +107,7 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
     let free_bytes = free_bytes();
     if let Some(free) = free_bytes.filter(|free| *free < LITTLE_ROOM_BYTES) {
         findings.problems.push(format!(
-            "only {} are free on the disk of this folder; extracting frames may fill it",
+            "only {} free on this folder's disk; extracting frames may fill it",
             bytes(free)
         ));
     }
@@ -126,7 +126,7 @@ pub fn run(console: &Console) -> anyhow::Result<()> {
     console.result(&result, || text(&result))?;
     if findings.essential > 0 {
         bail!(
-            "{} must be mended before Salamander can train",
+            "{} must be fixed before Salamander can train",
             count(findings.essential, "problem")
         );
     }
@@ -180,7 +180,7 @@ fn unwritable(dir: &Path) -> Option<String> {
     let existing = dir.ancestors().find(|ancestor| ancestor.is_dir())?;
     let error = tempfile::tempfile_in(existing).err()?;
     Some(format!(
-        "the window's settings cannot be kept in “{}”: {error}",
+        "the window's settings cannot be saved in “{}”: {error}",
         shown(dir)
     ))
 }
@@ -190,19 +190,22 @@ fn free_bytes() -> Option<u64> {
         .inspect_err(|error| log::warn!("there is no current folder: {error}"))
         .ok()?;
     fs4::available_space(here)
-        .inspect_err(|error| log::warn!("cannot tell the free space: {error}"))
+        .inspect_err(|error| log::warn!("cannot determine the free disk space: {error}"))
         .ok()
 }
 
 /// The restrictions of the process that decodes.
 fn decoders(found: Option<&Confinement>) -> String {
     let Some(confinement) = found else {
-        return "in this program itself".into();
+        return "in the main process".into();
     };
-    let mut text = String::from("in a process of their own");
+    let mut text = String::from("in a separate process");
     for (holds, what) in [
-        (confinement.no_files, "opens no file"),
-        (confinement.no_calls, "no network, no writing, no programs"),
+        (confinement.no_files, "cannot open files"),
+        (
+            confinement.no_calls,
+            "no network, no writing, no starting programs",
+        ),
     ] {
         if holds {
             text.push_str(", ");
@@ -250,7 +253,7 @@ fn text(result: &Result) -> String {
     );
     line(
         "Settings",
-        result.config_dir.as_deref().unwrap_or("no place for them"),
+        result.config_dir.as_deref().unwrap_or("no folder for them"),
     );
     if let Some(free) = result.free_bytes {
         line("Free space", &bytes(free));
@@ -258,7 +261,7 @@ fn text(result: &Result) -> String {
     if result.problems.is_empty() {
         text.push_str("\nEverything is in order.");
     } else {
-        text.push_str("\nWrong:\n");
+        text.push_str("\nProblems:\n");
         for problem in &result.problems {
             text.push_str("  - ");
             text.push_str(&visible(problem));

@@ -10,10 +10,10 @@ use super::console::Console;
 use super::shown;
 use super::which::RunArg;
 
-/// Write where a run's network puts its images, for the projector of TensorBoard
+/// Write a run's bottlenecks for TensorBoard's embedding projector
 ///
-/// At most 5,000 images, evenly out of all, with their class, what the run takes them for, set, source and thumbnail, into
-/// the run's folder. See them with `tensorboard --logdir PROJECT/runs`.
+/// Writes up to 5,000 images, spread evenly over all, with class, prediction, set, source and thumbnail, into the run's
+/// folder. View them with `tensorboard --logdir PROJECT/runs`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

@@ -18,24 +18,24 @@ use super::table::{Align, table};
 use super::train::RunFigures;
 use super::which::RunArg;
 
-/// Measure a run: accuracy, F1 and their intervals, confusion matrix, figures per class and per source
+/// Evaluate a run: accuracy and F1 with intervals, confusion matrix, figures per class and per source
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
     #[command(flatten)]
     run: RunArg,
-    /// Which side of the split
+    /// Which side of the split to evaluate to evaluate
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     split: SplitArg,
-    /// With --json, the points of the precision-recall and ROC curves of each class too
+    /// With --json, also output the points of each class's precision-recall and ROC curves
     #[arg(long)]
     curves: bool,
-    /// Compare with another run frame by frame: which is better, by an exact test over frames and one over sources
+    /// Compare with another run frame by frame: which one is better, by one exact test over frames and one over sources
     #[arg(long, value_name = "RUN")]
     compare: Option<String>,
-    /// List the misclassified images, each with the training images that the backbone holds for most alike: hints at wrong
-    /// labels and near duplicates
+    /// List the misclassified images, each with its nearest training images: these show wrong labels and near
+    /// duplicates
     #[arg(long)]
     mistakes: bool,
     #[command(flatten)]
@@ -44,11 +44,11 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum SplitArg {
-    /// Frames that were never looked at before
+    /// Frames held out until now
     Test,
-    /// Frames that chose the best weights
+    /// Frames that selected the best weights
     Validation,
-    /// Frames that were learned from
+    /// Frames used for training
     Train,
 }
 
@@ -180,18 +180,18 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     for (number, one, several) in [
         (
             evaluation.missing,
-            "of this run is gone from the project or from the run's classes and was left out",
-            "of this run are gone from the project or from the run's classes and were left out",
+            "of this run is no longer in the project or in the run's classes and was left out",
+            "of this run are no longer in the project or in the run's classes and were left out",
         ),
         (
             evaluation.relabelled,
-            "of this run has another label now and was judged by that",
-            "of this run have another label now and were judged by that",
+            "of this run was relabelled since and was evaluated with its new label",
+            "of this run were relabelled since and were evaluated with their new labels",
         ),
         (
             evaluation.changed,
-            "of this run holds another image now and was judged by that",
-            "of this run hold another image now and were judged by that",
+            "of this run has changed since and was evaluated as it is now",
+            "of this run have changed since and were evaluated as they are now",
         ),
     ] {
         if number > 0 {

@@ -19,30 +19,30 @@ use crate::train::{Calibration, Run, UnknownThreshold};
 #[derive(Debug, Clone, Copy, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct MoreArgs {
-    /// How reliable the probabilities are: expected calibration error without and with the run's temperature; a run that has
-    /// none yet gets one
+    /// How reliable the probabilities are: expected calibration error without and with the run's temperature, which is
+    /// computed if it is missing
     #[arg(long)]
     calibration: bool,
-    /// Train a second head on a plain random split and say how much better it seems
+    /// Train a second head on a random split by frames and report how much better it seems
     #[arg(long)]
     leak: bool,
-    /// Test every source once, with heads that have not seen it (cross-validation by source)
+    /// Test each source once with a head that was not trained on it (cross-validation by source)
     #[arg(long)]
     folds: bool,
-    /// Train on parts of the sources and say what more of them would bring
+    /// Train on fractions of the sources and estimate the gain from more of them
     #[arg(long)]
     learning_curve: bool,
-    /// Hold out each class in turn: how well images of none of the classes are recognised as such
+    /// Hold out each class in turn to measure how well images of unknown classes are recognised as unknown
     #[arg(long)]
     held_out: bool,
-    /// The accuracy in quarters of the images by brightness and by sharpness, and by time of day
+    /// Accuracy by quartile of brightness and of sharpness, and by time of day
     #[arg(long)]
     quality: bool,
     /// All of these
     #[arg(long)]
     everything: bool,
-    /// Keep with the run the probability below which an image is unknown: the one at which so many per cent of images of
-    /// its classes are called unknown
+    /// Store with the run the probability below which an image is unknown, chosen so that PERCENT of the images of
+    /// known classes are called unknown
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=50))]
     pub unknown_at: Option<u8>,
 }
@@ -132,7 +132,7 @@ impl MoreArgs {
             if unknown.is_none() {
                 missing(
                     "held-out classes",
-                    "that takes three classes, and test or validation images",
+                    "three classes are needed, and test or validation images",
                 );
             }
         }
@@ -148,7 +148,7 @@ impl MoreArgs {
                 run.set_calibration(calibration)?;
             } else {
                 findings.push(
-                    "The threshold is not kept: the run has no calibration, because it has too few validation images.".to_owned(),
+                    "The threshold was not stored: the run is not calibrated, because it has too few validation images.".to_owned(),
                 );
             }
         }
@@ -189,7 +189,7 @@ impl More {
         if let Some([before, after]) = &self.reliability {
             let temperature = self.calibration.as_ref().map_or(1.0, |of| of.temperature);
             sentences.push(format!(
-                "Calibration error {} ({} with bins of equally many), without the temperature of {temperature:.2} it is {} ({}).",
+                "Calibration error {} ({} with bins of equal size); without the temperature of {temperature:.2} it is {} ({}).",
                 percent(after.expected_error),
                 percent(after.adaptive_error),
                 percent(before.expected_error),
@@ -216,7 +216,7 @@ impl More {
             sentences.push(curve.sentence(noun));
         }
         if self.unknown.is_some() && self.is_fine_tuned {
-            sentences.push("The backbone of this run was trained further and has seen the classes that are held out: images of something really new may be taken for a class more often than said here.".to_owned());
+            sentences.push("The backbone of this run was fine-tuned on the held-out classes too: images of something truly new may be taken for a class more often than this figure says.".to_owned());
         }
         if let Some(unknown) = &self.unknown {
             let UnknownThreshold {
@@ -225,7 +225,7 @@ impl More {
                 false_accept,
             } = unknown.chosen;
             sentences.push(format!(
-                "Unknown below a probability of {threshold:.3}: {} of {} of its classes are called unknown, and {} of those of a class it does not know are not.",
+                "Unknown below a probability of {threshold:.3}: {} of {} of known classes are rejected, and {} of those of unknown classes are accepted.",
                 percent(false_reject),
                 noun.many(),
                 percent(false_accept),
@@ -239,7 +239,7 @@ impl More {
     pub fn text(&self) -> String {
         let mut text = String::new();
         if let Some([before, after]) = &self.reliability {
-            text += "\nreliability (probability: part right, with the temperature)\n";
+            text += "\nreliability (probability: accuracy, with the temperature)\n";
             for bin in &after.bins {
                 _ = writeln!(
                     text,
@@ -272,7 +272,7 @@ impl More {
                 ("brightness, per cent", &found.brightness, 100.0),
                 ("sharpness", &found.sharpness, 1.0),
             ] {
-                _ = writeln!(text, "\n{what}: accuracy of quarters");
+                _ = writeln!(text, "\naccuracy by quartile of {what}");
                 for part in parts {
                     let [low, high] = part.range.map(|end| end * unit);
                     let right = 100.0 * part.accuracy.value.unwrap_or(0.0);
@@ -280,7 +280,7 @@ impl More {
                 }
             }
             if !found.time_of_day.is_empty() {
-                text += "\ntime of day: accuracy\n";
+                text += "\naccuracy by time of day\n";
             }
             for part in &found.time_of_day {
                 let hours = part

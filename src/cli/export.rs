@@ -22,45 +22,45 @@ use super::table::{Align, table};
 use super::which::RunArg;
 use super::{ProjectArg, Usage, shown};
 
-/// Export a run as a model file with labels, proved to predict as the run does
+/// Export a run as a model with labels, verified to predict as the run does
 ///
-/// With `--run` given several times each of those runs is exported into a folder (or ZIP file) of its own below DIR; one that
-/// fails does not stop the others.
+/// If `--run` is given several times, each run is exported into its own folder (or ZIP file) below DIR; if one fails,
+/// the others are still exported.
 ///
-/// In a folder that is there only the files of an earlier export are replaced; others of the same names are named, and
-/// nothing is written.
+/// In an existing folder only the files of an earlier export are replaced. If other files have the names that are
+/// needed, the error lists them and nothing is written.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    /// The run: `latest`, its name (the end of it will do), or its folder; several times for several runs [default: latest]
+    /// The run: `latest`, its name (or the end of it), or its folder; can be given several times [default: latest]
     #[arg(long = "run", value_name = "RUN")]
     runs: Vec<String>,
-    /// The format, or several with commas between them
+    /// The format, or several separated by commas
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "onnx", value_parser = formats())]
     format: Vec<Format>,
     /// The folder to write into [default: exports/RUN in the project]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// What the export is: a folder, or one ZIP file in DIR, called like project and run
+    /// Whether to write a folder, or one ZIP file in DIR that is named after project and run
     #[arg(long, value_name = "BUNDLE", default_value = "folder", value_parser = bundles())]
     bundle: Bundle,
-    /// Replace files of an earlier export that were changed since; never others
+    /// Also replace files of an earlier export that were modified since; other files are never replaced
     #[arg(long)]
     force: bool,
-    /// Export a model although it loses more than its format allows; the certificate records it
+    /// Export a model even if it loses more accuracy than its format allows; the certificate records this
     #[arg(long)]
     accept_loss: bool,
-    /// What ONNX models take, instead of what the format says
+    /// The input of ONNX models [default: as the format says]
     #[arg(long, value_name = "INPUT", value_parser = inputs())]
     input: Option<InputKind>,
-    /// How many images ONNX models take at once
+    /// Batch size of ONNX models
     #[arg(long, value_name = "BATCH", value_parser = ["any", "1"], default_value = "any", hide_possible_values = true)]
     batch: String,
-    /// Version of ONNX's operators, for runtimes that want an older or newer one [default: the backbone's]
+    /// ONNX opset version, for runtimes that need an older or newer one [default: the backbone's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(OPSETS))]
     opset: Option<i64>,
-    /// Give ONNX models a second output: the bottleneck, which the head classifies
+    /// Give ONNX models a second output: the bottleneck
     #[arg(long)]
     with_bottleneck: bool,
 }
@@ -75,9 +75,9 @@ pub(super) fn bundles() -> impl TypedValueParser<Value = Bundle> {
 
 /// What an ONNX model may have as input.
 fn inputs() -> impl TypedValueParser<Value = InputKind> {
-    let uint8 = PossibleValue::new("uint8").help("uint8 [N, H, W, 3] RGB; normalisation is inside");
+    let uint8 = PossibleValue::new("uint8").help("uint8 [N, H, W, 3] RGB; the model normalises");
     let float = PossibleValue::new("float")
-        .help("float [N, 3, H, W], normalised by the caller as preprocess.json says");
+        .help("float [N, 3, H, W]; the caller normalises as preprocess.json says");
     PossibleValuesParser::new([uint8, float]).map(|name| match name.as_str() {
         "float" => InputKind::Float32Nchw,
         _ => InputKind::Uint8Nhwc,
@@ -230,7 +230,7 @@ fn several(console: &Console, done: Vec<RunExport>) -> anyhow::Result<()> {
         console.lines(runs_text(&results).trim_end())?;
     }
     bail!(
-        "{} of {all} runs could not be exported; the others are in their places",
+        "{} of {all} runs could not be exported; the others were",
         results.failed.len()
     )
 }
@@ -260,7 +260,7 @@ fn text(result: &Result) -> String {
     let models = certificate.models.iter();
     let rows = models.map(|model| (None, model)).collect::<Vec<_>>();
     format!(
-        "exported {}\n{}\non the {} {} images, beside the run\n{}{}",
+        "exported {}\n{}\non the {} {} images, compared with the run\n{}{}",
         visible(&result.run),
         table(&[Align::Left, Align::Right], &files),
         certificate.frames,

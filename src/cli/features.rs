@@ -22,11 +22,11 @@ use super::which::RunArg;
 
 /// Write the bottlenecks of a project's frames, or of a folder of images, to a safetensors file
 ///
-/// The file holds `features`, f32 [N, D], one row an image. Its metadata holds `paths`, a JSON list
-/// in the order of the rows (relative to the project or folder), and `architecture`.
+/// The file holds `features`, f32 [N, D], one row per image. Its metadata holds `paths`, a JSON list in the order of
+/// the rows (relative to the project or folder), and `architecture`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A project, or any folder of images
+    /// A project or any folder of images
     #[arg(value_name = "PROJECT|DIR")]
     input: PathBuf,
     /// The backbone and its input size in pixels, as `salamander architectures` lists them
@@ -35,11 +35,11 @@ pub struct Args {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How images are made square
+    /// How images are fitted to the square input
     #[arg(long, value_name = "F", default_value = "center-crop")]
     fit: FitArg,
-    /// Use the architecture, fit and backbone (with the weights that were trained too, if any) of a run of the
-    /// project; for a folder of images, the run's folder
+    /// Use the architecture, fit and backbone (including fine-tuned weights) of a run of the project; for a folder of
+    /// images, give the run's folder
     #[arg(long, value_name = "RUN", conflicts_with_all = ["architecture", "fit"])]
     run: Option<String>,
 }
@@ -74,11 +74,11 @@ struct Images {
 /// How frames are made square.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum FitArg {
-    /// The largest square in the middle
+    /// Crop to the largest centred square
     CenterCrop,
-    /// Width and height are scaled separately
+    /// Stretch to a square, ignoring the aspect ratio
     Stretch,
-    /// The whole image with grey bars
+    /// Show the whole image, with grey bars
     Pad,
 }
 
@@ -96,7 +96,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let images = images(&args.input)?;
     if images.files.is_empty() {
-        bail!("there are no pictures in “{}”", shown(&args.input));
+        bail!("there are no images in “{}”", shown(&args.input));
     }
     let model = model(args, images.project.as_ref())?;
     let (files, architecture) = (images.files.clone(), model.architecture.clone());
@@ -117,7 +117,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     let table = table?;
     let skipped = table.failed.len() as u64;
     if table.failed.len() == images.paths.len() {
-        bail!("no picture in “{}” could be read", shown(&args.input));
+        bail!("no image in “{}” could be read", shown(&args.input));
     }
     if let Some(folder) = args.out.parent() {
         match &images.project {
@@ -125,7 +125,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
                 make_dir(project.root(), folder)?;
             }
             _ => crate::files::create_dir_all(folder)
-                .with_context(|| format!("cannot make the folder “{}”", shown(folder)))?,
+                .with_context(|| format!("cannot create the folder “{}”", shown(folder)))?,
         }
     }
     let written = write_features(&args.out, &table, &images.paths, &architecture)?;

@@ -17,10 +17,10 @@ use super::import::SamplingArgs;
 use super::which::RunArg;
 use super::{ProjectArg, shown};
 
-/// Paint over photos and frames of videos which places speak for a class (yellow) and which against it (blue)
+/// Paint heat maps over photos and video frames: what speaks for a class (yellow) and what against it (blue)
 ///
-/// The maps are exact where the network takes the mean of its last feature map, as all that ship do: the mean of a map and
-/// the class's bias are its logit. For other architectures they are weighted by the gradient.
+/// The maps are exact for networks that average their last feature map, as all built-in ones do: the mean of a map plus
+/// the class's bias is the logit. For other architectures, maps are weighted by gradients (Grad-CAM).
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -30,14 +30,14 @@ pub struct Args {
     /// Photos, videos, and folders of them
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// The folder for the PNG images; no file in it is replaced
+    /// The folder for the PNG images; existing files are not replaced
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The class that the maps are of [default: the predicted one of each image]
+    /// The class to explain [default: the predicted class of each image]
     #[arg(long, value_name = "CLASS")]
     class: Option<String>,
-    /// Plain class activation maps: everything that speaks for a class, not only what distinguishes the image from
-    /// the mean of the training images
+    /// Show plain class activation maps: everything that speaks for a class, not only what distinguishes the image from
+    /// the average training image
     #[arg(long)]
     plain: bool,
     #[command(flatten)]
@@ -104,7 +104,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         skipped: outcome.skipped,
     };
     if result.images == 0 {
-        bail!("there is no heat map: no file given is a photo or video that can be read");
+        bail!("no heat map was written: none of the given files is a readable photo or video");
     }
     if console.json() {
         return console.event("result", &result);

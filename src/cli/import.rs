@@ -16,15 +16,15 @@ use super::console::Console;
 use super::table::{Align, names, table};
 use super::{ProjectArg, Usage, shown};
 
-/// Take frames out of videos, and photos as they are, into a project
+/// Import videos (as frames) and photos into a project
 ///
-/// Folders are searched through, and the result accounts for each file: imported, already there,
-/// passed over (with the reason) or failed. Importing the same again writes only what is missing.
+/// Folders are searched recursively, and the result accounts for each file: imported, already there, skipped (with the
+/// reason) or failed. Importing the same files again writes only what is missing.
 ///
-/// With `--class-from folder` the whole tree is read: in `cat/day1`, `cat/day2`, `dog/day1` the
-/// classes are cat and dog; `train`, `val` and `test` folders with class folders in them (or in class
-/// folders) are a split that is kept, also without `--class-from folder`; images beside class folders,
-/// in a folder called `unsorted`, and files given by themselves, stay unsorted. Frames of another project keep their source and time.
+/// With `--class-from folder` the whole tree is considered: in `cat/day1`, `cat/day2`, `dog/day1` the classes are cat
+/// and dog. Folders called `train`, `val` and `test`, above or below the class folders, are a split, which is kept even
+/// without `--class-from folder`. Images beside class folders or in a folder called `unsorted`, and files given
+/// individually, stay unsorted. Frames of another project keep their source and time.
 #[derive(Debug, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option")]
 pub struct Args {
@@ -35,20 +35,20 @@ pub struct Args {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     taking: TakingArgs,
-    /// What to do with files that the project has under another class than they would get now; of
-    /// copies within one import only the first is moved
+    /// What to do with files that the project already has under a different class; of copies within one import only the
+    /// first is moved
     #[arg(long, value_name = "WHAT", default_value = "leave")]
     on_conflict: Conflict,
-    /// Take new frames of videos that are there with another rate or width; those go to the trash, and
-    /// the new frames take their labels
+    /// Extract videos again that are in the project with another rate or width: the old frames go to the trash, and the
+    /// new ones get their labels
     #[arg(long)]
     replace: bool,
-    /// Add frames to videos that are there, also with another rate or width: a frame between two that
-    /// have the same class gets that class, and one at the same moment as another the label of that;
-    /// all others go where those of the video go
+    /// Add frames to videos that are in the project, even with another rate or width: a new frame between two of the
+    /// same class gets that class, one at the time of an existing frame gets its label, and all others get the class of
+    /// the import
     #[arg(long, conflicts_with = "replace")]
     like_neighbours: bool,
-    /// Write any number of frames, also very many (over 20,000) or more than the disk seems to have room for
+    /// Write any number of frames, even over 20,000 or more than seem to fit on the disk
     #[arg(long)]
     force: bool,
 }
@@ -56,14 +56,13 @@ pub struct Args {
 /// What is taken from the files, and which classes it gets.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TakingArgs {
-    /// Put all frames into this class
+    /// Give all frames this class
     #[arg(long, value_name = "NAME", conflicts_with = "class_from")]
     class: Option<String>,
-    /// Take the classes from the folders, or from the files' names (`cat-3.mp4` is `cat`); without
-    /// this frames stay unsorted
+    /// Take classes from the folders or from the file names (`cat-3.mp4` is `cat`) [default: frames stay unsorted]
     #[arg(long, value_name = "WHAT")]
     class_from: Option<From>,
-    /// Do not keep the split of `train`, `val` and `test` folders: their files are split like all others
+    /// Ignore the split of `train`, `val` and `test` folders: split their files like all others
     #[arg(long)]
     ignore_split: bool,
     #[command(flatten)]
@@ -108,10 +107,10 @@ pub struct SamplingArgs {
     /// Frames per second, as FFmpeg's fps filter takes them [default: 2]
     #[arg(long, value_name = "F", value_parser = fps)]
     fps: Option<f64>,
-    /// Start at this time: seconds, or h:m:s
+    /// Start at this time: seconds or h:m:s
     #[arg(long, value_name = "T", value_parser = time)]
     from: Option<f64>,
-    /// End at this time: seconds, or h:m:s
+    /// End at this time: seconds or h:m:s
     #[arg(long, value_name = "T", value_parser = time)]
     to: Option<f64>,
 }
@@ -136,7 +135,7 @@ impl SamplingArgs {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum From {
-    /// The folders, looked at as a whole
+    /// The folders, considered as a whole
     Folder,
     /// The file's name without extension and trailing number
     File,
@@ -146,7 +145,7 @@ enum From {
 enum Conflict {
     /// Leave them where they are
     Leave,
-    /// Move them to the class that they would get now
+    /// Move them to the class of this import
     Move,
 }
 
@@ -355,11 +354,11 @@ fn why_nothing(outcome: &ImportOutcome, totals: &Totals) -> String {
             });
             failed.unwrap_or_default()
         }
-        (0, passed) => format!("{} passed over", were(passed)),
+        (0, passed) => format!("{} skipped", were(passed)),
         (failed, 0) => format!("{} could not be used", all(failed)),
         (failed, passed) => {
             format!(
-                "{} could not be used, {} passed over",
+                "{} could not be used, {} skipped",
                 count(failed, "file"),
                 were(passed)
             )
@@ -403,7 +402,9 @@ pub fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     }
     if totals.replaced > 0 {
         let frames = count(totals.replaced, "frame");
-        new.push(format!("{frames} of an earlier sampling went to the trash"));
+        new.push(format!(
+            "{frames} of an earlier extraction moved to the trash"
+        ));
     }
     let (mut left, mut moved) = (0, 0);
     for file in &outcome.files {
@@ -428,7 +429,7 @@ pub fn text(outcome: &ImportOutcome, totals: &Totals, project: &str) -> String {
     }
     row("already there", totals.known, known.join("; "));
     for (reason, files) in outcome.passed_over() {
-        row("passed over", files, reason.text());
+        row("skipped", files, reason.text());
     }
     row("failed", totals.failed, String::new());
     let mut text = table(&[Align::Left, Align::Right, Align::Left], &rows);
@@ -449,7 +450,7 @@ fn of_them(left: u64, moved: u64) -> Vec<String> {
     let mut words = Vec::new();
     if left > 0 {
         words.push(format!(
-            "{left} of them under another class (--on-conflict move moves those)"
+            "{left} of them under another class (move them with --on-conflict move)"
         ));
     }
     if moved > 0 {
@@ -470,7 +471,7 @@ fn fps(text: &str) -> std::result::Result<f64, String> {
     };
     value
         .filter(|fps: &f64| *fps > 0.0 && *fps <= 240.0)
-        .ok_or_else(|| "frames per second are a number over 0 and at most 240".to_owned())
+        .ok_or_else(|| "the frame rate must be over 0 and at most 240 frames per second".to_owned())
 }
 
 fn width(text: &str) -> std::result::Result<Width, String> {
@@ -481,7 +482,7 @@ fn width(text: &str) -> std::result::Result<Width, String> {
         .ok()
         .filter(|px| (16..=16384).contains(px))
         .map(Width::Pixels)
-        .ok_or_else(|| "the width is `original` or 16 to 16384 pixels".to_owned())
+        .ok_or_else(|| "the width must be `original` or 16 to 16384 pixels".to_owned())
 }
 
 /// `90`, `1:30`, `0:01:30.5` in seconds.
@@ -492,7 +493,9 @@ fn time(text: &str) -> std::result::Result<f64, String> {
             parts.len() <= 3 && parts.iter().all(|part| *part >= 0.0 && part.is_finite())
         })
         .map(|parts| parts.iter().fold(0.0, |secs, part| secs * 60.0 + part))
-        .ok_or_else(|| "a time is in seconds or as h:m:s, like 90, 1:30 or 0:01:30.5".to_owned())
+        .ok_or_else(|| {
+            "times are given in seconds or as h:m:s, such as 90, 1:30 or 0:01:30.5".to_owned()
+        })
 }
 
 #[cfg(test)]

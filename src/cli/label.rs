@@ -12,16 +12,14 @@ use crate::text::{count, visible};
 use super::console::Console;
 use super::{ProjectArg, shown};
 
-/// Give frames another class
+/// Move frames to another class
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Everything that is still unsorted into the class “cat”:\n  \
-        salamander label Pets cat Pets/unsorted"
-)]
+#[command(after_help = "Move all unsorted frames to the class “cat”:\n  \
+        salamander label Pets cat Pets/unsorted")]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    /// The class, which must exist; `unsorted` takes the frames out of their class
+    /// An existing class, or `unsorted` to remove the label
     #[arg(value_name = "CLASS")]
     class: String,
     /// Frames, or folders of frames in the project
@@ -101,7 +99,7 @@ pub(super) fn chosen(
         });
         chosen.extend(below.cloned());
         if chosen.len() == before && !root.join(&relative).is_dir() {
-            bail!("“{}” is no frame of this project", shown(path));
+            bail!("“{}” is not a frame of this project", shown(path));
         }
     }
     let mut seen = std::collections::HashSet::new();

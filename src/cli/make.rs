@@ -18,32 +18,32 @@ use super::shown;
 use super::table::{Align, table};
 use super::train::{architecture, quoted};
 
-/// Make a model of a folder of videos or photos in one go: import, train, evaluate, export
+/// Make a model from a folder of videos or photos in one go: import, train, evaluate, export
 ///
-/// The folder has one folder for each class in it (`cat/…`, `dog/…`). DIR then holds the model with its proof (`model`,
-/// or one ZIP file) and the project it came from (`project`), to look at and continue with. After an
-/// interruption the same command resumes; files added to the folder since are imported too.
+/// The folder contains one folder per class (`cat/…`, `dog/…`). DIR then holds the model with its certificate (`model`,
+/// or one ZIP file) and the project it came from (`project`), to inspect and continue. After an interruption the same
+/// command resumes; files that were added to the folder meanwhile are imported too.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Videos, photos, and folders of them
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// The folder to make everything in
+    /// The folder for the model and the project
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Take the classes from the folders, or from the files' names (`cat-3.mp4` is `cat`)
+    /// Take classes from the folders or from the file names (`cat-3.mp4` is `cat`)
     #[arg(long, value_name = "WHAT", default_value = "folder")]
     class_from: From,
-    /// The format of the model, or several with commas between them [default: onnx,tflite-fp16]
+    /// The model's format, or several separated by commas [default: onnx,tflite-fp16]
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', value_parser = formats())]
     format: Vec<Format>,
-    /// What the export is: a folder, or one ZIP file
+    /// Whether to write a folder or one ZIP file
     #[arg(long, value_name = "BUNDLE", default_value = "folder", value_parser = bundles())]
     bundle: Bundle,
-    /// Export a model although it loses more than its format allows; certificate and model card record it
+    /// Export a model even if it loses more accuracy than its format allows; certificate and model card record this
     #[arg(long)]
     accept_loss: bool,
-    /// Write any number of frames; otherwise over 20,000, or more than the disk has room for, are an error
+    /// Write any number of frames, even over 20,000 or more than seem to fit on the disk
     #[arg(long)]
     force: bool,
     /// The backbone and its input size in pixels, as `salamander architectures` lists them [default: efficientnet-lite0@224]
@@ -56,7 +56,7 @@ pub struct Args {
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum From {
-    /// The folders, looked at as a whole
+    /// The folders, considered as a whole
     Folder,
     /// The file's name without extension and trailing number
     File,
@@ -121,7 +121,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
     );
     let made = match made {
         Err(error) if error.is::<Interrupted>() => {
-            anyhow::bail!("cancelled; what is finished is kept, and {line} goes on there")
+            anyhow::bail!("cancelled; finished work is kept, and {line} resumes from there")
         }
         made => made?,
     };
@@ -185,7 +185,7 @@ fn text(result: &Result, made: &Made) -> String {
             format!(" (95 %: {:.1} to {:.1})", low * 100.0, high * 100.0)
         });
     let mut text = format!(
-        "\n{} of {} are recognised{interval}\n\n",
+        "\n{} of {} are classified correctly{interval}\n\n",
         percent_or_dash(accuracy.part),
         count(accuracy.images, &format!("{side} image")),
     );
@@ -213,7 +213,7 @@ fn text(result: &Result, made: &Made) -> String {
     if let Some(worst) = card.confused.first() {
         _ = writeln!(
             text,
-            "most often “{}” is taken for “{}” ({} of {})",
+            "most frequent mistake: “{}” taken for “{}” ({} of {})",
             visible(&worst.class),
             visible(&worst.called),
             worst.images,
@@ -237,7 +237,7 @@ fn text(result: &Result, made: &Made) -> String {
         .collect();
     text += &table(&[Align::Left, Align::Right, Align::Left], &rows);
     text + &format!(
-        "\nnext: MODEL_CARD.md in it says more; try it with\n  salamander predict {place} IMAGE…\nlook at the mistakes, mend labels and train further with\n  salamander {project}\n",
+        "\nnext: see MODEL_CARD.md in it, or try the model with\n  salamander predict {place} IMAGE…\nto inspect mistakes, correct labels and train again, open the project:\n  salamander {project}\n",
         place = visible(&quoted(&if made.export.place.is_dir() {
             result.place.clone()
         } else {

@@ -12,19 +12,20 @@ use super::console::Console;
 use super::import::{self, report_files};
 use super::{ProjectArg, shown};
 
-/// Join parts that `salamander work` made into a project
+/// Merge parts made by `salamander work` into a project
 ///
-/// Parts of a sweep's trainings: their runs, as if they had been trained here. Parts of shards: as if the films and photos had been imported here: the same frames, classes and splits, and the
-/// bottlenecks besides. Again and again, in any order: what came since is added. What is missing is named, and
-/// ends with code 1; what is there is merged all the same.
+/// The result is as if the videos and photos had been imported here: the same frames, classes and splits, and the
+/// bottlenecks as well. Parts of a sweep add their runs, as if they had been trained here. Parts can be merged in any
+/// order and repeatedly: whatever is new is added. Missing parts are listed and the exit code is then 1, but those that
+/// exist are merged.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    /// Folders of parts, as `salamander work --out` wrote them
+    /// Folders of parts, as written by `salamander work --out`
     #[arg(value_name = "DIR", required = true)]
     parts: Vec<PathBuf>,
-    /// Merge although the disk seems to have too little room
+    /// Merge even if the disk seems too full
     #[arg(long)]
     force: bool,
 }
@@ -69,7 +70,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         if let Some(sweep) = &result.sweep {
             let failed = match result.not_trained.len() {
                 0 => String::new(),
-                failed => format!(", {} could not be done", count(failed as u64, "training")),
+                failed => format!(", {} failed", count(failed as u64, "training")),
             };
             return format!(
                 "merged {} of {} into the sweep {sweep}: {}{failed}",

@@ -82,11 +82,11 @@ pub fn mistakes(
 
 /// For people.
 pub fn text(mistakes: &[Mistake]) -> String {
-    let mut text = "\nmisclassified, the surest first".to_owned();
+    let mut text = "\nmisclassified, most confident first".to_owned();
     text += if mistakes.is_empty() {
         ": none\n"
     } else {
-        "; indented the nearest training images, with the cosine of their bottlenecks\n"
+        "; indented: the nearest training images with their cosine similarity\n"
     };
     for mistake in mistakes {
         let Mistake {

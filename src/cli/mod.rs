@@ -61,17 +61,17 @@ use crate::text::{is_visible, visible, visible_lines};
 
 /// Videos in, mobile-ready image classifier out.
 ///
-/// Without a command the window opens: with a path on the project in that folder, or with an offer to bring the files in.
-/// Everything the window does can also be done from here.
+/// Without a command, the window opens; with a path, it opens that project or offers to import those files. Everything
+/// the window does can also be done from the command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "salamander",
     version,
     max_term_width = 100,
     override_usage = "salamander [PATH]...\n       salamander <COMMAND>",
-    after_help = "A first model from a folder of videos, one subfolder per class, in one go:\n  \
+    after_help = "Make a first model from a folder of videos, one subfolder per class, in one go:\n  \
         salamander make videos/ --out pets\n\n\
-        The same step by step:\n  \
+        The same, step by step:\n  \
         salamander new Pets\n  \
         salamander import Pets videos/ --class-from folder --fps 2\n  \
         salamander train Pets\n  \
@@ -79,10 +79,10 @@ use crate::text::{is_visible, visible, visible_lines};
         salamander predict pets-model new-video.mp4"
 )]
 struct Cli {
-    /// Write one JSON object a line to standard output instead of text and progress bars
+    /// Write JSON to standard output, one object per line, instead of text and progress bars
     #[arg(long, global = true)]
     json: bool,
-    /// Opens the window on a project's folder, or on videos, photos and folders to bring in
+    /// A project folder to open in the window, or videos, photos and folders to import
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(subcommand)]
@@ -261,7 +261,7 @@ struct ProjectArg {
     /// The project's folder
     #[arg(value_name = "PROJECT")]
     project: PathBuf,
-    /// Read class folders that are links where they lead; nothing there is written, moved or deleted
+    /// Follow class folders that are links and read what they point to; nothing there is written, moved or deleted
     #[arg(long)]
     follow_links: bool,
 }

@@ -10,13 +10,13 @@ use crate::text::visible;
 use super::console::Console;
 use super::shown;
 
-/// Make a new, empty project
+/// Create a new, empty project
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The folder to make; it must be empty or not exist yet
+    /// The folder to create; it must be empty or not exist yet
     #[arg(value_name = "PROJECT")]
     project: PathBuf,
-    /// The name shown in the window; the folder's name if not given
+    /// The name shown in the window [default: the folder's name]
     #[arg(long)]
     name: Option<String>,
 }
@@ -36,7 +36,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     };
     console.result(&result, || {
         format!(
-            "made the project “{}” in {}",
+            "created the project “{}” in {}",
             visible(&result.name),
             visible(&result.project)
         )

@@ -10,10 +10,10 @@ use crate::ui::run_window;
 
 use super::{Usage, shown};
 
-/// Open the window on a project, or on files to bring in
+/// Open the window with a project, or with files to import
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A project's folder, or videos, photos and folders to bring in; without any the start screen
+    /// A project folder, or videos, photos and folders to import [default: the start screen]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 }

@@ -18,10 +18,10 @@ use super::console::Console;
 use super::import::SamplingArgs;
 use super::shown;
 
-/// Say what new photos and videos show, with a run or an exported model
+/// Classify new photos and videos with a run or an exported model
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A run's folder, an exported folder, or a model file in one
+    /// A run's folder, an export's folder, or a model file in one
     #[arg(value_name = "RUN-OR-EXPORT")]
     model: PathBuf,
     /// Photos, videos, and folders of them
@@ -29,34 +29,34 @@ pub struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     sampling: SamplingArgs,
-    /// How many classes to give, most probable first; 0 for all
+    /// How many classes to list, most probable first; 0 for all
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
-    /// Say “unknown” of an image whose most probable class is below so many per cent, instead of below what was kept with
-    /// the run or the export (`evaluate --unknown-at`)
+    /// Answer “unknown” if the most probable class is below PERCENT [default: the threshold stored with the run or
+    /// export by `evaluate --unknown-at`]
     #[arg(long, value_name = "PERCENT", value_parser = per_cent)]
     unknown: Option<f32>,
-    /// Also write the probabilities of all images as comma-separated values: file, time, one column for each class
+    /// Also write the probabilities of all images to a CSV file: file, time, one column per class
     #[arg(long, value_name = "FILE.csv")]
     timeline: Option<PathBuf>,
-    /// Smooth the probabilities in that file over so many seconds of a video
+    /// Smooth the probabilities in that file over SECONDS of a video
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0, value_parser = seconds, requires = "timeline")]
     smooth: f64,
 }
 
 /// A number of seconds, 0 or more.
 fn seconds(text: &str) -> std::result::Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "is no number".to_owned())?;
+    let number: f64 = text.parse().map_err(|_| "is not a number".to_owned())?;
     if (0.0..=86_400.0).contains(&number) {
         Ok(number)
     } else {
-        Err("is no number of seconds between 0 and 86400".to_owned())
+        Err("is not a number of seconds between 0 and 86400".to_owned())
     }
 }
 
 /// A number of 0 to 100.
 fn per_cent(text: &str) -> std::result::Result<f32, String> {
-    let number: f32 = text.parse().map_err(|_| "is no number".to_owned())?;
+    let number: f32 = text.parse().map_err(|_| "is not a number".to_owned())?;
     if (0.0..=100.0).contains(&number) {
         Ok(number)
     } else {
@@ -145,7 +145,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         accuracy: timelines.accuracy(unknown_below),
     };
     if result.predictions == 0 {
-        bail!("nothing could be predicted: no file given is a photo or video that can be read");
+        bail!("nothing was predicted: none of the given files is a readable photo or video");
     }
     for film in &films {
         console.event("film", film)?;
@@ -202,7 +202,7 @@ fn accuracy_text(accuracy: Option<FolderAccuracy>) -> Vec<String> {
         let part = 100.0 * right.correct as f64 / right.files.max(1) as f64;
         let files = count(right.files, what);
         format!(
-            "{} of {files} right by the folder’s name: {part:.1} %",
+            "{} of {files} match the folder’s name: {part:.1} %",
             right.correct
         )
     };

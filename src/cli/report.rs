@@ -13,17 +13,17 @@ use super::console::Console;
 use super::shown;
 use super::which::RunArg;
 
-/// Write the report of a run: one HTML page with its figures, curves and mistakes, to be sent or printed
+/// Write a report of a run: one HTML page with its figures, curves and mistakes, for sharing or printing
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
     #[command(flatten)]
     run: RunArg,
-    /// The page; a report that is there is replaced, any other file is not
+    /// The HTML file; an earlier report is replaced, any other file is not
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     out: PathBuf,
-    /// Leave out what takes trainings: leak meter, cross-validation, learning curve, held-out classes
+    /// Leave out what requires training: leak meter, cross-validation, learning curve, held-out classes
     #[arg(long)]
     quick: bool,
 }

@@ -20,41 +20,41 @@ use super::console::{Console, Watch};
 use super::train::PointLine;
 use super::{Usage, shown};
 
-/// Train as TensorFlow's retrain.py did, with its flags and their defaults
+/// Train like TensorFlow's retrain.py, with its flags and defaults
 ///
-/// The images stay where they are. A project in --bottleneck_dir sees them through a link and keeps bottlenecks and runs;
-/// it opens in the window as any other. docs/retrain.md says what became of each flag.
+/// The images stay where they are: a project in --bottleneck_dir links to them and keeps bottlenecks and runs. It opens
+/// in the window like any other. docs/retrain.md lists what each flag does here.
 #[derive(Debug, clap::Args)]
 #[command(rename_all = "snake_case")]
 pub struct Args {
-    /// The folder that has a folder of images for each class
+    /// A folder with one folder of images per class
     #[arg(long, value_name = "DIR")]
     image_dir: PathBuf,
-    /// Where the graph goes [default: output_graph.pb in the folder for temporary files]
+    /// Where to write the graph [default: output_graph.pb in the temporary folder]
     #[arg(long, value_name = "FILE")]
     output_graph: Option<PathBuf>,
-    /// Where the labels go, one a line [default: output_labels.txt there]
+    /// Where to write the labels, one per line [default: output_labels.txt there]
     #[arg(long, value_name = "FILE")]
     output_labels: Option<PathBuf>,
-    /// Where the event files for TensorBoard go [default: retrain_logs there]
+    /// Where to write event files for TensorBoard [default: retrain_logs there]
     #[arg(long, value_name = "DIR")]
     summaries_dir: Option<PathBuf>,
-    /// Where the graphs in between go [default: intermediate_graph there]
+    /// Where to write intermediate graphs [default: intermediate_graph there]
     #[arg(long, value_name = "DIR")]
     intermediate_output_graphs_dir: Option<PathBuf>,
-    /// Steps between graphs in between; 0 writes none
+    /// Steps between intermediate graphs; 0 writes none
     #[arg(long, value_name = "N", default_value_t = 0)]
     intermediate_store_frequency: u32,
-    /// Steps, one batch each [default: 4000]
+    /// Training steps, one batch each [default: 4000]
     #[arg(long, value_name = "N")]
     how_many_training_steps: Option<String>,
-    /// How far each step follows the gradient [default: 0.01]
+    /// Learning rate [default: 0.01]
     #[arg(long, value_name = "F")]
     learning_rate: Option<String>,
-    /// Percentage of images kept for the test at the end [default: 10]
+    /// Percentage of images held out for the final test [default: 10]
     #[arg(long, value_name = "P")]
     testing_percentage: Option<String>,
-    /// Percentage of images that choose the best weights [default: 10]
+    /// Percentage of images used for validation, to select the best weights [default: 10]
     #[arg(long, value_name = "P")]
     validation_percentage: Option<String>,
     /// Steps between evaluations [default: 10]
@@ -63,43 +63,44 @@ pub struct Args {
     /// Images per batch [default: 100]
     #[arg(long, value_name = "N")]
     train_batch_size: Option<String>,
-    /// Test images evaluated at the end; all of them always are, so -1 is the only value
+    /// Test images evaluated at the end; only -1 (all of them) is accepted
     #[arg(long, value_name = "N", allow_negative_numbers = true, default_value_t = -1)]
     test_batch_size: i64,
     /// Validation images per evaluation, -1 for all of them [default: 100]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     validation_batch_size: Option<String>,
-    /// Name the test images that came out wrong
+    /// List the misclassified test images
     #[arg(long)]
     print_misclassified_test_images: bool,
-    /// Where bottlenecks are cached: a folder for the project [default: bottleneck in the folder for temporary files]
+    /// Where bottlenecks are cached: a folder for the project [default: bottleneck in the temporary folder]
     #[arg(long, value_name = "DIR")]
     bottleneck_dir: Option<PathBuf>,
-    /// The name of the result in the graph
+    /// Name of the output tensor in the graph
     #[arg(long, value_name = "NAME", default_value = FINAL_TENSOR)]
     final_tensor_name: String,
-    /// Mirror half of the views
+    /// Flip half of the views horizontally
     #[arg(long)]
     flip_left_right: bool,
-    /// How much of the margin a view may cut off, percent [default: 0]
+    /// Random crop: largest margin, percent [default: 0]
     #[arg(long, value_name = "P")]
     random_crop: Option<String>,
-    /// How much a view may be enlarged, percent [default: 0]
+    /// Random scale: largest enlargement, percent [default: 0]
     #[arg(long, value_name = "P")]
     random_scale: Option<String>,
-    /// How much brighter or darker a view may be, percent [default: 0]
+    /// Random brightness: largest change, percent [default: 0]
     #[arg(long, value_name = "P")]
     random_brightness: Option<String>,
-    /// The backbone: one of `salamander architectures`, or a MobileNet by the name that it had [default: efficientnet-lite0@224]
+    /// The backbone: one listed by `salamander architectures`, or a MobileNet by its name in retrain.py [default:
+    /// efficientnet-lite0@224]
     #[arg(long, value_name = "NAME", value_parser = named)]
     architecture: Option<Named>,
     /// How much is reported
     #[arg(long, value_name = "LEVEL", default_value = "INFO", ignore_case = true)]
     logging_verbosity: Verbosity,
-    /// Where the graph goes as a SavedModel for TensorFlow, a new folder [default: not written]
+    /// A new folder to write the graph to as a TensorFlow SavedModel [default: not written]
     #[arg(long, value_name = "DIR")]
     saved_model_dir: Option<PathBuf>,
-    /// Architectures are files now
+    /// Not supported: architectures are files now
     #[arg(long, value_name = "URL", hide = true)]
     tfhub_module: Option<String>,
 }
@@ -107,11 +108,11 @@ pub struct Args {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 #[value(rename_all = "UPPER")]
 enum Verbosity {
-    /// As INFO
+    /// Same as INFO
     Debug,
-    /// Each evaluation
+    /// Evaluations, warnings and the result
     Info,
-    /// Warnings and the end
+    /// Warnings and the result
     Warn,
     /// The end
     Error,
@@ -175,13 +176,13 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
 fn order(args: Args, console: &Console) -> anyhow::Result<RetrainOrder> {
     if args.tfhub_module.is_some() {
         return Err(Usage(
-            "--tfhub_module needs TensorFlow; give an --architecture of `salamander architectures`, or add any network to a project from an ONNX file (`salamander architectures add`)".to_owned(),
+            "--tfhub_module needs TensorFlow; choose an --architecture listed by `salamander architectures`, or add a network to a project from an ONNX file (`salamander architectures add`)".to_owned(),
         )
         .into());
     }
     if args.test_batch_size != -1 {
         return Err(Usage(
-            "--test_batch_size can only be -1: all test images are evaluated, and accuracy on fewer is less certain".to_owned(),
+            "--test_batch_size can only be -1: all test images are evaluated, because accuracy on fewer is less certain".to_owned(),
         )
         .into());
     }

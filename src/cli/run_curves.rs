@@ -15,10 +15,11 @@ use super::{shown, which};
 /// What is written of curves, and where.
 #[derive(Debug, clap::Args)]
 pub struct CurvesArgs {
-    /// Write the curves of this run (`latest`, its name or its folder) to --out; give it again for further runs
+    /// Write the curves of this run (`latest`, its name or its folder) to --out; can be given several times
     #[arg(long, value_name = "RUN", requires = "out")]
     curves: Vec<String>,
-    /// What is written: `accuracy`, `cross_entropy`, `learning_rate`, `gradient_norm`, `accuracy/CLASS`, or `accuracy/` for all classes
+    /// Which curves: `accuracy`, `cross_entropy`, `learning_rate`, `gradient_norm`, `accuracy/CLASS`, or `accuracy/`
+    /// for all classes
     #[arg(
         long,
         value_name = "TAG",
@@ -26,22 +27,22 @@ pub struct CurvesArgs {
         requires = "curves"
     )]
     tag: String,
-    /// The file: CSV, JSON, SVG or PNG by its extension; one that is there is not replaced
+    /// The file: CSV, JSON, SVG or PNG by its extension; an existing file is not replaced
     #[arg(short, long, value_name = "FILE", requires = "curves")]
     out: Option<PathBuf>,
-    /// What the file is, whatever its extension
+    /// The file's format, regardless of its extension
     #[arg(long, value_enum, requires = "curves")]
     format: Option<Format>,
-    /// Weight of the past in the smoothed curve, 0 to 0.99
+    /// Smoothing factor, 0 (none) to 0.99
     #[arg(long, value_name = "W", default_value_t = 0.6, requires = "curves")]
     smoothing: f64,
-    /// What the horizontal axis of an image counts
+    /// The horizontal axis of an image
     #[arg(long, value_enum, default_value = "step", requires = "curves")]
     axis: AxisArg,
-    /// Draw an image on a logarithmic scale
+    /// Use a logarithmic vertical axis in an image
     #[arg(long, requires = "curves")]
     log: bool,
-    /// Let the vertical axis of an image span the values from the 5th to the 95th percentile only
+    /// Limit the vertical axis of an image to the 5th to 95th percentile
     #[arg(long, requires = "curves")]
     ignore_outliers: bool,
 }
@@ -58,9 +59,9 @@ enum Format {
 enum AxisArg {
     /// Steps
     Step,
-    /// Time of training
+    /// Training time
     Time,
-    /// The clock
+    /// Time of day
     Clock,
 }
 
@@ -81,7 +82,7 @@ impl CurvesArgs {
             return Ok(None);
         };
         if !(0.0..1.0).contains(&self.smoothing) {
-            bail!("--smoothing is a number from 0 to 0.99");
+            bail!("--smoothing must be from 0 to 0.99");
         }
         let format = match self.format {
             Some(Format::Csv) => FigureFormat::Csv,
@@ -90,7 +91,7 @@ impl CurvesArgs {
             Some(Format::Png) => FigureFormat::Png,
             None => FigureFormat::of(&out).with_context(|| {
                 format!(
-                    "“{}” has none of the extensions csv, json, svg and png; say what it is with --format",
+                    "“{}” has none of the extensions csv, json, svg and png; choose the format with --format",
                     shown(&out)
                 )
             })?,

@@ -15,7 +15,8 @@ use super::run_curves::{CurvesArgs, Written};
 use super::table::{Align, names, table};
 use super::which;
 
-/// List the runs of a project, newest first, give one a name and a note, move one to the trash, or write curves to a file
+/// List the runs of a project, newest first; name or annotate a run, move it to the trash, or write its curves to a
+/// file
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -23,16 +24,16 @@ pub struct Args {
     /// Move this run to the project's trash (`latest`, its name or its folder)
     #[arg(long, value_name = "RUN")]
     remove: Option<String>,
-    /// Move a run back from the trash; the name is that of its folder in `trash/runs`
+    /// Restore a run from the trash, by the name of its folder in `trash/runs`
     #[arg(long, value_name = "RUN", conflicts_with = "remove")]
     restore: Option<String>,
     /// Give --name and --note to this run (`latest`, its name or its folder)
     #[arg(long, value_name = "RUN", conflicts_with_all = ["remove", "restore"])]
     describe: Option<String>,
-    /// What the run is called beside its folder's name; empty takes the name off
+    /// The run's name, in addition to its folder's; empty removes it
     #[arg(long, value_name = "NAME", requires = "describe")]
     name: Option<String>,
-    /// What is to be kept in mind of the run; empty takes the note off
+    /// A note about the run; empty removes it
     #[arg(long, value_name = "TEXT", requires = "describe")]
     note: Option<String>,
     #[command(flatten)]
@@ -147,11 +148,11 @@ fn text(result: &Result) -> String {
     }
     let mut text = match (&result.removed, &result.restored) {
         (Some(run), _) => format!("moved to the trash: {}\n", visible(run)),
-        (None, Some(run)) => format!("back from the trash: {}\n", visible(run)),
+        (None, Some(run)) => format!("restored from the trash: {}\n", visible(run)),
         (None, None) => String::new(),
     };
     if result.runs.is_empty() {
-        text.push_str("no runs yet; make one with `salamander train`");
+        text.push_str("no runs yet; start one with `salamander train`");
         return text;
     }
     // Columns without any content are left out.

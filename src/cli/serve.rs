@@ -18,15 +18,15 @@ use super::which::RunArg;
 
 /// Try a run on a phone: serve its page to the local network until Ctrl-C
 ///
-/// Prints an address and a QR code for the phone's camera. One address of this computer is opened, below a path that
-/// nobody guesses, and only the page is given out. The phone takes a photo and computes the answer by itself.
+/// Prints an address and a QR code for the phone's camera. Only this page is served, at one address of this computer,
+/// below a path that cannot be guessed. The phone takes a photo and classifies it itself.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
     #[command(flatten)]
     run: RunArg,
-    /// The address of this computer that is opened [default: that in the Wi-Fi, or the likeliest]
+    /// The address of this computer to listen on [default: the Wi-Fi address, or the most likely one]
     #[arg(long, value_name = "ADDRESS")]
     interface: Option<IpAddr>,
 }
@@ -74,7 +74,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
         }
         console.out(&serving.url)?;
         console.say(&format!(
-            "open this address on a phone in the same network; only {} is open, and only for this page, until Ctrl-C",
+            "open this address on a phone in the same network; only this page is served, at {}, until Ctrl-C",
             serving.address
         ));
     }

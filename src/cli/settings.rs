@@ -36,7 +36,7 @@ impl SettingArgs {
 /// A preset, and what differs from it.
 #[derive(Debug, clap::Args)]
 pub struct BaseArgs {
-    /// What the settings are that are not given
+    /// Defaults for the settings that are not given
     #[arg(
         long,
         value_name = "P",
@@ -51,9 +51,9 @@ pub struct BaseArgs {
 /// The settings to start from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preset {
-    /// Those of this program
+    /// Salamander's defaults
     Recommended,
-    /// Those of retrain.py: the head alone, by 4000 steps of plain descent
+    /// The defaults of retrain.py: the head alone, 4000 steps of plain gradient descent
     Classic,
 }
 

@@ -15,11 +15,11 @@ use super::import::TakingArgs;
 use super::train::resolved;
 use super::{ProjectArg, Usage, shown};
 
-/// List what many machines are to sample: films, stretches of long films, photos
+/// Divide sampling among many machines: list films, stretches of long films, and photos
 ///
-/// The list has one JSON object a line: a header, then the shards. Each is made by `salamander work` on
-/// any machine that has the films; `salamander merge` joins the parts into the project, with the
-/// same frames as `salamander import` here.
+/// The list has one JSON object per line: a header, then the shards. `salamander work` makes the part of each shard on
+/// any machine that has the films; `salamander merge` merges the parts into the project, with the same frames as
+/// `salamander import` here.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -27,21 +27,22 @@ pub struct Args {
     /// Videos, photos, and folders of them
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// The file for the list
+    /// The file to write the list to
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Minutes of film in a shard, about; longer films are cut at key frames, shorter ones share a shard
+    /// Approximate minutes of film per shard; longer films are cut at key frames, shorter ones share a shard
     #[arg(long, value_name = "MINUTES", default_value = "20", value_parser = minutes)]
     size: f64,
-    /// Have the bottlenecks of this architecture computed too, as `salamander architectures` lists them; may be given
-    /// several times [default: efficientnet-lite0@224]
+    /// Also compute the bottlenecks of this architecture (see `salamander architectures`); can be given several times
+    /// [default: efficientnet-lite0@224]
     #[arg(long = "architecture", value_name = "A", value_parser = super::train::architecture)]
     architectures: Vec<Architecture>,
-    /// Have the activations computed too that a training with this setting reads: `depth=last-3`, `views=4`, `seed=1` or one
-    /// that changes views; may be given several times. Of all images, with all views: far more than the images take
+    /// Also compute the activations for training with this setting: `depth=last-3`, `views=4`, `seed=1` or one that
+    /// changes views; can be given several times. They cover all views of all images and take far more space than the
+    /// images
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting, conflicts_with = "no_bottlenecks")]
     set: Vec<(&'static str, String)>,
-    /// Sample only: bottlenecks are computed when they are needed
+    /// Only sample; bottlenecks are computed when they are needed
     #[arg(long, conflicts_with = "architectures")]
     no_bottlenecks: bool,
     #[command(flatten)]
@@ -146,8 +147,8 @@ fn text(result: &Result) -> String {
     if result.known > 0 {
         text.push_str(&counted(
             result.known as u64,
-            "film passed over: the project has it already",
-            "films passed over: the project has them already",
+            "film skipped, because it is already in the project",
+            "films skipped, because they are already in the project",
         ));
         text.push('\n');
     }
@@ -171,7 +172,7 @@ fn activations(given: &[(&'static str, String)]) -> anyhow::Result<Option<Wanted
         .apply(&given.iter().cloned().collect())
         .map_err(|error| Usage(error.to_string()))?;
     let wanted = WantedActivations::of(&settings).ok_or_else(|| {
-        Usage("a training with these settings reads bottlenecks alone; say --set depth=last-3, or how many views".into())
+        Usage("training with these settings needs only bottlenecks; give a depth such as --set depth=last-3, or a number of views".into())
     })?;
     Ok(Some(wanted))
 }
@@ -179,17 +180,17 @@ fn activations(given: &[(&'static str, String)]) -> anyhow::Result<Option<Wanted
 fn setting(text: &str) -> std::result::Result<(&'static str, String), String> {
     let (key, value) = text
         .split_once('=')
-        .ok_or("it is a setting and its value, as in depth=last-3")?;
+        .ok_or("give a setting and its value, such as depth=last-3")?;
     let name = key.trim().replace('-', "_");
     Setting::find(&name)
         .filter(|setting| setting.group == SettingGroup::Views || ["depth", "seed"].contains(&setting.key))
         .map(|setting| (setting.key, value.trim().to_owned()))
-        .ok_or_else(|| format!("“{key}” is no setting that decides on activations; depth, seed, views and what changes them do"))
+        .ok_or_else(|| format!("“{key}” does not affect activations; depth, seed, views and the settings that change views do"))
 }
 
 fn minutes(text: &str) -> std::result::Result<f64, String> {
     text.parse()
         .ok()
         .filter(|minutes: &f64| *minutes > 0.0 && *minutes <= 100_000.0)
-        .ok_or_else(|| "the size is in minutes, over 0".to_owned())
+        .ok_or_else(|| "the size must be over 0 minutes".to_owned())
 }

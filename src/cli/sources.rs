@@ -11,7 +11,7 @@ use super::console::Console;
 use super::table::{Align, table};
 use super::{ProjectArg, shown};
 
-/// List the sources of a project (videos and batches of photos), or give one another class
+/// List the sources of a project (videos and batches of photos), or change the class of one
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -22,12 +22,12 @@ pub struct Args {
 
 #[derive(Debug, Clone, clap::Subcommand)]
 enum Action {
-    /// Give a source another class; its frames with the class it had go along, those labelled by hand stay
+    /// Change the class of a source; its frames with the old class move along, those labelled by hand stay
     Class {
-        /// The source's id, as it is listed
+        /// The source's id, as listed
         #[arg(value_name = "ID")]
         source: String,
-        /// The class, which must exist; `unsorted` takes it away
+        /// An existing class, or `unsorted` to remove it
         #[arg(value_name = "CLASS")]
         class: String,
     },

@@ -24,16 +24,16 @@ use super::sweep_table::{SweepFigures, text};
 use super::train::quoted;
 use super::{ProjectArg, Usage, shown};
 
-/// Train once for each combination of settings: architectures, depths and any setting, with what each costs
+/// Train once for each combination of architectures, depths and other settings, and compare accuracy and cost
 ///
-/// Says first how many trainings that is and about how long they take. Each is an ordinary run. Trainings with the same network
-/// follow each other, so that bottlenecks are computed once. Ranked by validation images, never by the test. Ctrl-C, or a
-/// machine that goes off, leaves a sweep that --resume continues.
+/// Shows first how many trainings there are and roughly how long they take. Each is an ordinary run. Trainings with the
+/// same network are grouped, so that bottlenecks are computed once. Combinations are ranked on validation images, never
+/// on test images. After Ctrl-C or a power cut, --resume continues the sweep.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    /// Architectures or backbones, with commas between them
+    /// Architectures or backbones, separated by commas
     #[arg(
         long,
         value_name = "A,B",
@@ -41,7 +41,7 @@ pub struct Args {
         conflicts_with = "resume"
     )]
     architectures: Vec<String>,
-    /// Input sizes in pixels of those architectures that are named without one
+    /// Input sizes in pixels for architectures that are named without one
     #[arg(
         long,
         value_name = "PX,PX",
@@ -52,14 +52,14 @@ pub struct Args {
     /// Depths: `head`, `last-1`, `last-3`, `stage`, `two-stages`, `all`
     #[arg(long, value_name = "D,D", value_delimiter = ',', value_parser = depth, conflicts_with = "resume")]
     depths: Vec<Depth>,
-    /// Values of a setting: `learning_rate=0.01,0.03`, or a range such as `"learning_rate=0.001..0.1 log 5"`
-    /// or `"views=0..8 linear 3"`; can be given several times
+    /// Values of a setting: `learning_rate=0.01,0.03`, or a range such as `"learning_rate=0.001..0.1 log 5"` or
+    /// `"views=0..8 linear 3"`; can be given several times
     #[arg(long = "set", value_name = "KEY=VALUES", value_parser = axis, conflicts_with = "resume")]
     set: Vec<SweepAxis>,
-    /// Trainings of each combination, each with another split; figures are their mean, with an interval
+    /// Trainings per combination, each with a different split; figures are their mean, with an interval
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100), conflicts_with = "resume")]
     repeats: u32,
-    /// What ranks the combinations, on validation images
+    /// Measure on validation images by which combinations are ranked
     #[arg(
         long,
         value_name = "W",
@@ -67,19 +67,19 @@ pub struct Args {
         conflicts_with = "resume"
     )]
     rank: Rank,
-    /// Say how many trainings these are and how long they take, and train nothing
+    /// Show how many trainings there are and how long they take, without training
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
-    /// Continue this sweep (`latest` or its name); what has ended is not repeated
+    /// Continue this sweep (`latest` or its name); finished trainings are not repeated
     #[arg(long, value_name = "SWEEP")]
     resume: Option<String>,
-    /// With --resume: try again what could not be done
+    /// With --resume: retry failed trainings
     #[arg(long, requires = "resume")]
     try_again: bool,
-    /// Train nothing here: write what is to be trained to this file, for `salamander work` on any machine
+    /// Do not train here: write the list of trainings to this file, for `salamander work` on any machine
     #[arg(long, value_name = "FILE", conflicts_with_all = ["estimate", "csv"])]
     out: Option<PathBuf>,
-    /// Write the table to this file too, as CSV; what is there is replaced
+    /// Also write the table to this file, as CSV; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +102,7 @@ fn depth(text: &str) -> Result<Depth, String> {
 fn axis(text: &str) -> Result<SweepAxis, String> {
     let (key, values) = text
         .split_once('=')
-        .ok_or("it is a setting and its values, as in learning_rate=0.01,0.03")?;
+        .ok_or("give a setting and its values, such as learning_rate=0.01,0.03")?;
     SweepAxis::parse(key, values).map_err(|error| error.to_string())
 }
 
@@ -135,7 +135,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
                 .find(|key| args.base.settings.get(key).is_some())
             {
                 return Err(Usage(format!(
-                    "--{} cannot be changed in a sweep that was begun",
+                    "--{} cannot be changed once a sweep has begun",
                     key.replace('_', "-")
                 ))
                 .into());
@@ -167,7 +167,7 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
     if let Some(reason) = failed
         && table.rows.iter().all(|row| row.runs.is_empty())
     {
-        anyhow::bail!("no training of this sweep could be done: {reason}");
+        anyhow::bail!("every training of this sweep failed: {reason}");
     }
     let figures = SweepFigures::of(&sweep, &table);
     console.result(&figures, || text(&sweep, &table))
@@ -217,9 +217,7 @@ pub fn found(project: &Project, name: &str) -> anyhow::Result<Sweep> {
     }
     let FoundSweeps { sweeps, unreadable } = find_sweeps(project)?;
     if let Some(error) = unreadable.into_iter().next() {
-        anyhow::bail!(
-            "which sweep is the latest is not known; name the one that is meant, because {error}"
-        );
+        anyhow::bail!("cannot tell which sweep is the latest ({error}); give its name");
     }
     let latest = sweeps.into_iter().next();
     Ok(latest.ok_or_else(|| SweepError::NoSuchSweep(name.to_owned()))?)
@@ -278,7 +276,7 @@ fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
     if axes.is_empty() && args.repeats == 1 {
         let keys: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
         return Err(Usage(format!(
-            "say what is to be swept over: --architectures, --depths or --set with one of {}",
+            "give something to vary: --architectures, --depths or --set with one of {}",
             keys.join(", ")
         ))
         .into());
@@ -296,13 +294,13 @@ fn plan(args: &Args) -> anyhow::Result<SweepPlan> {
 
 fn summary(estimate: &Estimate) -> String {
     let time = estimate.seconds.map_or_else(
-        || "; how long they take could not be measured".to_owned(),
+        || "; their duration could not be estimated".to_owned(),
         |secs| format!(", {} at most", words::about(secs)),
     );
     let left_out = match estimate.left_out {
         0 => String::new(),
         left_out => format!(
-            "; {} left out that would be the same as another",
+            "; {} left out as a duplicate",
             count(left_out as u64, "combination")
         ),
     };
@@ -472,7 +470,7 @@ mod tests {
         assert_eq!((found.repeats, found.rank), (2, RankBy::CrossEntropy));
         assert_eq!(found.trainings().unwrap().list.len(), 4 * 2 * 3 * 2 * 2);
         for (words, part) in [
-            (&[][..], "what is to be swept over"),
+            (&[][..], "give something to vary"),
             (&["--set", "learning_rate"], "its values"),
             (&["--set", "speed=1"], "no setting “speed”"),
             (&["--depths", "deep"], "unknown depth"),

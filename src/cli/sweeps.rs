@@ -21,13 +21,13 @@ pub struct Args {
     /// Show the table of this sweep (`latest` or its name)
     #[arg(long, value_name = "SWEEP")]
     show: Option<String>,
-    /// Write that table to this file too, as CSV; what is there is replaced
+    /// Also write that table to this file, as CSV; an existing file is replaced
     #[arg(long, value_name = "FILE", requires = "show")]
     csv: Option<PathBuf>,
     /// Move this sweep to the project's trash; its runs stay
     #[arg(long, value_name = "SWEEP", conflicts_with = "show")]
     remove: Option<String>,
-    /// Move a sweep back from the trash; the name is that of its folder in `trash/sweeps`
+    /// Restore a sweep from the trash, by the name of its folder in `trash/sweeps`
     #[arg(long, value_name = "SWEEP", conflicts_with_all = ["show", "remove"])]
     restore: Option<String>,
 }
@@ -114,14 +114,14 @@ pub fn run(console: &Console, args: &Args) -> anyhow::Result<()> {
 fn list(result: &Result) -> String {
     let mut text = match (&result.removed, &result.restored) {
         (Some(sweep), _) => format!("moved to the trash: {}\n", visible(sweep)),
-        (None, Some(sweep)) => format!("back from the trash: {}\n", visible(sweep)),
+        (None, Some(sweep)) => format!("restored from the trash: {}\n", visible(sweep)),
         (None, None) => String::new(),
     };
     if result.sweeps.is_empty() {
-        text.push_str("no sweeps yet; make one with `salamander sweep`");
+        text.push_str("no sweeps yet; start one with `salamander sweep`");
         return text;
     }
-    let heading = ["sweep", "done", "over", "first by validation"];
+    let heading = ["sweep", "done", "over", "best on validation"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(result.sweeps.iter().map(|line| {
         vec![

@@ -24,24 +24,23 @@ const PLAIN_STEP_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Train on the labelled frames of a project
 ///
-/// The options of the head have the names and defaults of retrain.py. The result is a new run in the
-/// project's folder, with the weights that --head-keep-by and --keep-by say. Ctrl-C leaves a run that
-/// --resume continues.
+/// The result is a new run in the project, with the weights chosen by --head-keep-by and --keep-by. After Ctrl-C,
+/// --resume continues the run. Options that retrain.py has too keep its names.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    /// Continue this unfinished run (`latest`, its name or its folder), or extend a finished one to
-    /// --how-many-training-steps in all; one that was fine-tuned, to --fine-tune-steps, with
-    /// a learning rate that rises and falls again over the steps that are added
+    /// Continue this unfinished run (`latest`, its name or its folder), or extend a finished one to a total of
+    /// --how-many-training-steps, or of --fine-tune-steps if it was fine-tuned; the learning rate then rises and falls
+    /// again over the added steps
     #[arg(long, value_name = "RUN")]
     resume: Option<String>,
-    /// How much is trained: `head`, `last-1` (the last block too), `last-3`, `stage`, `two-stages`, `all`, or `auto`: the head,
-    /// and where that is not right already, what the number of frames and the time it would take on this machine allow
-    /// [default: auto]
+    /// How much of the network is trained: `head`, `last-1` (and the last block), `last-3`, `stage`, `two-stages`,
+    /// `all`, or `auto`: the head, and unless that is already accurate, as much as the number of frames and the time on
+    /// this machine allow [default: auto]
     #[arg(long, value_name = "D", value_parser = depth::depth, conflicts_with = "resume")]
     depth: Option<DepthArg>,
-    /// Measure what each depth would take on this machine, print it, and train nothing
+    /// Estimate what each depth costs on this machine, without training
     #[arg(long, conflicts_with = "resume")]
     estimate: bool,
     #[command(flatten)]
@@ -219,11 +218,11 @@ fn steps_in_all(run: &Run, args: &Args) -> Result<Option<u32>, Usage> {
     let depth = run.settings.fine_tune.depth;
     match (depth == Depth::Head, head, fine_tuning) {
         (true, _, Some(_)) => Err(Usage(format!(
-            "the run “{}” trained the head alone; give --how-many-training-steps to extend it",
+            "the run “{}” trained only the head; extend it with --how-many-training-steps",
             run.id
         ))),
         (false, Some(_), _) => Err(Usage(format!(
-            "the run “{}” was fine-tuned ({depth}); give --fine-tune-steps to extend it",
+            "the run “{}” was fine-tuned ({depth}); extend it with --fine-tune-steps",
             run.id
         ))),
         (true, steps, None) | (false, None, steps) => Ok(steps),

@@ -11,15 +11,15 @@ use super::ProjectArg;
 use super::console::Console;
 use super::label::chosen;
 
-/// Tell how much lies in a project's trash, bring frames back, or delete it for good
+/// Show how much is in a project's trash, restore frames, or empty it
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArg,
-    /// Delete it; this cannot be undone
+    /// Delete everything in the trash; this cannot be undone
     #[arg(long)]
     empty: bool,
-    /// Bring frames back to the label they had: these, or those in these folders of the trash; all without a path
+    /// Restore frames with their labels: these, or those in these folders of the trash; without a path, all
     #[arg(long, value_name = "PATH", num_args = 0.., conflicts_with = "empty")]
     restore: Option<Vec<PathBuf>>,
 }

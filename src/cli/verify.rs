@@ -10,9 +10,9 @@ use crate::text::count;
 use super::console::Console;
 use super::table::{Align, table};
 
-/// Repeat the proof of an export from its folder or ZIP file alone
+/// Verify an export from its folder or ZIP file alone
 ///
-/// The files are compared with export.json, and the models run on the golden images. The project is not needed.
+/// Files are compared with export.json, and the models are run on the golden images. The project is not needed.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The export's folder, or its ZIP file
@@ -28,7 +28,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
             console.warning(problem)?;
         }
         bail!(
-            "the export is not what was proved ({}); export it again",
+            "the export differs from what was verified ({}); export it again",
             count(found.problems.len() as u64, "problem")
         );
     }

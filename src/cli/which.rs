@@ -9,7 +9,7 @@ use crate::train::{FoundRuns, Run, RunId, RunState, find_runs};
 /// The choice of a finished run.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArg {
-    /// The run: `latest`, its name (the end of it will do), or its folder
+    /// The run: `latest`, its name (or the end of it), or its folder
     #[arg(long, value_name = "RUN", default_value = "latest")]
     pub run: String,
 }
@@ -81,7 +81,10 @@ pub fn find(project: &Project, name: &str, finished: bool) -> anyhow::Result<Run
             project.name(),
             names(all.iter())
         ),
-        several => bail!("“{name}” could be {}", names(several.iter().copied())),
+        several => bail!(
+            "“{name}” is ambiguous: it could be {}",
+            names(several.iter().copied())
+        ),
     }
 }
 
@@ -94,7 +97,7 @@ pub fn latest(project: &Project, is_meant: impl Fn(&Run) -> bool) -> anyhow::Res
     let FoundRuns { runs, unreadable } = find_runs(project)?;
     if let Some(run) = unreadable.into_iter().next() {
         bail!(
-            "which run is the latest is not known; name the one that is meant, because {}",
+            "cannot tell which run is the latest ({}); give its name",
             run.error
         );
     }
@@ -106,7 +109,7 @@ pub fn latest(project: &Project, is_meant: impl Fn(&Run) -> bool) -> anyhow::Res
 
 fn no_runs(project: &Project) -> String {
     format!(
-        "“{}” has no runs yet; make one with `salamander train`",
+        "“{}” has no runs yet; start one with `salamander train`",
         project.name()
     )
 }

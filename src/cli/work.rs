@@ -13,24 +13,24 @@ use crate::text::{count, percent_or_dash, visible};
 use super::console::Console;
 use super::shown;
 
-/// Make the part of one shard: its frames and bottlenecks, without a project; or one training of a sweep
+/// Process one shard: make its frames and bottlenecks without a project, or do one training of a sweep
 ///
-/// The list is one of shards, or one of trainings, which are done on the project that stands in it, without changing that.
-/// Can be run on any machine, again and again: a part that is there is left, one that was broken off is
-/// resumed. A film that is damaged stands in the part with the reason. What another attempt may mend (a file
-/// that cannot be read, a full disk) ends with code 1 and leaves no part.
+/// Works from a list of shards, or of trainings, which read the project named in the list without changing it. Can be
+/// repeated, on any machine: a finished part is kept, an interrupted one is resumed. A damaged film is recorded in the
+/// part with the reason. A failure that a retry may cure (an unreadable file, a full disk) leaves no part; the exit
+/// code is then 1.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The list that `salamander shards` or `salamander sweep --out` made, and a number in it, from 1
+    /// A list written by `salamander shards` or `salamander sweep --out`, and the number of a shard in it, from 1
     #[arg(long, value_name = "FILE:N", value_parser = shard)]
     shard: (PathBuf, usize),
-    /// The folder for the parts
+    /// The folder to write parts to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// What is listed below the folder OLD lies below NEW here; may be given several times
+    /// Read files listed below the folder OLD from NEW; can be given several times
     #[arg(long, value_name = "OLD=NEW", value_parser = moved)]
     moved: Vec<(PathBuf, PathBuf)>,
-    /// Use no more cores than these
+    /// Use at most this many cores
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     threads: Option<u16>,
 }
@@ -132,7 +132,7 @@ pub fn run(console: &Console, args: Args) -> anyhow::Result<()> {
         };
         let part = visible(&result.part);
         if result.already {
-            format!("{part} is there already: {made}")
+            format!("{part} exists already: {made}")
         } else {
             format!("{part}: {made}, {:.1} s", result.seconds)
         }
@@ -144,14 +144,14 @@ fn shard(text: &str) -> std::result::Result<(PathBuf, usize), String> {
     parts
         .and_then(|(path, number)| Some((PathBuf::from(path), number.parse().ok()?)))
         .filter(|(path, number)| !path.as_os_str().is_empty() && *number > 0)
-        .ok_or_else(|| "a shard is the list and a number from 1, like shards.jsonl:12".to_owned())
+        .ok_or_else(|| "give a list and a number from 1, such as shards.jsonl:12".to_owned())
 }
 
 fn moved(text: &str) -> std::result::Result<(PathBuf, PathBuf), String> {
     text.split_once('=')
         .filter(|(old, new)| !old.is_empty() && !new.is_empty())
         .map(|(old, new)| (old.into(), new.into()))
-        .ok_or_else(|| "folders that lie elsewhere are given as OLD=NEW".to_owned())
+        .ok_or_else(|| "give moved folders as OLD=NEW".to_owned())
 }
 
 #[cfg(test)]

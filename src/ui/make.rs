@@ -206,7 +206,7 @@ fn accuracy_words(accuracy: &CardAccuracy) -> String {
     };
     match accuracy.part {
         Some(part) => format!(
-            "{:.1} % of {} {side} images are recognised",
+            "{:.1} % of {} {side} images are classified correctly",
             part * 100.0,
             words::number(accuracy.images)
         ),

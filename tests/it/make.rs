@@ -35,7 +35,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     for part in [
         "1 of 4: Import",
-        "are recognised (95 %",
+        "are classified correctly (95 %",
         "fractal",
         "made/model",
         "next:",

@@ -385,8 +385,8 @@ fn conflicts_moves_and_the_trash_are_told_whatever_else_happens() {
         "import p film.mp4 --class other --fps 2 --width 32 --replace",
     );
     for words in [
-        "10 frames of an earlier sampling went to the trash",
-        "1 of them under another class (--on-conflict move moves those)",
+        "10 frames of an earlier extraction moved to the trash",
+        "1 of them under another class (move them with --on-conflict move)",
         "not “other”",
     ] {
         assert!(text.contains(words), "{words}: {text}");

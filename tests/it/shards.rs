@@ -155,7 +155,7 @@ fn activations_in_parts_are_those_that_a_training_reads() {
     ));
     assert_eq!(refused.code, Some(2));
     assert!(
-        refused.stderr.contains("decides on activations"),
+        refused.stderr.contains("does not affect activations"),
         "{}",
         refused.stderr
     );

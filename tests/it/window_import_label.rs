@@ -143,7 +143,7 @@ fn an_import_is_accounted_for_undone_and_done_again() {
     new_project(&mut desk, &projects);
     let root = projects.join("Shapes");
     add(&mut desk, &[&place.path("videos")]);
-    desk.see("Added 12 videos; 1 passed over");
+    desk.see("Added 12 videos; 1 skipped");
     let sources = |desk: &Desk| {
         let session = desk.harness.state().app().session.as_ref().unwrap();
         (session.sources.len(), session.classes.len())
@@ -186,7 +186,7 @@ fn an_import_is_accounted_for_undone_and_done_again() {
     assert_eq!(files_in(&root.join("classes/bars")), 4);
     // The same again adds nothing, with a message.
     add(&mut desk, &[&place.path("videos")]);
-    desk.see("Nothing new: 12 already there, 1 passed over");
+    desk.see("Nothing new: 12 already there, 1 skipped");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
     std::fs::write(place.path("in/dog/broken.png"), b"\x89PNG\r\n\x1a\nno more").unwrap();
     let mut desk = open(&place);
     desk.act(Action::Import(ImportAction::Add(vec![place.path("in")])));
-    desk.see_part("Added 8 photos; 1 passed over, 1 could not be used");
+    desk.see_part("Added 8 photos; 1 skipped, 1 could not be used");
     idle(&mut desk);
     assert_eq!(
         (
@@ -78,7 +78,7 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
     assert!(desk.harness.query_by_label_contains("cat-2.png").is_none());
     desk.see("dog-3.png: class “dog”");
     desk.replace("Search in names", "notes");
-    desk.click("passed over 1");
+    desk.click("skipped 1");
     desk.see_part("notes.txt: ");
     // It can be opened again later.
     press(&mut desk, "Close");

@@ -42,7 +42,7 @@ fn a_model_is_made_from_the_start_screen() {
     desk.replace("Folder for the model", out.to_str().unwrap());
     desk.click("Make the model");
     desk.see("Making a model of “colours”");
-    desk.see_part("images are recognised");
+    desk.see_part("images are classified correctly");
     desk.see("model.onnx");
     assert!(out.join("model/MODEL_CARD.md").is_file());
     desk.click("Open project");

@@ -244,7 +244,7 @@ fn message(totals: &Totals) -> (Tone, String) {
         rest.push(format!("{} of them in the trash", totals.trashed));
     }
     if totals.passed_over > 0 {
-        rest.push(format!("{} passed over", totals.passed_over));
+        rest.push(format!("{} skipped", totals.passed_over));
     }
     if totals.failed > 0 {
         rest.push(format!("{} could not be used", totals.failed));

@@ -39,7 +39,7 @@ pub fn gather(paths: &[PathBuf], work: &Work) -> Result<Vec<PathBuf>, MediaError
             Fate::Failed(_) if is_named(&report.path) => found.push(report.path),
             Fate::Failed(sentence) => work.warn(sentence),
             Fate::PassedOver(reason) if is_named(&report.path) => work.warn(format!(
-                "“{}” was passed over: {}",
+                "“{}” was skipped: {}",
                 report.path.display(),
                 reason.text()
             )),

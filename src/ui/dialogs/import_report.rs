@@ -78,11 +78,7 @@ fn chips_ui(ui: &mut Ui, totals: &Totals, filter: &mut Option<FateFilter>) {
             (None, "all", totals.files),
             (Some(FateFilter::Imported), "new", totals.imported),
             (Some(FateFilter::Known), "already there", totals.known),
-            (
-                Some(FateFilter::PassedOver),
-                "passed over",
-                totals.passed_over,
-            ),
+            (Some(FateFilter::PassedOver), "skipped", totals.passed_over),
             (Some(FateFilter::Failed), "failed", totals.failed),
         ] {
             let words = format!("{name} {}", words::number(count));
