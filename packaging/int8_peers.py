@@ -28,7 +28,7 @@ ROUNDS = 3
 
 
 def pixels(path, side):
-    """Crop to the largest centred square, as Salamander cuts it by default."""
+    """The largest square in the middle, as Salamander cuts it by default."""
     with Image.open(path) as image:
         image = ImageOps.exif_transpose(image).convert("RGB")
         width, height = image.size

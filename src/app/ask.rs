@@ -72,7 +72,7 @@ impl App {
                 self.wait_for(what, dialog.pick_folders(), many);
             }
             Ask::Parts => {
-                let dialog = dialog.set_title("Merge parts of other computers");
+                let dialog = dialog.set_title("Merge parts from other computers");
                 self.wait_for(what, dialog.pick_folders(), many);
             }
             Ask::Project => {
@@ -80,7 +80,7 @@ impl App {
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::ProjectsFolder => {
-                let dialog = dialog.set_title("Choose where the project is made");
+                let dialog = dialog.set_title("Choose where to create the project");
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::Predict => {
@@ -94,11 +94,11 @@ impl App {
                 self.wait_for(what, dialog.save_file(), one);
             }
             Ask::ExportFolder => {
-                let dialog = dialog.set_title("Choose where the export is written");
+                let dialog = dialog.set_title("Choose where to write the export");
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::MakeModel => {
-                let dialog = dialog.set_title("Choose a folder with one folder for each class");
+                let dialog = dialog.set_title("Choose a folder with one subfolder per class");
                 self.wait_for(what, dialog.pick_folder(), one);
             }
             Ask::Architecture => {
@@ -146,7 +146,7 @@ impl App {
                 Ok(DialogAnswer::NoDialog) | Err(_) => {
                     app.ask_for_path(
                         &what,
-                        Some("Your system did not show a file dialog, so type it instead."),
+                        Some("Your system did not show a file dialog; type the path instead."),
                     );
                 }
             },

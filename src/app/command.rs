@@ -151,75 +151,69 @@ impl Command {
     /// Its effect, for [`Noun::fill`].
     fn tooltip_template(self) -> &'static str {
         match self {
-            Self::NewProject => "Make a new, empty project in a folder of yours",
+            Self::NewProject => "Create a new, empty project in a folder of your choice",
             Self::OpenProject => "Open a project by choosing its folder",
             Self::OpenByPath => "Open a project by typing the path of its folder",
             Self::MakeModel => {
-                "Import, train, evaluate and export in one go, from a folder with one folder for each class"
+                "Import, train, evaluate and export in one go, from a folder with one subfolder per class"
             }
-            Self::TrySample => "Make a project from the sample videos and look around",
+            Self::TrySample => "Create a project from the sample videos and explore it",
             Self::CloseProject => "Close the project and go back to the start screen",
             Self::RevealProject => "Show the project's folder in the file manager",
-            Self::GoImport => "Bring videos and photos in, choose which frames are taken",
+            Self::GoImport => "Import videos and photos, and choose which frames to extract",
             Self::GoLabel => "Sort the {images} into classes",
             Self::GoTrain => "Train a classifier on the labelled {images}",
-            Self::GoEvaluate => "See how good it is on {images} it has never seen",
-            Self::GoExport => "Make files that run on a phone",
-            Self::AddFiles => "Choose videos and photos to bring in",
-            Self::AddFolder => "Choose a folder; every video and photo in it is brought in",
-            Self::AddByPath => "Bring files and folders in by typing their paths",
-            Self::MergeParts => "Join what other computers extracted into the project",
-            Self::ExtractAll => "Write the frames of every video that has none yet",
+            Self::GoEvaluate => "See how accurate it is on {images} it has never seen",
+            Self::GoExport => "Export models that run on a phone",
+            Self::AddFiles => "Choose videos and photos to import",
+            Self::AddFolder => "Choose a folder and import every video and photo in it",
+            Self::AddByPath => "Import files and folders by typing their paths",
+            Self::MergeParts => "Merge what other computers extracted into the project",
+            Self::ExtractAll => "Extract the frames of every video that has none yet",
             Self::ExtractAgain => {
-                "Take frames as the settings say now from every video whose frames were taken in another way; asks what becomes of those"
+                "Extract frames again, with the current settings, from every video that was extracted with different ones; asks what to do with the old frames"
             }
-            Self::LastImport => "Show what the last import made of each file",
+            Self::LastImport => "Show what happened to each file in the last import",
             Self::StartTraining => {
                 "Train on the labelled {images} with the settings of the Train step"
             }
-            Self::ExtendTraining => "Add steps to the run whose curves are drawn",
+            Self::ExtendTraining => "Add steps to the run whose curves are shown",
             Self::StopTraining => "End the training now and keep the best weights so far",
             Self::Sweep => {
-                "Train once for each combination of architectures, depths and settings, and see what accuracy costs"
+                "Train once for each combination of architectures, depths and settings, and compare accuracy and cost"
             }
-            Self::ExportModel => {
-                "Write the newest run, or the chosen one, as files, and prove them"
-            }
+            Self::ExportModel => "Export the newest run, or the chosen one, and verify the files",
             Self::TryOnPhone => {
-                "Show a code that opens the model’s page on a phone in the same network"
+                "Show a QR code that opens the model’s page on a phone in the same network"
             }
             Self::AddArchitecture => {
-                "Copy any classifier in an ONNX file into the project, to train it like those that ship"
+                "Add a classifier from an ONNX file to the project, to train it like the built-in ones"
             }
             Self::Rescan => "Read the class folders again, in case files were moved by hand",
             Self::NewClass => "Add a class",
-            Self::SelectAll => "Select every {image} that is shown",
+            Self::SelectAll => "Select all {images} shown",
             Self::SelectNone => "Clear the selection",
             Self::TrashSelected => "Move the selected {images} to the project's trash",
             Self::RestoreSelected => {
-                "Bring the selected {images} back from the trash, to the label they had"
+                "Restore the selected {images} from the trash, with their labels"
             }
-            Self::Find => {
-                "Show the {images} with a word in the name of their source, file or class"
-            }
-            Self::LabelByName => "Give the selected {images} a class by typing a part of its name",
+            Self::Find => "Show only {images} whose source, file or class name contains a word",
+            Self::LabelByName => "Label the selected {images} by typing part of a class’s name",
             Self::EmptyTrash => {
-                "Delete for good the {images} and runs that were removed; asks first, and says how much it is"
+                "Permanently delete removed {images} and runs; says how much first and asks"
             }
-            Self::Preview => "Look at the {image} in full size",
-            Self::HeatMap => {
-                "Show over the {image} which places speak for the class and which against it"
-            }
+            Self::Preview => "View the {image} in full size",
+            Self::HeatMap => "Show over the {image} what speaks for the class and what against it",
             Self::LargerThumbs => "Show fewer, larger thumbnails",
             Self::SmallerThumbs => "Show more, smaller thumbnails",
-            Self::Undo => "Take the last change back",
-            Self::Redo => "Make the change again that was taken back",
-            Self::CancelTask => "Cancel the running job; what is finished is kept",
-            Self::Palette => "Find a command by typing a part of its name",
+            Self::Undo => "Undo the last change",
+            Self::Redo => "Redo the change that was undone",
+            Self::CancelTask => "Cancel the running job; finished work is kept",
+            Self::Palette => "Find a command by typing part of its name",
             Self::ToggleTheme => "Switch between the dark and the light theme",
-            Self::SystemTheme => "Be dark or light as the system is",
+            Self::SystemTheme => "Follow the system’s dark or light theme",
             Self::Shortcuts => "Show all keyboard shortcuts",
-            Self::Quit => "Close the window; a running job is asked about first",
+            Self::Quit => "Close the window; asks first if a job is running",
         }
     }
 

@@ -157,7 +157,7 @@ impl App {
         let note = match &way {
             Way::Forward(_) => None,
             Way::Undo(text) => Some(format!("Undone: {text}")),
-            Way::Redo(text) => Some(format!("Done again: {text}")),
+            Way::Redo(text) => Some(format!("Redone: {text}")),
         };
         self.tasks.start(
             Lane::Edit,

@@ -212,7 +212,7 @@ impl App {
         let of = Arc::clone(&session.snapshot.frames);
         self.tasks.start(
             Lane::Free,
-            "Looking ahead",
+            "Preparing the change",
             true,
             move |_| Ok::<_, ProjectError>(effect_of(snapshot, selection, &change)),
             move |app, result: Result<_, JobError>| {

@@ -420,7 +420,7 @@ fn resize(
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
     Resizer::new().resize(&source, &mut target, &options)?;
     RgbImage::from_raw(width, height, target.into_vec())
-        .ok_or_else(|| "the resized picture has a wrong size".into())
+        .ok_or_else(|| "the resized image has the wrong size".into())
 }
 
 /// Converted for egui.

@@ -92,7 +92,7 @@ pub enum Workspace {
 pub struct WindowOptions {
     /// The folder for the settings of the app itself; `None` stores none.
     pub config_dir: Option<PathBuf>,
-    /// What is opened at once: a project's folder, or files to import.
+    /// What to open at the start: a project's folder, or files to import.
     pub open: Vec<PathBuf>,
     /// Whether the system's file dialogs may be used; otherwise paths are typed.
     pub system_dialogs: bool,
@@ -101,9 +101,9 @@ pub struct WindowOptions {
 /// An action of the user; applied at the end of the frame.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Gives a command.
+    /// Runs a command.
     Command(Command),
-    /// Deletes the content of the trash, which is expected to be this.
+    /// Empties the trash if it still has the content that the user confirmed.
     EmptyTrash(Trash),
     /// Opens a step.
     Go(Workspace),
@@ -154,23 +154,23 @@ pub enum Action {
     UndoNow,
     /// Labels what is selected in the current workspace.
     Assign(Label),
-    /// About a model that is made in one go.
+    /// An action of making a model in one go.
     Make(MakeAction),
-    /// About an architecture that is added.
+    /// An action of adding an architecture.
     Architecture(ArchitectureAction),
-    /// In the import workspace.
+    /// An action of the import workspace.
     Import(ImportAction),
-    /// In the label workspace.
+    /// An action of the label workspace.
     Label(LabelAction),
-    /// In the train workspace.
+    /// An action of the train workspace.
     Train(TrainAction),
-    /// About sweeps.
+    /// An action on sweeps.
     Sweep(SweepAction),
-    /// In the evaluate workspace.
+    /// An action of the evaluate workspace.
     Evaluate(EvaluateAction),
-    /// In the export workspace.
+    /// An action of the export workspace.
     Export(ExportAction),
-    /// About a model that is tried on a phone.
+    /// An action of trying a model on a phone.
     Phone(PhoneAction),
 }
 
@@ -243,7 +243,7 @@ impl App {
         let mut app = Self {
             ctx: ctx.clone(),
             prefs,
-            // Until they are checked, they count as present, so that nothing flashes.
+            // Until they are checked, they are shown as present, so that the list does not flicker.
             recent_present: present,
             recent_check: None,
             workspace: Workspace::Import,

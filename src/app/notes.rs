@@ -32,7 +32,7 @@ pub struct Note {
     pub remedy: Option<(String, Action)>,
     /// When it disappears by itself.
     pub until: Option<Instant>,
-    /// Whether its details are sentences that were notifications before.
+    /// Whether its details are earlier notifications, combined into a list.
     is_list: bool,
 }
 
@@ -81,7 +81,7 @@ fn heading(tone: Tone, sentences: &[String]) -> String {
         return format!("{count} {what} could not be read");
     }
     match tone {
-        Tone::Error => format!("{count} things did not work"),
+        Tone::Error => format!("{count} things failed"),
         _ => format!("{count} warnings"),
     }
 }
@@ -208,7 +208,7 @@ mod tests {
         }
         notes.add(Tone::Done, "added");
         let texts: Vec<&str> = notes.list().iter().map(|note| note.text.as_str()).collect();
-        assert_eq!(texts, ["4 things did not work", "Added"]);
+        assert_eq!(texts, ["4 things failed", "Added"]);
         let details = &notes.list()[0].details;
         assert_eq!(details.len(), 4);
         assert_eq!(details[3], "D is damaged");

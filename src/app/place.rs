@@ -54,7 +54,7 @@ impl App {
         };
         self.tasks.start_for_window(
             Lane::Free,
-            "Looking at the folder",
+            "Checking the folder",
             true,
             {
                 let root = root.clone();

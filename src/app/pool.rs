@@ -194,7 +194,7 @@ fn serve<K: Clone + Eq + Hash, R>(
             answer(&key, &work, &answers);
         }));
         if outcome.is_err() {
-            log::error!("a defect stopped the loading of a picture");
+            log::error!("an internal error stopped the loading of an image");
             shared.lock().broken.insert(key.clone());
         }
         if sender.send((key, None)).is_err() {

@@ -95,7 +95,7 @@ impl App {
 
     fn project_gone(&mut self) {
         if let Some(session) = &mut self.session {
-            log::info!("“{}” is gone", session.root.display());
+            log::info!("“{}” is no longer there", session.root.display());
             session.missing = true;
             self.tasks.cancel_all();
         }
@@ -110,7 +110,7 @@ impl App {
         let root = session.root.clone();
         self.tasks.start(
             Lane::Edit,
-            "Looking at the project's folder",
+            "Checking the project's folder",
             true,
             move |_| Ok::<_, ProjectError>(project.is_the_one_opened()),
             move |app, result: Result<bool, JobError>| {

@@ -174,7 +174,7 @@ impl Session {
         old
     }
 
-    /// The step with work to do.
+    /// The workspace in which the next thing is to be done.
     #[must_use]
     pub fn next_step(&self) -> Workspace {
         if self.snapshot.counts.total() == 0 {
@@ -323,14 +323,14 @@ impl App {
                         app.opened(opened, files);
                     }
                     Ok(Ok(None)) if files.is_empty() => {
-                        app.notes.add(Tone::Info, "This project is open already");
+                        app.notes.add(Tone::Info, "This project is already open");
                     }
                     Ok(Ok(None)) => app.add_paths(files),
                     Ok(Err(error)) => {
                         let remedy = if matches!(error, ProjectError::LinkedClass { .. }) {
                             ("Read linked folders".to_owned(), Action::FollowLinks(root))
                         } else {
-                            ("Open to look only".to_owned(), Action::OpenReadOnly(root))
+                            ("Open read-only".to_owned(), Action::OpenReadOnly(root))
                         };
                         app.fail(error.to_string()).remedy = Some(remedy);
                     }
@@ -339,7 +339,7 @@ impl App {
                         let text = error.to_string();
                         app.fail(text);
                         if !root.exists() {
-                            log::info!("“{}” is not there any more", root.display());
+                            log::info!("“{}” no longer exists", root.display());
                         }
                     }
                 }

@@ -445,7 +445,7 @@ mod tests {
         app.tasks
             .start(Lane::Edit, "Saving a note", true, fails, unwanted);
         app.tasks
-            .start(Lane::Free, "Looking ahead", true, fails, unwanted);
+            .start(Lane::Free, "Preparing the change", true, fails, unwanted);
         app.tasks
             .start(Lane::Learn, "Training", false, waits, unwanted);
         app.tasks.project_closed();

@@ -20,7 +20,7 @@ impl App {
         // After the changes that were requested before, so that they are counted.
         self.tasks.start(
             Lane::Edit,
-            "Looking into the trash",
+            "Reading the trash",
             false,
             move |work| project.trash_contents(work),
             move |app, result: Result<Trash, JobError>| {
@@ -75,7 +75,7 @@ impl App {
                 let files = words::count(deleted, "file");
                 format!("The trash is empty; {files} deleted")
             },
-            Some("The rest of the trash is still there"),
+            Some("The rest of the trash was kept"),
         );
     }
 

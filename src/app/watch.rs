@@ -58,7 +58,7 @@ impl Watch {
             .name("watch".to_owned())
             .spawn(move || run(&root, &shared, &ended, &wake));
         if let Err(error) = thread {
-            log::warn!("the project's folders are not watched: {error}");
+            log::warn!("the project's folders cannot be watched: {error}");
         }
         Self { changes, _end: end }
     }
@@ -93,7 +93,7 @@ impl Folders<'_> {
                 Ok(()) => drop(self.watched.insert(name)),
                 Err(error) => {
                     log::warn!(
-                        "“{}” is not watched, its changes show when the window gets the focus: {error}",
+                        "“{}” cannot be watched; its changes appear when the window gets the focus: {error}",
                         folder.display()
                     );
                     // Not tried again each second.
@@ -123,13 +123,13 @@ fn run(root: &Path, shared: &Mutex<WatchedChanges>, ended: &Receiver<()>, wake: 
         if let Some(news) = news
             && sender.send(news).is_err()
         {
-            log::debug!("nobody listens to what is watched any more");
+            log::debug!("watching stopped: its receiver is gone");
         }
     };
     // A link in a project can point anywhere.
     let config = notify::Config::default().with_follow_symlinks(false);
     let watcher = RecommendedWatcher::new(heard, config)
-        .inspect_err(|error| log::warn!("folders are not watched: {error}"))
+        .inspect_err(|error| log::warn!("folders cannot be watched: {error}"))
         .ok();
     let mut folders = Folders {
         root,

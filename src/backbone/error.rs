@@ -33,7 +33,7 @@ pub enum BackboneError {
     Blocks(String),
     /// The network cannot be trained to this depth.
     #[error(
-        "the network cannot be trained at the depth “{depth}”: {reason}; train the head, or less of it"
+        "the network cannot be trained at the depth “{depth}”: {reason}; choose a smaller depth"
     )]
     NotTrainable {
         /// The depth.
@@ -53,7 +53,7 @@ pub enum BackboneError {
     },
     /// The network of an architecture that was added to a project is missing.
     #[error(
-        "the network “{}” is missing; put the folder back from a copy of the project, or add the architecture again",
+        "the network “{}” is missing; restore its folder from a copy of the project, or add the architecture again",
         path.display()
     )]
     MissingOwn {
@@ -69,7 +69,7 @@ pub enum BackboneError {
         reason: String,
     },
     /// The user must state something before the network can be added.
-    #[error("“{}” cannot be added yet: {reason}; say it with {option}", path.display())]
+    #[error("“{}” cannot be added yet: {reason}; give it with {option}", path.display())]
     Asked {
         /// The file.
         path: PathBuf,
@@ -79,14 +79,14 @@ pub enum BackboneError {
         option: &'static str,
     },
     /// The architecture is not one that was added to the project.
-    #[error("“{name}” was not added to this project, so it cannot be removed from it")]
+    #[error("“{name}” was not added to this project, so it cannot be removed")]
     NotOwn {
         /// Its name.
         name: String,
     },
     /// The model file was changed.
     #[error(
-        "the model file “{}” is damaged or was changed (its hash is not the one in the catalogue); {}, or put the original file back",
+        "the model file “{}” is damaged or was changed (its hash does not match the catalogue); {}, or restore the original file",
         path.display(),
         if *shipped { "install Salamander again" } else { "add the architecture again" }
     )]
@@ -97,7 +97,7 @@ pub enum BackboneError {
         shipped: bool,
     },
     /// Unusable weights of a fine-tuned backbone.
-    #[error("{}{reason}; delete this run, or put back an earlier copy of its folder", fine_tuned(file.as_deref()))]
+    #[error("{}{reason}; delete this run, or restore an earlier copy of its folder", fine_tuned(file.as_deref()))]
     FineTuned {
         /// The file they come from, if there is one.
         file: Option<PathBuf>,
@@ -108,13 +108,13 @@ pub enum BackboneError {
     #[error("the catalogue of models cannot be read: {0}")]
     Catalogue(String),
     /// A frame changed during the work.
-    #[error("“{}” was changed or replaced in the meantime; start again to use it as it is now", path.display())]
+    #[error("“{}” was changed meanwhile; start again to use its new content", path.display())]
     ChangedFrame {
         /// The file.
         path: PathBuf,
     },
     /// The index of a frame is out of range.
-    #[error("frame {index} was asked for where there are {count}")]
+    #[error("frame {index} was requested, but there are only {count}")]
     NoFrame {
         /// The index.
         index: usize,

@@ -48,11 +48,11 @@ impl FineTunedWeights {
             };
             if values.len() != tensor.shape.iter().product::<usize>() {
                 return Err(wrong(format!(
-                    "“{name}” has another size than its shape says"
+                    "“{name}” has a different size than its shape"
                 )));
             }
             if !values.iter().all(|value| value.is_finite()) {
-                return Err(wrong(format!("“{name}” holds values that are no numbers")));
+                return Err(wrong(format!("“{name}” holds NaN or infinite values")));
             }
             if by_name.insert(name.clone(), tensor).is_some() {
                 return Err(wrong(format!("“{name}” comes twice")));
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(
             told,
             "the fine-tuned weights in “a run/backbone.safetensors” cannot be used: they do not fit efficientnet-lite0: \
-             there is no weight “blocks.99.weight”; delete this run, or put back an earlier copy of its folder"
+             there is no weight “blocks.99.weight”; delete this run, or restore an earlier copy of its folder"
         );
         for name in ["head.weight", "head.bias"] {
             let told = refused(name, Tensor::new([3, 1], vec![0.0_f32; 3]));
@@ -295,10 +295,7 @@ mod tests {
         let computed = graph.name_of(computed).to_owned();
         assert!(refused(&computed, Tensor::new([1], vec![0.0_f32])).contains("there is no weight"));
         let told = refused("head.bias", Tensor::new([2], vec![f32::NAN, 0.0]));
-        assert!(
-            told.contains("a run/") && told.contains("no numbers"),
-            "{told}"
-        );
+        assert!(told.contains("a run/") && told.contains("NaN"), "{told}");
         let told = refused("head.bias", Tensor::new([3], vec![0.0_f32]));
         assert!(told.contains("a run/") && told.contains("size"), "{told}");
         let none = FineTunedWeights::new([]).unwrap_err().to_string();

@@ -25,7 +25,7 @@ pub struct Args {
     project: ProjectArg,
     #[command(flatten)]
     run: RunArg,
-    /// Which side of the split to evaluate to evaluate
+    /// Which side of the split to evaluate
     #[arg(long, value_name = "SPLIT", default_value = "test")]
     split: SplitArg,
     /// With --json, also output the points of each class's precision-recall and ROC curves

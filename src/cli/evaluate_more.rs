@@ -269,7 +269,7 @@ impl More {
         }
         if let Some(found) = &self.quality {
             for (what, parts, unit) in [
-                ("brightness, per cent", &found.brightness, 100.0),
+                ("brightness, percent", &found.brightness, 100.0),
                 ("sharpness", &found.sharpness, 1.0),
             ] {
                 _ = writeln!(text, "\naccuracy by quartile of {what}");

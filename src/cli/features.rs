@@ -29,7 +29,7 @@ pub struct Args {
     /// A project or any folder of images
     #[arg(value_name = "PROJECT|DIR")]
     input: PathBuf,
-    /// The backbone and its input size in pixels, as `salamander architectures` lists them
+    /// The backbone and its input size in pixels, as listed by `salamander architectures`
     #[arg(long, value_name = "A", default_value = "efficientnet-lite0@224", value_parser = super::train::architecture)]
     architecture: Architecture,
     /// The file to write

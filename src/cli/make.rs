@@ -46,7 +46,8 @@ pub struct Args {
     /// Write any number of frames, even over 20,000 or more than seem to fit on the disk
     #[arg(long)]
     force: bool,
-    /// The backbone and its input size in pixels, as `salamander architectures` lists them [default: efficientnet-lite0@224]
+    /// The backbone and its input size in pixels, as listed by `salamander architectures` [default:
+    /// efficientnet-lite0@224]
     #[arg(long, value_name = "A", value_parser = architecture)]
     architecture: Option<Architecture>,
     /// How much of the network is trained, as in `salamander train`

@@ -17,8 +17,8 @@ pub struct Comparison {
     pub counts: Paired,
     /// Accuracy of the first and the second, 0..=1.
     pub accuracies: [f64; 2],
-    /// The two-sided p-value of `McNemar`'s exact test: the probability of such an unequal number of frames on which only
-    /// one run is right, if neither were better and frames were independent.
+    /// The two-sided p-value of `McNemar`'s exact test: the probability of such an unequal number of frames on which
+    /// only one run is right, if neither were better and frames were independent.
     pub p_value: f64,
     /// The same test on sources: on how many each run was right more often. Sources are independent, frames of one
     /// source are not.
@@ -122,7 +122,7 @@ impl Comparison {
             )
         } else {
             format!(
-                "{both}. That does not show that one is better (McNemar's test {p}; over sources {}).",
+                "{both}. This does not show that either is better (McNemar's test {p}; over sources {}).",
                 p_words(self.sources.p_value)
             )
         }

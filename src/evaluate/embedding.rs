@@ -131,8 +131,8 @@ fn sprite(paths: &[PathBuf], side: u32, work: &Work) -> Result<Vec<u8>, Evaluate
         work,
         || Ok::<_, EvaluateError>(()),
         |(), path| {
-            let image = load_image(path)
-                .inspect_err(|error| work.warn(format!("Without a thumbnail: {error}")));
+            let image =
+                load_image(path).inspect_err(|error| work.warn(format!("No thumbnail: {error}")));
             Ok(image.ok().map(|image| square(&image, side)))
         },
         |at, small: Option<RgbImage>| {

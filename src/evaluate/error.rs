@@ -38,7 +38,7 @@ pub enum EvaluateError {
     },
     /// A cached bottleneck contains NaN or infinity.
     #[error(
-        "the backbone gave values that are not finite for “{image}”; delete the project's folder “cache” and try again, or train again with another architecture"
+        "the backbone computed NaN or infinite values for “{image}”; delete the project's folder “cache” and try again, or train again with another architecture"
     )]
     NotFinite {
         /// The image.
@@ -46,11 +46,11 @@ pub enum EvaluateError {
     },
     /// A run's probabilities are not finite.
     #[error(
-        "the run gives probabilities that are not finite; put back an earlier copy of its folder, or train again"
+        "the run computes NaN or infinite probabilities; restore an earlier copy of its folder, or train again"
     )]
     NoProbabilities,
     /// A folder or file is not an export.
-    #[error("“{}” is no export that can predict: {reason}", path.display())]
+    #[error("“{}” is not an export that can predict: {reason}", path.display())]
     NoExport {
         /// The path.
         path: PathBuf,
@@ -66,18 +66,18 @@ pub enum EvaluateError {
         known: String,
     },
     /// A file in place of a report is not a report.
-    #[error("“{}” is there already and is no report of Salamander, so it is not replaced; give another name", path.display())]
+    #[error("“{}” already exists and is not a Salamander report, so it is not replaced; give another name", path.display())]
     NoReport {
         /// The file.
         path: PathBuf,
     },
     /// The thumbnails cannot be combined into one image.
     #[error(
-        "the thumbnails cannot be made into one picture: {0}; make room in memory and try again"
+        "the thumbnails cannot be combined into one image: {0}; free some memory and try again"
     )]
     Sprite(String),
     /// A file in place of a timeline is not a timeline.
-    #[error("“{}” is there already and holds no probabilities over time, so it is not replaced; give another name", path.display())]
+    #[error("“{}” already exists and does not hold probabilities over time, so it is not replaced; give another name", path.display())]
     NoTimeline {
         /// The file.
         path: PathBuf,
@@ -101,6 +101,6 @@ pub enum EvaluateError {
 fn newest_in_words(newest: Option<&Path>) -> String {
     match newest {
         Some(newest) => format!("the newest is “{}”", newest.display()),
-        None => "of which it has none yet; train one first".into(),
+        None => "but it has none yet; train one first".into(),
     }
 }

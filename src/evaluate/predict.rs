@@ -131,8 +131,9 @@ impl Predictor {
                 } else {
                     Err(EvaluateError::NoExport {
                         path: path.clone(),
-                        reason: "its output is no probabilities between 0 and 1 whose sum is 1"
-                            .into(),
+                        reason:
+                            "its outputs are not probabilities between 0 and 1 that add up to 1"
+                                .into(),
                     })
                 }
             }
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(predict(vec![0.25, 0.75]).unwrap(), [0.25, 0.75]);
         let message = predict(vec![3.0, -1.0]).unwrap_err().to_string();
         assert!(
-            message.contains("there/logits.onnx") && message.contains("no probabilities"),
+            message.contains("there/logits.onnx") && message.contains("not probabilities"),
             "{message}"
         );
     }

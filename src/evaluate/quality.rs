@@ -52,7 +52,7 @@ pub fn quality_parts(
     work: &Work,
 ) -> Result<QualityParts, EvaluateError> {
     let frames = &evaluation.predictions;
-    work.stage("Looking at the images", Some(frames.len() as u64));
+    work.stage("Measuring the images", Some(frames.len() as u64));
     let mut found: Vec<(usize, [f64; 2])> = Vec::with_capacity(frames.len());
     in_parallel(
         cores_and_one(),

@@ -231,14 +231,14 @@ fn steps(
 ) -> Vec<String> {
     let side = preprocessing.resolution_px;
     let mut steps = vec![
-        "Decode the image to 8-bit RGB (16-bit values divided by 257 and rounded), turn it upright as its EXIF orientation says, and lay transparency on white."
+        "Decode the image to 8-bit RGB (16-bit values divided by 257 and rounded), apply its EXIF orientation, and blend transparent pixels with white."
             .to_owned(),
     ];
     let resize = "with a bilinear (triangle) filter that is widened by the scale factor when shrinking: Pillow Image.resize(size, Image.BILINEAR), torchvision antialias=True, tf.image.resize(antialias=True). Round to 8 bits.";
     match preprocessing.fit {
         Fit::CenterCrop => {
             steps.push(
-                "Cut the largest square from the middle: side = min(width, height), left = floor((width - side) / 2), top = floor((height - side) / 2)."
+                "Crop the largest centred square: side = min(width, height), left = floor((width - side) / 2), top = floor((height - side) / 2)."
                     .into(),
             );
             steps.push(format!("Resize it to {side} x {side} pixels {resize}"));
@@ -252,7 +252,7 @@ fn steps(
                 "Resize the whole image so that its longer side is {side} pixels and the other max(1, floor((2 * shorter * {side} + longer) / (2 * longer))), {resize}"
             ));
             steps.push(format!(
-                "Lay it on a square of {side} x {side} pixels of the colour RGB ({r}, {g}, {b}), at left = floor(({side} - width) / 2), top = floor(({side} - height) / 2)."
+                "Paste it onto a square of {side} x {side} pixels of the colour RGB ({r}, {g}, {b}), at left = floor(({side} - width) / 2), top = floor(({side} - height) / 2)."
             ));
         }
     }
@@ -268,7 +268,7 @@ fn steps(
         ),
     });
     steps.push(
-        "The output holds a probability for each class, in the order of the labels; the largest is the prediction."
+        "The output has one probability per class, in the order of the labels; the largest is the prediction."
             .into(),
     );
     steps

@@ -9,11 +9,11 @@ const MANY: f64 = 2_000.0;
 /// The 97.5th percentile of the normal distribution.
 pub(super) const Z_975: f64 = 1.959_963_984_540_054;
 
-/// The 97.5th percentile of Student's t distribution with `dof` degrees of freedom, which need not be whole; fewer than 1
-/// count as 1.
+/// The 97.5th percentile of Student's t distribution with `dof` degrees of freedom, which need not be whole; fewer than
+/// 1 count as 1.
 ///
-/// With t = √ν·tan θ the density becomes proportional to cosᵛ⁻¹ θ, which is integrated by the trapezoidal rule. For many
-/// degrees of freedom: Abramowitz and Stegun, 26.7.5.
+/// With t = √ν·tan θ the density becomes proportional to cosᵛ⁻¹ θ, which is integrated by the trapezoidal rule. For
+/// many degrees of freedom: Abramowitz and Stegun, 26.7.5.
 #[must_use]
 pub fn t_975(dof: f64) -> f64 {
     let dof = dof.max(1.0);

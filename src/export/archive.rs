@@ -40,7 +40,8 @@ impl Bundle {
     }
 }
 
-/// The name of the ZIP file of a run's export, made of the names of project and run: `Pets_2026-11-24_efficientnet-lite0@224_1.zip`.
+/// The name of the ZIP file of a run's export, made of the names of project and run:
+/// `Pets_2026-11-24_efficientnet-lite0@224_1.zip`.
 #[must_use]
 pub fn zip_name(project: &Project, run: &Run) -> String {
     // No characters that Windows forbids in file names or that a shell needs quoted.
@@ -148,16 +149,13 @@ impl Contents {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 return Err(no_bundle(
-                    "there is nothing of that name; give the folder or the ZIP file of an export",
+                    "it does not exist; give the folder or the ZIP file of an export",
                 ));
             }
             Err(error) => return Err(ExportError::io("read", place)(error)),
         };
-        let no_archive = || {
-            no_bundle(
-                "it is a file and no whole ZIP archive; give the folder of the export that it belongs to, or the ZIP file of one",
-            )
-        };
+        let no_archive =
+            || no_bundle("it is not a complete ZIP archive; give an export's folder or ZIP file");
         if !ends_as_archive(&mut file).map_err(ExportError::io("read", place))? {
             return Err(no_archive());
         }
@@ -182,7 +180,7 @@ impl Contents {
         };
         let Some(below) = below else {
             return Err(no_bundle(&format!(
-                "there is no {} of an export in the archive",
+                "the archive has no {} of an export",
                 manifest::FILE
             )));
         };
@@ -285,7 +283,7 @@ mod tests {
                 .unwrap()
                 .to_string()
         };
-        assert!(message("none").contains("nothing of that name"));
+        assert!(message("none").contains("it does not exist"));
         std::fs::write(dir.path().join("model.onnx"), "no archive").unwrap();
         assert!(message("model.onnx").contains("give the folder"));
         std::fs::write(dir.path().join("b.txt"), "b").unwrap();

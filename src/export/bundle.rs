@@ -65,10 +65,7 @@ pub fn verify_bundle(place: &Path, work: &Work) -> Result<Verification, ExportEr
         Some((golden.models.len() * golden.images.len()) as u64),
     );
     if golden.models.is_empty() || golden.images.is_empty() {
-        problems.push(format!(
-            "{} holds nothing that could be checked",
-            golden::FILE
-        ));
+        problems.push(format!("{} holds nothing to check", golden::FILE));
     }
     let mut models = Vec::new();
     for model in &golden.models {
@@ -130,7 +127,10 @@ fn verify_model(
             .map(|name| (name, read(export, name)));
         let tensor = match input {
             Some((name, bytes)) => golden::from_npy(&bytes?, kind, side).ok_or_else(|| {
-                no_bundle(export, format!("“{name}” is no input of {}", model.file))
+                no_bundle(
+                    export,
+                    format!("“{name}” is not an input of {}", model.file),
+                )
             })?,
             None => return Err(no_bundle(export, format!("“{}” has no input", image.image))),
         };
@@ -141,7 +141,7 @@ fn verify_model(
         // On another processor the sums of the resize may be rounded differently.
         if levels > 1.01 {
             problems.push(format!(
-                "{}: “{}” becomes another input than “{}”, by {levels:.1} levels of 255",
+                "{}: preprocessing “{}” does not give “{}”: they differ by {levels:.1} levels of 255",
                 model.file,
                 image.image,
                 image.inputs.get(kind.name()).map_or("", String::as_str)
@@ -161,7 +161,7 @@ fn verify_model(
     let ok = largest <= model.tolerance && problems.is_empty();
     if largest > model.tolerance {
         problems.push(format!(
-            "{}: a probability differs by {largest:.1e} from what is expected, more than {:.0e}",
+            "{}: a probability differs by {largest:.1e} from the expected one, more than {:.0e}",
             model.file, model.tolerance
         ));
     }

@@ -282,10 +282,10 @@ impl Card {
     fn uses(&self) -> Vec<String> {
         vec![
             format!(
-                "It says which of {} classes an image shows, for images that look like those it was trained on.",
+                "It classifies images into {} classes, if they look like those it was trained on.",
                 self.classes.len()
             ),
-            "It computes on the device: no image leaves it.".to_owned(),
+            "It runs on the device: images never leave it.".to_owned(),
         ]
     }
 
@@ -293,23 +293,23 @@ impl Card {
         let unknown = self.calibration.as_ref().and_then(|found| found.unknown);
         let none_of_them = match unknown {
             Some(unknown) => format!(
-                "It always names one of its classes. An image whose highest probability is below {:.3} (`unknown_below` in preprocess.json) is to be taken for none of them: {:.1} % of images of its classes are then wrongly refused, and {:.1} % of those of a class that was held out are not.",
+                "It always predicts one of its classes. Treat an image whose highest probability is below {:.3} (`unknown_below` in preprocess.json) as unknown: {:.1} % of images of known classes are then wrongly rejected, and {:.1} % of those of held-out classes are wrongly accepted.",
                 unknown.threshold,
                 100.0 * unknown.false_reject,
                 100.0 * unknown.false_accept
             ),
-            None => "It always names one of its classes, also for an image that shows none of them. A low probability is a hint of that, not a proof; a class of other images helps more.".to_owned(),
+            None => "It always predicts one of its classes, even for an image that shows none of them. A low probability hints at this but does not prove it; a class of other images helps more.".to_owned(),
         };
         let mut limits = vec![
             none_of_them,
-            "Its figures are those of the images in its project. Other cameras, light, places and backgrounds may be recognised less well; try it on images of where it will be used.".to_owned(),
+            "Its figures were measured on the images of its project. With other cameras, light, places or backgrounds it may be less accurate; test it on images from where it will be used.".to_owned(),
         ];
         let few = |class: &&CardClass| class.recall.images < FEW_IMAGES;
         let test = &self.accuracy;
         if test.split == "test" {
             if self.data.test.sources < FEW_SOURCES {
                 limits.push(format!(
-                    "The test images come from {} only: how it does on others was hardly measured.",
+                    "The test images come from only {}: its accuracy on others is largely unknown.",
                     count(self.data.test.sources, "source")
                 ));
             }
@@ -323,7 +323,7 @@ impl Card {
             }
         } else {
             limits.push(format!(
-                "There were no test images: the accuracy is that on {} images, which the training knew, and is too high.",
+                "There were no test images: the accuracy was measured on {} images, which were used in training, and is too high.",
                 match test.split.as_str() {
                     "train" => "training",
                     other => other,
@@ -331,7 +331,7 @@ impl Card {
             ));
         }
         limits.push(
-            "It was made from examples and makes mistakes. Where a mistake would harm somebody, a person must decide."
+            "It makes mistakes. Where a mistake could harm somebody, a person must decide."
                 .to_owned(),
         );
         limits
@@ -390,7 +390,7 @@ fn source(frame: &RunFrame) -> String {
 fn split_in_words(project: &Project, run: &Run) -> Vec<String> {
     let split = &run.settings.split;
     let mut words = vec![format!(
-        "Images that belong together (of one video, or photos that look alike) are on one side of the split; {} % were asked for as test images and {} % as validation images.",
+        "Images that belong together (frames of one video, or similar photos) are on the same side of the split; {} % were requested as test images and {} % as validation images.",
         split.testing_percentage, split.validation_percentage
     )];
     let sources = project.sources();
@@ -398,7 +398,7 @@ fn split_in_words(project: &Project, run: &Run) -> Vec<String> {
     match given.count() as u64 {
         0 => {}
         given => words.push(format!(
-            "{} came with a side of their own (train, val and test folders), which was kept.",
+            "{} came in train, val and test folders, and this split was kept.",
             count(given, "source")
         )),
     }
@@ -407,7 +407,7 @@ fn split_in_words(project: &Project, run: &Run) -> Vec<String> {
 
 fn licences(model: &Model) -> Vec<String> {
     let changed = if model.is_fine_tuned {
-        " Some of them were changed by further training."
+        " Some of them were changed by fine-tuning."
     } else {
         ""
     };
@@ -417,9 +417,9 @@ fn licences(model: &Model) -> Vec<String> {
             model.backbone.name, model.backbone.licence
         ),
         format!(
-            "The export was written by Salamander ({}), which asks for nothing in return for what it writes.",
+            "The export was written by Salamander ({}), which claims no rights to its output.",
             env!("CARGO_PKG_LICENSE")
         ),
-        "What was trained on top belongs to whoever trained it; the rights to the images are theirs to clear.".to_owned(),
+        "The trained weights belong to whoever trained them, who is responsible for the rights to the images.".to_owned(),
     ]
 }

@@ -113,7 +113,7 @@ impl Certificate {
             }
             .to_owned(),
             frames: reference.predictions.len() as u64,
-            interval: "95 %, paired, Newcombe 1998 (Statistics in Medicine 17, 2635-2650), method 10; images taken as independent".into(),
+            interval: "95 %, paired, Newcombe 1998 (Statistics in Medicine 17, 2635-2650), method 10; images assumed independent".into(),
             runtime,
             fp32_bytes,
             models: Vec::new(),
@@ -199,7 +199,7 @@ impl ModelCertificate {
         let allowed = ((1.0 - same_top1) * frames as f64 - 1e-6).ceil();
         if self.flips.len() as f64 > allowed {
             reasons.push(format!(
-                "{} of {frames} images get another answer, where {allowed} may ({:.1} % must keep theirs)",
+                "{} of {frames} images get a different answer, but only {allowed} may ({:.1} % must be unchanged)",
                 self.flips.len(),
                 same_top1 * 100.0
             ));
@@ -242,7 +242,7 @@ impl std::fmt::Display for Acceptance {
             ),
             Self::Agreement { same_top1, loss } => write!(
                 f,
-                "the same top-1 on {:.1} % of the images, top-1 at most {:.1} points lower and not significantly",
+                "the same top-1 on {:.1} % of the images; top-1 accuracy at most {:.1} points lower, and not significantly so",
                 same_top1 * 100.0,
                 loss * 100.0
             ),

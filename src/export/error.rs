@@ -29,7 +29,7 @@ pub enum ExportError {
     File(FileError),
     /// The folder contains files of the user that the export would replace.
     #[error(
-        "“{}” holds {} that no export wrote, or that {} changed since; nothing was replaced: choose another folder for the export, or move {} away (--force replaces files of an earlier export that were changed since, and never others)",
+        "“{}” holds {} that no export wrote, or that {} changed since, so nothing was replaced; choose another folder, or move {} away (--force only replaces files of an earlier export that were changed since)",
         folder.display(), listed(names), if names.len() == 1 { "was" } else { "were" }, if names.len() == 1 { "it" } else { "them" }
     )]
     NotOurs {
@@ -40,7 +40,7 @@ pub enum ExportError {
     },
     /// The folder is one of the project's own.
     #[error(
-        "“{}” is a folder of the project's own, where an export would be taken for images, runs or rubbish; choose one below “{}” or outside of the project",
+        "“{}” is a folder that the project uses itself; choose one below “{}” or outside the project",
         folder.display(), exports.display()
     )]
     InProject {
@@ -60,7 +60,7 @@ pub enum ExportError {
     Project(#[from] ProjectError),
     /// None of the run's images is left to verify the export with.
     #[error(
-        "the export cannot be verified, because none of the images of run “{run}” is in the project any more; bring them back, or train again"
+        "the export cannot be verified, because none of the images of run “{run}” are in the project; restore them, or train again"
     )]
     NothingToVerifyOn {
         /// The run.
@@ -80,7 +80,7 @@ pub enum ExportError {
     },
     /// The labels in the exported model are not those of the run.
     #[error(
-        "the labels in “{file}” are not the classes of run “{run}” in their order, and it was not kept. Please report this"
+        "the labels in “{file}” do not match the classes of run “{run}”, so it was not kept. Please report this"
     )]
     OtherLabels {
         /// The model's file.
@@ -90,7 +90,7 @@ pub enum ExportError {
     },
     /// The weights are not those of the run.
     #[error(
-        "run “{run}” was not exported, because its weights classify {right} of {frames} test images correctly where {recorded} were recorded after its training; put back an earlier copy of its folder, or train again"
+        "run “{run}” was not exported, because its weights classify {right} of {frames} test images correctly, but {recorded} were recorded after its training; restore an earlier copy of its folder, or train again"
     )]
     OtherAccuracy {
         /// The run.
@@ -104,14 +104,14 @@ pub enum ExportError {
     },
     /// There are no training frames to calibrate the network on.
     #[error(
-        "run “{run}” cannot be exported in int8, because none of its training frames is in the project any more; bring them back, train again, or leave int8 out"
+        "run “{run}” cannot be exported in int8, because none of its training frames are in the project; restore them, train again, or leave int8 out"
     )]
     Uncalibrated {
         /// The run.
         run: String,
     },
     /// There is no format of that name.
-    #[error("there is no format “{name}”; there are {}", listed(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))]
+    #[error("there is no format “{name}”; the formats are {}", listed(&known.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()))]
     NoSuchFormat {
         /// The name given.
         name: String,
@@ -128,7 +128,7 @@ pub enum ExportError {
     },
     /// The exported model is significantly worse than the run.
     #[error(
-        "“{model}” was not exported: {reason}. Leave this format out, or take it with --accept-loss (in the window: Accept the loss), which the certificate records"
+        "“{model}” was not exported: {reason}. Leave this format out, or accept it with --accept-loss (in the window: Accept the loss), which the certificate records"
     )]
     Loses {
         /// The model's file.
@@ -146,7 +146,7 @@ pub enum ExportError {
     },
     /// ONNX Runtime Web is not installed.
     #[error(
-        "ONNX Runtime Web is missing, which a web page carries (looked in {}); install Salamander again, or set SALAMANDER_ORT_WEB to the folder “dist” of the npm package onnxruntime-web",
+        "ONNX Runtime Web, which web pages need, is missing (looked in {}); install Salamander again, or set SALAMANDER_ORT_WEB to the folder “dist” of the npm package onnxruntime-web",
         listed(&looked_in.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>())
     )]
     NoWebRuntime {
@@ -154,7 +154,7 @@ pub enum ExportError {
         looked_in: Vec<PathBuf>,
     },
     /// The archive differs from the files that were packed.
-    #[error("“{}” is not what was packed into it and was not kept: {problem}. Please report this", path.display())]
+    #[error("“{}” does not contain what was packed into it and was not kept: {problem}. Please report this", path.display())]
     BadArchive {
         /// The archive.
         path: PathBuf,
@@ -163,7 +163,7 @@ pub enum ExportError {
     },
     /// A class name that a labels file cannot hold.
     #[error(
-        "class “{class}” has a line break in its name, which a labels file cannot hold; rename the class"
+        "the name of class “{class}” has a line break, which a labels file cannot hold; rename the class"
     )]
     Label {
         /// The class.
@@ -242,10 +242,10 @@ fn listed(names: &[String]) -> String {
 fn why(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::StorageFull => {
-            "the disk is full; make room and export again".to_owned()
+            "the disk is full; free some space and export again".to_owned()
         }
         std::io::ErrorKind::PermissionDenied => {
-            "there is no permission; choose another folder".to_owned()
+            "permission denied; choose another folder".to_owned()
         }
         std::io::ErrorKind::ReadOnlyFilesystem => {
             "the disk is read-only; choose another folder".to_owned()

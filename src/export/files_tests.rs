@@ -222,10 +222,7 @@ fn a_project_that_is_gone_is_not_made_again() {
     fs::rename(project.root(), dir.path().join("away")).unwrap();
     let out = project.exports_dir().join("run");
     let error = pending(&project, &out).err().unwrap();
-    assert!(
-        error.to_string().contains("is not there any more"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("is no longer there"), "{error}");
     assert_eq!(names(dir.path()), ["away"]);
 }
 

@@ -144,17 +144,17 @@ impl Family {
     /// Run by `LiteRT`, `MediaPipe` and the Task Library.
     pub const TFLITE: Self = Self {
         title: "TensorFlow Lite",
-        sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
+        sentence: "For Android and iOS: MediaPipe, LiteRT. Takes pixels; labels are included.",
     };
     /// Run by Apple's systems.
     pub const CORE_ML: Self = Self {
         title: "Core ML",
-        sentence: "For apps on iPhone, iPad and Mac. Takes an image, names the class.",
+        sentence: "For apps on iPhone, iPad and Mac. Takes an image, returns the class.",
     };
     /// Run by TensorFlow 1 and its samples.
     pub const FROZEN_GRAPH: Self = Self {
         title: "TensorFlow frozen graph",
-        sentence: "What retrain.py left, for apps that were built on it.",
+        sentence: "What retrain.py wrote, for apps that were built for it.",
     };
     /// Run by a browser.
     pub const WEB: Self = Self {

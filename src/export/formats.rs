@@ -49,8 +49,8 @@ impl Format {
     pub const COREML: Self = Self(&CoreMl::HALF);
     /// `Model-fp32.mlpackage`: the same in 32-bit floats.
     pub const COREML_FP32: Self = Self(&CoreMl::FLOAT);
-    /// `frozen-graph/`: `output_graph.pb` from `input` f32 `[1, H, W, 3]`, `(value - 128) / 128`, to `final_result`, and
-    /// `output_labels.txt`.
+    /// `frozen-graph/`: `output_graph.pb` from `input` f32 `[1, H, W, 3]`, `(value - 128) / 128`, to `final_result`,
+    /// and `output_labels.txt`.
     pub const FROZEN_GRAPH: Self = Self(&FrozenGraph::FLOAT);
 
     /// `web/`: a page that runs the model of [`Format::ONNX`] in the browser.

@@ -169,7 +169,7 @@ pub(super) fn check(export: &mut Contents) -> Result<(Vec<String>, Vec<String>),
         return Err(ExportError::NoBundle {
             folder: export.place().to_owned(),
             reason: format!(
-                "it holds no {FILE} of an export; give the folder that `salamander export` wrote, or its ZIP file"
+                "it has no {FILE} of an export; give the folder or ZIP file that `salamander export` wrote"
             ),
         });
     };

@@ -248,7 +248,7 @@ fn write_and_verify(
             .filter(|written| !written.format.follows_options())
         {
             work.warn(format!(
-                "the choices of input, batch, operator version and bottleneck are for ONNX models; {} is written as always",
+                "the options for input, batch, opset and bottleneck only affect ONNX models; {} is written as usual",
                 written.format.title()
             ));
         }
@@ -267,7 +267,7 @@ fn write_and_verify(
             let in_floats = quantized.and_then(|found| quantize::largest_in_floats(&found.onnx));
             if let (true, Some(node)) = (2 * bytes > fp32_bytes, in_floats) {
                 work.warn(format!(
-                    "{} has {} % of the size in fp32, because most weights stay in 32-bit numbers, above all those of {node}; in half precision it is half the size",
+                    "{} has {} % of the size in fp32, because most weights stay in 32-bit floats, above all those of {node}; in half precision it has half the size",
                     written.format.title(),
                     (100 * bytes + fp32_bytes / 2) / fp32_bytes.max(1)
                 ));
@@ -324,7 +324,7 @@ fn write_and_verify(
         Err(error) => {
             work.check()?;
             work.warn(format!(
-                "The leak meter is missing in the model card: {error}"
+                "The leak meter is missing from the model card: {error}"
             ));
             None
         }

@@ -81,7 +81,7 @@ impl Model {
         let mut licence = format!("backbone {}: {}", architecture.backbone, entry.licence);
         // The licence requires that changes are stated.
         if fine_tuned.is_some() {
-            licence += ", changed by further training";
+            licence += ", changed by fine-tuning";
         }
         let label_of = classes.is_folded().then_some(&classes.label_of);
         let ids_of = |label: usize| {

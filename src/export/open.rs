@@ -70,7 +70,7 @@ fn read_file(path: &Path, file: &Path) -> Result<ModelFile, EvaluateError> {
     manifest::check_file(file, &bytes).map_err(|name| EvaluateError::NoExport {
         path: path.to_owned(),
         reason: format!(
-            "“{name}” is not the file that was exported ({} has another hash of it); export again, or move a file that was changed on purpose to another folder",
+            "“{name}” was changed since the export ({} has a different hash); export again, or move a file that was changed on purpose to another folder",
             manifest::FILE
         ),
     })?;
@@ -148,7 +148,7 @@ const MOST_ELEMENTS: usize = 1 << 31;
 
 /// The lengths of a tensor's dimensions, as a file states them; otherwise the reason why it cannot be read.
 pub(super) fn tensor_lens(stated: Option<Vec<usize>>) -> Result<Vec<usize>, String> {
-    let lens = stated.ok_or("a tensor's size is not known")?;
+    let lens = stated.ok_or("a tensor's size is unknown")?;
     let mut all = lens.iter().filter(|len| **len > 0);
     let count = all.try_fold(1_usize, |count, len| count.checked_mul(*len));
     if count.is_none_or(|count| count > MOST_ELEMENTS) {

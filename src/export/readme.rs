@@ -8,11 +8,11 @@ use super::{Certificate, Model, WrittenModel, snippets};
 
 /// The first words and the last ones of every `README.txt`, by which exports are recognised.
 pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
-pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
+pub(super) const LAST_WORDS: &str = " The trained weights are yours.\n";
 
 /// Limitations of the example programs.
 const LIMITS: &str = "\
-It gives what Salamander gives for every image that Pillow reads whole, but for two kinds: those with 16 bits a value of
+It gives the same results as Salamander for every image that Pillow reads completely, except for two kinds: those with 16 bits per value of
 which the upper ones are unused (10, 12 or 14 bits of a sensor), which Salamander brings to the full range; and JPEG files
 whose stream is damaged or whose EXIF data is, of which each decoder makes what it can.";
 
@@ -46,7 +46,7 @@ pub(super) fn text(model: &Model, models: &[WrittenModel], certificate: &Certifi
     let proof = proof(certificate);
     let notes: String = model.notes.iter().flat_map(|note| [note, "\n"]).collect();
     let changed = if model.is_fine_tuned {
-        "\nThe last of them were changed by further training."
+        "\nThe last of them were changed by fine-tuning."
     } else {
         ""
     };
@@ -137,25 +137,22 @@ fn proof(certificate: &Certificate) -> String {
     }
     let accepted = certificate.models.iter().filter_map(|model| {
         let loss = model.accepted_loss.as_ref()?;
-        Some(format!(
-            "Accepted all the same for {}: {loss}.\n",
-            model.file
-        ))
+        Some(format!("Accepted anyway for {}: {loss}.\n", model.file))
     });
     let accepted: String = accepted.collect();
     format!(
-        "What the models did on the {frames} {split} images, beside the run\n\
+        "Results of the models on the {frames} {split} images, compared with the run\n\
          \n\
          {table}{accepted}\
-         Flips are images that get another answer than from the run; certificate.json lists them.\n\
-         Times are of one image: {runtime}.\n",
+         Flips are images with a different answer than the run's; certificate.json lists them.\n\
+         Times are per image: {runtime}.\n",
         frames = certificate.frames,
         split = certificate.split,
         runtime = certificate.runtime,
     )
 }
 
-/// The files with a description of each, one a line.
+/// The files with a description of each, one per line.
 fn listed(models: &[WrittenModel]) -> String {
     let mut rows: Vec<(&str, String)> = match models {
         [only] => vec![(only.file, "the model".to_owned())],
@@ -171,11 +168,11 @@ fn listed(models: &[WrittenModel]) -> String {
         ),
         (
             "preprocess.json",
-            "how an image becomes the input, in words and numbers",
+            "how an image is preprocessed, in words and numbers",
         ),
         (
             "certificate.json",
-            "what each model did on the test images, beside what the run does",
+            "results of each model on the test images, compared with the run",
         ),
         (
             "MODEL_CARD.md",
@@ -183,7 +180,7 @@ fn listed(models: &[WrittenModel]) -> String {
         ),
         (
             "golden",
-            "test images, the exact inputs, and what the models say of them",
+            "test images, the exact inputs, and the models' answers",
         ),
         (
             "verify.py",
@@ -191,7 +188,7 @@ fn listed(models: &[WrittenModel]) -> String {
         ),
         (
             "export.json",
-            "what was written, so that exporting here again replaces nothing else",
+            "list of the written files, so that exporting here again replaces nothing else",
         ),
     ];
     rows.extend(others.map(|(name, what)| (name, what.to_owned())));

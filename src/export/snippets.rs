@@ -90,7 +90,7 @@ static PROGRAMS: &[Program] = &[
             (
                 &Family::CORE_ML,
                 "Core ML",
-                "nothing: Core ML comes with the system",
+                "nothing: Core ML is part of the system",
             ),
             (
                 &Family::ONNX,

@@ -125,7 +125,7 @@ for model in golden["models"]:
         made, level = tensor(np.asarray(square(loaded(here / image["image"]))), kind, model["input"])
         apart = float(np.abs(made.astype(np.float32) - x.astype(np.float32)).max() / level)
         if apart > 1.01:
-            problems.append(f"{file}: {image['image']} becomes another input, by {apart:.1f} levels")
+            problems.append(f"{file}: preprocessing {image['image']} does not give the expected input: they differ by {apart:.1f} levels of 255")
         found = run(x)
         expected = np.array(image["expected"][file], np.float32)
         difference = float(np.abs(found[0] - expected).max())

@@ -131,7 +131,7 @@ pub(super) fn verify(
             let difference = largest_difference(&found, &frame.probabilities);
             // NaN is never accepted.
             if !difference.is_finite() {
-                return Err(disagrees("its probabilities are no numbers".into()));
+                return Err(disagrees("its probabilities are NaN or infinite".into()));
             }
             if let Acceptance::SameTop1 { tolerance } = acceptance {
                 if difference > tolerance {
@@ -142,7 +142,7 @@ pub(super) fn verify(
                 let top = arg_max(&found);
                 let of_top = frame.probabilities.get(top).copied().unwrap_or(0.0);
                 if top != frame.predicted && frame.confidence() - of_top > TIE {
-                    return Err(disagrees("another class comes first".into()));
+                    return Err(disagrees("another class is the most probable".into()));
                 }
             }
             Ok(found)

@@ -59,7 +59,7 @@ pub fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 pub(super) fn read_at_most(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let too_large = || {
-        let text = format!("it has more than {} MB", most >> 20);
+        let text = format!("it is larger than {} MB", most >> 20);
         io::Error::new(io::ErrorKind::FileTooLarge, text)
     };
     let length = file.metadata()?.len();

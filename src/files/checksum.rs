@@ -7,7 +7,7 @@ use serde::Serialize;
 const CHECKSUM: [&str; 2] = [",\n  \"checksum\": \"", "\"\n}\n"];
 
 /// The reason for refusing a file with a wrong checksum.
-pub const ALTERED: &str = "it is not what was written, its checksum is another";
+pub const ALTERED: &str = "its checksum does not match";
 
 /// Serialises an object as JSON with its checksum.
 ///

@@ -135,7 +135,7 @@ pub(super) fn confined(path: &Path, purpose: Purpose) -> io::Result<Option<Confi
         .components()
         .all(|part| matches!(part, Component::Normal(_)))
     {
-        let text = format!("“{}” leads out of the project", path.display());
+        let text = format!("“{}” leads outside the project", path.display());
         return Err(io::Error::new(ErrorKind::InvalidInput, text));
     }
     if purpose == Purpose::Read {
@@ -183,7 +183,7 @@ impl fmt::Display for LinkInTheWay {
         if let Some(target) = &self.target {
             write!(f, " to “{}”", target.display())?;
         }
-        f.write_str(", which is not followed; replace it by what it leads to")
+        f.write_str(", which is not followed; replace it with what it points to")
     }
 }
 

@@ -38,12 +38,12 @@ pub fn why(error: &io::Error) -> String {
         return error.to_string();
     }
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".into(),
+        io::ErrorKind::NotFound => "it does not exist".into(),
         io::ErrorKind::PermissionDenied => {
-            "permission denied; change the rights of the file or its folder".into()
+            "permission denied; change the permissions of the file or its folder".into()
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "the disk is full; free some space and try again, what is written stays".into()
+            "the disk is full; free some space and try again (what was written is kept)".into()
         }
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
         io::ErrorKind::IsADirectory => "it is a folder".into(),

@@ -234,7 +234,7 @@ mod unix {
             match open()? {
                 (file, 0 | 1) => Ok(file),
                 _ => Err(io::Error::other(
-                    "it has several names (hard links), which would all be written; replace it by a copy",
+                    "it has several names (hard links), which would all be changed; replace it with a copy",
                 )),
             }
         }

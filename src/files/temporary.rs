@@ -43,7 +43,7 @@ pub fn remove_left_over(folder: &Path, depth: usize, left_over: &dyn Fn(&str) ->
         if let Err(error) = removed
             && error.kind() != ErrorKind::NotFound
         {
-            log::warn!("“{}” stays behind: {error}", path.display());
+            log::warn!("“{}” could not be removed: {error}", path.display());
         }
     }
 }

@@ -62,7 +62,7 @@ fn child() {
             .unwrap();
             folder.commit().unwrap();
         }
-        Ok("write for ever") => {
+        Ok("write forever") => {
             for round in 0u32.. {
                 let text = vec![b'a' + (round % 26) as u8; 200_000];
                 write(Path::new("file"), &text, Durability::Renamed).unwrap();
@@ -307,7 +307,7 @@ fn killed_at_any_moment_the_file_is_whole() {
     let file = dir.path().join("file");
     let mut left_over = 0;
     for life in 0..25u64 {
-        let mut writer = child_after(":", "write for ever", dir.path())
+        let mut writer = child_after(":", "write forever", dir.path())
             .spawn()
             .unwrap();
         while !file.exists() {

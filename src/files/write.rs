@@ -233,7 +233,10 @@ impl Drop for NewFolder {
             && let Err(error) = self.parent.remove_dir_all(&self.temporary)
             && error.kind() != ErrorKind::NotFound
         {
-            log::debug!("“{}” stays: {error}", self.temporary_path().display());
+            log::debug!(
+                "“{}” could not be removed: {error}",
+                self.temporary_path().display()
+            );
         }
     }
 }
@@ -284,7 +287,7 @@ impl Drop for Temporary {
             && let Err(error) = self.folder.remove_file(&self.name)
         {
             log::debug!(
-                "“{}” stays: {error}",
+                "“{}” could not be removed: {error}",
                 self.folder.join(&self.name).display()
             );
         }
@@ -338,7 +341,7 @@ fn take_after(new: &File, replaced: &fs::Metadata) {
         let given = fchown(new, Some(replaced.uid()), Some(replaced.gid()))
             .or_else(|_| fchown(new, None, Some(replaced.gid())));
         if let Err(error) = given {
-            log::debug!("a file that is replaced does not keep its group: {error}");
+            log::debug!("a replaced file lost its group: {error}");
         }
     }
     // After the owner, because changing the owner clears some bits of the mode.
@@ -346,7 +349,7 @@ fn take_after(new: &File, replaced: &fs::Metadata) {
         && let Err(error) = new.set_permissions(replaced.permissions())
     {
         // Some network drives refuse it; the contents are more important.
-        log::debug!("a file that is replaced does not keep its mode: {error}");
+        log::debug!("a replaced file lost its permissions: {error}");
     }
 }
 

@@ -33,7 +33,7 @@ impl Graph {
     /// Reads a graph from the bytes of a model file. `Constant` nodes become constants.
     pub fn from_onnx(model: &[u8]) -> Result<Self, GraphError> {
         let model = ModelProto::decode(model)
-            .map_err(|error| GraphError::Model(format!("it is no ONNX file ({error})")))?;
+            .map_err(|error| GraphError::Model(format!("it is not an ONNX file ({error})")))?;
         let file = model
             .graph
             .ok_or_else(|| GraphError::Model("the file holds no graph".into()))?;

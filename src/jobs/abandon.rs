@@ -38,7 +38,7 @@ pub fn abandonable<T: Send + 'static>(
     abandon(std::thread::spawn(move || {
         let outcome = catch_unwind(AssertUnwindSafe(f));
         if sender.send(outcome).is_err() {
-            log::debug!("what was being prepared was not waited for");
+            log::debug!("an abandoned job was not waited for");
         }
         waiting.nudge();
     }));

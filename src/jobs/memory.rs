@@ -21,7 +21,7 @@ pub fn bound_memory() {
             maximum: before.maximum,
         };
         if let Err(error) = setrlimit(Resource::Data, limit) {
-            log::warn!("the memory of models is not bounded: {error}");
+            log::warn!("the memory of models is not limited: {error}");
         }
     });
 }

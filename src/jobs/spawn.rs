@@ -21,7 +21,7 @@ pub enum JobError {
     Failed(String),
     /// A defect of the program: it panicked. The window continues.
     #[error(
-        "a defect in Salamander stopped this: {0}. Nothing that was saved is lost; please report it"
+        "an internal error of Salamander stopped this: {0}. Saved data is not affected; please report it"
     )]
     Panicked(String),
 }

@@ -160,8 +160,7 @@ impl Kind {
         Some(match self {
             Self::Image(_) | Self::Film(_) => return None,
             Self::CameraRaw(name) => format!(
-                "is a camera raw photo ({name}), which is not read; save it as JPEG or PNG with the camera's own \
-                 program, darktable or RawTherapee first"
+                "is a camera raw photo ({name}), which is not supported; first save it as JPEG or PNG with the camera's program, darktable or RawTherapee"
             ),
             Self::Sound => "has no picture, only sound".into(),
             Self::Text => "is not an image or a video but text".into(),
@@ -170,9 +169,7 @@ impl Kind {
             }
             Self::Archive => "is an archive; unpack it first".into(),
             Self::Empty => "is empty".into(),
-            Self::Unknown => {
-                "is neither an image nor a video, or one of a kind that cannot be read".into()
-            }
+            Self::Unknown => "is not an image or video, or has an unsupported format".into(),
         })
     }
 }

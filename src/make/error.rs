@@ -11,22 +11,22 @@ use crate::project::ProjectError;
 use crate::train::TrainError;
 
 /// The layout that a folder must have, used in several messages.
-const LAYOUT: &str = "give a folder with one folder for each class in it (cat/…, dog/…), or say --class-from file where the files are called cat-1.mp4, dog-1.mp4";
+const LAYOUT: &str = "give a folder with one subfolder per class (cat/…, dog/…), or use --class-from file if the files are named cat-1.mp4, dog-1.mp4";
 
 /// An error of the make layer.
 #[derive(Debug, thiserror::Error)]
 pub enum MakeError {
     /// No path was given.
-    #[error("nothing is given to make a model of; give a folder of videos or photos")]
+    #[error("no videos or photos are given; give a folder of them")]
     Nothing,
     /// A path does not exist.
-    #[error("“{}” is not there; check its name", path.display())]
+    #[error("“{}” does not exist; check its name", path.display())]
     Missing {
         /// The path.
         path: PathBuf,
     },
     /// The paths contain no image or video.
-    #[error("there are no videos and no photos in “{}”; {LAYOUT}", path.display())]
+    #[error("there are no videos or photos in “{}”; {LAYOUT}", path.display())]
     NoFiles {
         /// The first path.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum MakeError {
     },
     /// A class with too few images.
     #[error(
-        "“{class}” has only {images} images, and a class needs at least 5, better a few dozen from several videos or places; add some, or take its folder out"
+        "“{class}” has only {images} images, but a class needs at least 5, better a few dozen from several videos or places; add some, or remove its folder"
     )]
     TooFew {
         /// The class.
@@ -51,7 +51,7 @@ pub enum MakeError {
     },
     /// The output folder is inside an input folder.
     #[error(
-        "“{}” lies in “{}”, and the model's files would be taken for more of what is in there; choose a folder beside it",
+        "“{}” is inside “{}”, so its files would be imported as well; choose a folder elsewhere",
         out.display(), path.display()
     )]
     Inside {
@@ -68,7 +68,7 @@ pub enum MakeError {
     },
     /// The place of the project is taken by something that this command did not make.
     #[error(
-        "“{}” was not made by this command and stays as it is; choose another folder for the model (of a project there is, `salamander train` and `salamander export` make one)",
+        "“{}” was not made by this command and is left unchanged; choose another folder for the model (for an existing project, use `salamander train` and `salamander export`)",
         path.display()
     )]
     NotOurs {
@@ -100,12 +100,14 @@ pub enum MakeError {
 
 fn classes(found: Option<&str>, without: usize) -> String {
     match (found, without) {
-        (None, _) => "no folder names a class, and a model needs two to tell apart".to_owned(),
+        (None, _) => {
+            "there are no class folders, but a model needs at least two classes".to_owned()
+        }
         (Some(class), 0) => {
-            format!("there is only the class “{class}”, and a model needs two to tell apart")
+            format!("there is only the class “{class}”, but a model needs at least two")
         }
         (Some(class), without) => format!(
-            "there is only the class “{class}” ({without} other files are in no class folder), and a model needs two to tell apart"
+            "there is only the class “{class}” ({without} other files are not in a class folder), but a model needs at least two"
         ),
     }
 }

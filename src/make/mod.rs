@@ -194,8 +194,8 @@ fn begin(order: &MakeOrder, work: &Work) -> Result<Project, MakeError> {
     }
     // Created in a temporary folder first, so that paths without images leave nothing behind.
     {
-        let elsewhere =
-            tempfile::tempdir().map_err(MakeError::io("make a folder in", std::env::temp_dir()))?;
+        let elsewhere = tempfile::tempdir()
+            .map_err(MakeError::io("create a folder in", std::env::temp_dir()))?;
         let tried = Project::create(&elsewhere.path().join(PROJECT), "tried")?;
         check_plan(order, &plan(&tried, &order.paths, &options(order), work)?)?;
     }
@@ -338,7 +338,7 @@ fn check_images(project: &Project, work: &Work) -> Result<Vec<String>, MakeError
     for class in &classes {
         match of(&class.name) {
             0 => advice.push(format!(
-                "“{}” has no images and takes no part.",
+                "“{}” has no images and is left out.",
                 class.name
             )),
             images if images < LEAST_IMAGES => {
@@ -348,7 +348,7 @@ fn check_images(project: &Project, work: &Work) -> Result<Vec<String>, MakeError
                 });
             }
             images if images < FEW_IMAGES => advice.push(format!(
-                "“{}” has only {images} images; a few dozen from several videos or places make it reliable.",
+                "“{}” has only {images} images; a few dozen from several videos or places are needed for reliable results.",
                 class.name
             )),
             _ => {}
@@ -356,7 +356,7 @@ fn check_images(project: &Project, work: &Work) -> Result<Vec<String>, MakeError
     }
     if let Some(unsorted @ 1..) = counts.get(&Label::Unsorted).copied() {
         advice.push(format!(
-            "{unsorted} images are in no class and take no part; sort them in the project."
+            "{unsorted} images have no class and are left out; sort them in the project."
         ));
     }
     Ok(advice)
@@ -402,7 +402,7 @@ fn judge(evaluation: &Evaluation) -> Vec<String> {
     let total = confusion.total();
     if evaluation.split != Split::Test {
         advice.push(
-            "There were no test images, so the accuracy is that on images that the training knew; add more videos or photos."
+            "There were no test images, so the accuracy was measured on validation images, which were used for selection; add more videos or photos."
                 .to_owned(),
         );
     }
@@ -412,7 +412,7 @@ fn judge(evaluation: &Evaluation) -> Vec<String> {
         if accuracy <= always {
             let class = evaluation.classes.get(largest).map_or("", String::as_str);
             advice.push(format!(
-                "The model is no better than always saying “{class}” ({:.1} %): the images of the classes may not differ in what they show, or there are too few.",
+                "The model is no better than always answering “{class}” ({:.1} %): the classes may look the same, or there are too few images.",
                 always * 100.0
             ));
         }

@@ -30,7 +30,7 @@ impl MakePhase {
             Self::Import => "Import",
             Self::Train => "Train",
             Self::Evaluate => "Evaluate",
-            Self::Export => "Export and prove",
+            Self::Export => "Export and verify",
         }
     }
 

@@ -106,15 +106,15 @@ fn what_cannot_become_a_model_is_told_before_anything_is_written() {
     for (path, expected) in [
         ("one", "only the class “"),
         ("few", "“green” has only 3 images"),
-        ("flat", "needs two to tell apart"),
-        ("empty", "no videos and no photos"),
-        ("nowhere", "is not there"),
+        ("flat", "needs at least two"),
+        ("empty", "no videos or photos"),
+        ("nowhere", "does not exist"),
     ] {
         let text = told(path, "out");
         assert!(text.contains(expected), "{path}: {text}");
         assert!(!place("out").exists(), "{path}");
     }
-    assert!(told("two", "two/out").contains("choose a folder beside it"));
+    assert!(told("two", "two/out").contains("choose a folder elsewhere"));
     assert!(told("two", "file").contains("is a file"));
     // A project that the user made.
     std::fs::create_dir(place("own")).unwrap();

@@ -37,7 +37,7 @@ impl Amount {
             frames,
             bytes: (frames as f64 * pixels * BYTES_PER_PIXEL) as u64,
             room: fs4::available_space(root)
-                .inspect_err(|error| log::warn!("cannot tell the free space: {error}"))
+                .inspect_err(|error| log::warn!("cannot determine the free disk space: {error}"))
                 .ok(),
         }
     }
@@ -51,10 +51,10 @@ impl Amount {
 }
 
 impl fmt::Display for Amount {
-    /// A part of a sentence: "about 40,000 frames of about 1.9 GB, with 40.1 GB free on the disk".
+    /// A part of a sentence: "about 40,000 frames, roughly 1.9 GB, with 40.1 GB free on the disk".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let frames = count(self.frames, "frame");
-        write!(f, "about {frames} of about {}", rounded_bytes(self.bytes))?;
+        write!(f, "about {frames}, roughly {}", rounded_bytes(self.bytes))?;
         if let Some(room) = self.room {
             write!(f, ", with {} free on the disk", bytes(room))?;
         }
@@ -96,7 +96,7 @@ mod tests {
                 room: Some(40_100_000_000)
             }
             .to_string(),
-            "about 1,234,567 frames of about 52 GB, with 40.1 GB free on the disk"
+            "about 1,234,567 frames, roughly 52 GB, with 40.1 GB free on the disk"
         );
     }
 }

@@ -11,7 +11,7 @@ use crate::kind::tiff::Tiff;
 /// How much of an image can be decoded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Rows {
-    /// Complete rows, from the first one in the file (in BMP usually the lowest).
+    /// Number of complete rows, counted from the first one in the file (in BMP usually the lowest).
     there: u64,
     /// All rows of the image.
     of: u64,

@@ -46,7 +46,7 @@ pub enum MediaError {
     },
     /// Very many frames, which the user must confirm.
     #[error(
-        "these videos give {0}; take fewer (a lower rate, a part of each), or agree to it with --force"
+        "these videos give {0}; extract fewer (a lower rate, part of each video), or use --force"
     )]
     Much(Amount),
     /// An error of FFmpeg that is not caused by the file.

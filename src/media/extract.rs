@@ -40,8 +40,7 @@ pub fn extract(project: &Project, source: &SourceId, work: &Work) -> Result<u64,
             project.change_source(&source.id, |source| source.replacing = false)?;
         } else {
             work.warn(format!(
-                "“{}”: {left} frames of an earlier sampling are still there, since their replacement was broken off; \
-                 import the video once more to finish it, or delete them",
+                "“{}”: {left} frames of an earlier extraction are still there, because their replacement was interrupted; import the video again to finish it, or delete them",
                 source.name
             ));
         }

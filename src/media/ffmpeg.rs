@@ -119,7 +119,7 @@ pub(super) fn open(film: &MediaFile) -> Result<OpenVideo, MediaError> {
 
 fn too_large((width, height): (u32, u32)) -> String {
     format!(
-        "is {width} × {height} pixels; videos over {} megapixels are not read, make it smaller first",
+        "is {width} × {height} pixels; videos over {} megapixels are not supported; make it smaller first",
         MAX_PIXELS / 1_000_000
     )
 }
@@ -175,11 +175,10 @@ fn what_else(film: &MediaFile) -> String {
         return "is encrypted (copy protection), so it cannot be read".into();
     }
     if is_mp4 {
-        return "is damaged: its index is missing or broken, often because the copy or the recording was \
-                cut off; copy it again from where it came"
+        return "is damaged: its index is missing or broken, often because copying or recording was interrupted; copy it again from the original"
             .into();
     }
-    "is not a video, or one of a kind that cannot be read".into()
+    "is not a video, or has an unsupported format".into()
 }
 
 /// The stream that the `ffmpeg` program would select: the largest video stream with data, except cover art.
@@ -238,7 +237,7 @@ pub(super) fn other_tracks(input: &Input, chosen: usize) -> Option<String> {
     let (width, height) = input.stream(chosen).map(|stream| coded_size(&stream))?;
     (others > 0).then(|| {
         format!(
-            "has {} video tracks; one of them ({width} × {height}) was taken, save the others as files of their own to use them",
+            "has {} video tracks; only one of them ({width} × {height}) was used; save the others as separate files to use them",
             others + 1
         )
     })

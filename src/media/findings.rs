@@ -130,10 +130,10 @@ impl Findings {
             let (from, to) = (place(gap.from_secs), place(gap.to_secs));
             let count = self.gaps;
             warn(if count == 1 {
-                format!("has no image between {from} and {to}, so no frames were taken there")
+                format!("has no image between {from} and {to}, so no frames were extracted there")
             } else {
                 format!(
-                    "has {count} gaps without an image, the longest between {from} and {to}; no frames were taken there"
+                    "has {count} gaps without an image, the longest between {from} and {to}; no frames were extracted there"
                 )
             });
         }
@@ -141,22 +141,21 @@ impl Findings {
             let (from, to) = (place(still.from_secs), place(still.to_secs));
             let left_out = self.left_out;
             warn(format!(
-                "shows the same image for long, at most from {from} to {to}; the first {KEPT} frames of it were taken and {left_out} left out"
+                "shows the same image for a long time, at most from {from} to {to}; its first {KEPT} frames were extracted and {left_out} left out"
             ));
         }
         match self.wrong_times {
             0 => {}
-            1 => warn("holds one image with a wrong time, which was put right".into()),
+            1 => warn("has one image with a wrong time, which was corrected".into()),
             many => warn(format!(
-                "holds {many} images with a wrong time, which were put right"
+                "has {many} images with a wrong time, which were corrected"
             )),
         }
         if self.doubtful {
-            warn("states wrong times for its images and was sampled in stretches, so that some frames may differ from \
-                  those of the whole film; import it on one machine to be sure".into());
+            warn("has wrong times for its images and was sampled in stretches, so some frames may differ from those of the whole film; import it on one machine to be sure".into());
         }
         if self.pale {
-            warn("is HDR and this FFmpeg cannot bring it down to an ordinary screen, so its frames look pale".into());
+            warn("is HDR, and this FFmpeg cannot tone-map it, so its frames look pale".into());
         }
         if let Some(text) = &self.other_tracks {
             warn(text.clone());
@@ -177,7 +176,7 @@ impl Findings {
         let reason = if self.readable_frames() == 0 && (self.errors > 0 || whole) {
             "is damaged or encrypted: none of its frames can be decoded".into()
         } else if whole {
-            "is damaged: the times of its frames make no sense, so none could be taken".into()
+            "is damaged: the times of its frames are invalid, so none could be extracted".into()
         } else {
             self.nothing_between(from.unwrap_or(0.0), sampling.to_secs)
         };
@@ -199,11 +198,11 @@ impl Findings {
         let length = read.or(self.length_secs).filter(|length| *length <= from);
         match (length.map(place), to.map(place)) {
             (Some(length), Some(to)) => format!(
-                "is {length} long; nothing lies between {} and {to}",
+                "is {length} long; there is nothing between {} and {to}",
                 place(from)
             ),
             (Some(length), None) => {
-                format!("is {length} long; nothing lies after {}", place(from))
+                format!("is {length} long; there is nothing after {}", place(from))
             }
             (None, Some(to)) => format!("has no image between {} and {to}", place(from)),
             (None, None) => format!("has no image after {}", place(from)),
@@ -263,10 +262,10 @@ mod tests {
             first.join(second).warnings("a.mp4"),
             [
                 "“a.mp4” is damaged after 1:01: 150 frames could be read",
-                "“a.mp4” has 3 gaps without an image, the longest between 0:10 and 0:20; no frames were taken there",
-                "“a.mp4” shows the same image for long, at most from 1:40 to 2:30; the first 240 frames of it were \
-                 taken and 7 left out",
-                "“a.mp4” holds one image with a wrong time, which was put right",
+                "“a.mp4” has 3 gaps without an image, the longest between 0:10 and 0:20; no frames were extracted there",
+                "“a.mp4” shows the same image for a long time, at most from 1:40 to 2:30; its first 240 frames were \
+                 extracted and 7 left out",
+                "“a.mp4” has one image with a wrong time, which was corrected",
             ]
         );
     }
@@ -294,7 +293,7 @@ mod tests {
         );
         assert_eq!(
             sentence(&nothing.clone().join(read), &part),
-            "“a.mp4” is 1:05 long; nothing lies between 1:10 and 1:20"
+            "“a.mp4” is 1:05 long; there is nothing between 1:10 and 1:20"
         );
         assert!(nothing.check(path, &whole, 1).is_ok());
     }

@@ -74,7 +74,8 @@ pub(super) fn load_still_here(bytes: &[u8], path: &Path) -> Result<Still, MediaE
     match whole::missing(bytes, kind) {
         Missing::Nothing => {}
         Missing::Detail => remark(
-            "is cut off: its last passes are missing, so the image is coarser than it was".into(),
+            "is truncated: its last passes are missing, so the image is coarser than the original"
+                .into(),
         ),
         missing => return Err(MediaError::unusable(path, cut_off(missing, kind))),
     }
@@ -128,7 +129,7 @@ fn cut_off(missing: Missing, image: ImageKind) -> String {
         _ => "its end is missing".into(),
     };
     let name = image.name();
-    format!("is a damaged {name} image: {what}; copy it again from where it came")
+    format!("is a damaged {name} image: {what}; copy it again from the original")
 }
 
 /// What a file contains beside the image that is read, as the end of a sentence.
@@ -139,7 +140,7 @@ fn left_out(bytes: &[u8], image: ImageKind) -> Option<String> {
             if bytes.get(12..16) == Some(b"VP8X")
                 && bytes.get(20).is_some_and(|flags| flags & 2 != 0) =>
         {
-            Some("is animated; only its first image was taken".into())
+            Some("is animated; only its first image was used".into())
         }
         ImageKind::Tiff => {
             // Thumbnails and masks are not pages.
@@ -148,7 +149,7 @@ fn left_out(bytes: &[u8], image: ImageKind) -> Option<String> {
             let pages = pages.iter().filter(|page| is_page(page)).count();
             (pages > 1).then(|| {
                 format!(
-                    "has {pages} pages; only the first was taken, save the others as files of their own to use them"
+                    "has {pages} pages; only the first was used; save the others as separate files to use them"
                 )
             })
         }
@@ -176,7 +177,7 @@ fn image_kind(bytes: &[u8], path: &Path) -> Result<ImageKind, MediaError> {
             if let Some(Guess::Still(name)) = kind::guess(head) {
                 return Ok(ImageKind::Rare(name));
             }
-            "is not an image, or one of a kind that cannot be read".into()
+            "is not an image, or has an unsupported format".into()
         }
         Kind::Text => "is not an image but text".into(),
         Kind::Film(_) => "is a video, not a photo".into(),
@@ -290,7 +291,7 @@ fn flatten(image: DynamicImage) -> RgbImage {
 
 fn too_large(width: u32, height: u32) -> String {
     format!(
-        "is {width} × {height} pixels; photos over {} megapixels are not read, make it smaller first",
+        "is {width} × {height} pixels; photos over {} megapixels are not supported; make it smaller first",
         MAX_PIXELS / 1_000_000
     )
 }
@@ -298,22 +299,22 @@ fn too_large(width: u32, height: u32) -> String {
 fn describe(error: &ImageError, image: ImageKind, bytes: &[u8]) -> String {
     let name = image.name();
     if image == ImageKind::Jpeg && is_arithmetic(bytes) {
-        return "is an arithmetic-coded JPEG image, which cannot be read; save it as an ordinary one first"
+        return "is an arithmetic-coded JPEG image, which is not supported; save it as an ordinary JPEG first"
             .into();
     }
     match error {
         ImageError::Limits(limit) => match limit.kind() {
             LimitErrorKind::DimensionError | LimitErrorKind::InsufficientMemory => format!(
-                "is larger than the {} megapixels that are read, make it smaller first",
+                "is larger than the limit of {} megapixels; make it smaller first",
                 MAX_PIXELS / 1_000_000
             ),
             _ => format!("is a {name} image that would need too much memory"),
         },
         ImageError::Unsupported(_) => {
-            format!("is a kind of {name} image that cannot be read; save it as JPEG or PNG first")
+            format!("is an unsupported kind of {name} image; save it as JPEG or PNG first")
         }
         _ => format!(
-            "is a damaged {name} image: {}; copy it again from where it came",
+            "is a damaged {name} image: {}; copy it again from the original",
             cut::reason(error, image, bytes)
         ),
     }
@@ -339,7 +340,7 @@ fn unreadable(image: ImageKind) -> String {
     let name = image.name();
     let what = match image {
         ImageKind::Heif => format!("is a {name} photo, which cannot be read"),
-        _ => format!("is a damaged {name} image or one that the FFmpeg at hand cannot read"),
+        _ => format!("is a damaged {name} image or one that the installed FFmpeg cannot read"),
     };
     format!("{what}; save it as JPEG first")
 }

@@ -232,6 +232,6 @@ pub(super) fn check(path: &Path, stretch: Option<Stretch>) -> Result<(), MediaEr
     }
     Err(MediaError::unusable(
         path,
-        format!("has no stretch from {from_secs} s to {to} s: the end lies before the start"),
+        format!("has no stretch from {from_secs} s to {to} s: the end is before the start"),
     ))
 }

@@ -111,7 +111,7 @@ impl Stopper {
     pub fn stop(&self) {
         for options in [&self.0.first, &self.0.later] {
             if let Err(error) = options.terminate() {
-                log::warn!("ONNX Runtime could not be told to stop: {error}");
+                log::warn!("ONNX Runtime could not be stopped: {error}");
             }
         }
     }

@@ -40,11 +40,11 @@ impl OnnxFile {
         let bytes = read_all(path).map_err(&fail)?;
         if messages(&bytes).is_none_or(|count| count > MOST_MESSAGES) {
             return Err(fail(
-                "it is damaged, no ONNX file, or has more nodes than any classifier".into(),
+                "it is damaged, not an ONNX file, or has more nodes than any classifier".into(),
             ));
         }
         let mut model = ModelProto::decode(bytes.as_slice())
-            .map_err(|error| fail(format!("it is no whole ONNX file ({error})")))?;
+            .map_err(|error| fail(format!("it is not a complete ONNX file ({error})")))?;
         drop(bytes);
         let Some(graph) = &mut model.graph else {
             return Err(fail("it holds no network".into()));
@@ -96,7 +96,7 @@ impl OnnxFile {
 fn read_all(path: &Path) -> Result<Vec<u8>, String> {
     let facts = files::metadata(path).map_err(|error| error.to_string())?;
     if !facts.is_file() {
-        return Err("it is no file".into());
+        return Err("it is not a file".into());
     }
     if facts.len() > MOST_BYTES {
         return Err("it is larger than the 2 GB that an ONNX file can have".into());
@@ -165,10 +165,10 @@ impl Beside {
             Some(text) => text
                 .parse::<u64>()
                 .map(Some)
-                .map_err(|_| format!("its constant “{name}” has a {key} that is no number")),
+                .map_err(|_| format!("its constant “{name}” has a {key} that is not a number")),
         };
         let location = entry("location")
-            .ok_or_else(|| format!("its constant “{name}” does not say in which file it lies"))?;
+            .ok_or_else(|| format!("its constant “{name}” does not name its data file"))?;
         let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
         let (file, size) = self.file(&location)?;
         let length = match length {
@@ -177,13 +177,13 @@ impl Beside {
         };
         if offset.checked_add(length).is_none_or(|end| end > size) {
             return Err(format!(
-                "its constant “{name}” lies beyond the end of “{location}”; copy that file beside it again"
+                "its constant “{name}” is beyond the end of “{location}”; copy that file next to it again"
             ));
         }
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(offset))
             .and_then(|_| file.take(length).read_to_end(&mut bytes))
-            .map_err(|error| format!("“{location}” beside it cannot be read: {error}"))?;
+            .map_err(|error| format!("its data file “{location}” cannot be read: {error}"))?;
         self.read = self.read.saturating_add(length);
         if self.read > MOST_BYTES {
             return Err("it has more than 2 GB of data in other files".into());
@@ -200,13 +200,13 @@ impl Beside {
             let path = self.inside(location)?;
             let missing = |error| {
                 format!(
-                    "its data in “{location}” cannot be read ({error}); put that file beside it"
+                    "its data in “{location}” cannot be read ({error}); put that file next to it"
                 )
             };
             let facts = files::metadata(&path).map_err(missing)?;
             if !facts.is_file() {
                 return Err(format!(
-                    "its data should lie in “{location}”, which is no file"
+                    "its data should be in “{location}”, which is not a file"
                 ));
             }
             let file = files::open(&path).map_err(missing)?;
@@ -218,11 +218,8 @@ impl Beside {
 
     /// The path of a file in the folder, without following links.
     fn inside(&self, location: &str) -> Result<PathBuf, String> {
-        let outside = || {
-            format!(
-                "its data lies in “{location}”, outside of its folder, where nothing is read from"
-            )
-        };
+        let outside =
+            || format!("its data is in “{location}”, outside its folder, where nothing is read");
         let relative = Path::new(location);
         let mut path = self.folder.clone();
         if location.is_empty() {

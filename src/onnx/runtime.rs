@@ -100,7 +100,7 @@ fn find(named: Option<PathBuf>, places: &[PathBuf]) -> Result<(PathBuf, String),
         };
         if !path.is_file() {
             return Err(OnnxError::Runtime(format!(
-                "ORT_DYLIB_PATH names “{}”, which is no file",
+                "ORT_DYLIB_PATH is “{}”, which is not a file",
                 path.display()
             )));
         }
@@ -138,7 +138,7 @@ fn version_of(path: &Path) -> Result<String, OnnxError> {
     // SAFETY: opening a shared library runs its initialisers; the file is one the user or the installation put
     // there to be loaded, and ONNX Runtime's initialisers have no preconditions.
     let library = unsafe { libloading::Library::new(path) }
-        .map_err(|error| broken(format!("is no library for this system ({error})")))?;
+        .map_err(|error| broken(format!("is not a library for this system ({error})")))?;
     let version = {
         // SAFETY: a library that exports `OrtGetApiBase` exports it with this signature (onnxruntime_c_api.h).
         let get_base = unsafe {

@@ -169,7 +169,7 @@ impl Session {
             .map_err(model_error)?;
         let value = results
             .get(output)
-            .ok_or_else(|| OnnxError::Model(format!("it gave no output “{output}”")))?;
+            .ok_or_else(|| OnnxError::Model(format!("it returned no output “{output}”")))?;
         let (_, values) = value.try_extract_tensor::<f32>().map_err(model_error)?;
         if values.len() != out.len() {
             return Err(OnnxError::Model(format!(
@@ -266,7 +266,7 @@ fn named(results: &SessionOutputs<'_>, outputs: &[&str]) -> Result<Vec<Tensor>, 
     let tensors = outputs.iter().map(|name| {
         let value = results
             .get(name)
-            .ok_or_else(|| OnnxError::Model(format!("it gave no output “{name}”")))?;
+            .ok_or_else(|| OnnxError::Model(format!("it returned no output “{name}”")))?;
         read_value(value)
     });
     tensors.collect()

@@ -134,6 +134,6 @@ pub fn tensor_from_proto(proto: &TensorProto) -> Result<Tensor, OnnxError> {
     let tensor = Tensor { shape, data };
     tensor
         .checked()
-        .map_err(|_| wrong("has another size than its shape says"))?;
+        .map_err(|_| wrong("has a different size than its shape"))?;
     Ok(tensor)
 }

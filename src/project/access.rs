@@ -22,11 +22,13 @@ pub enum Access {
 /// The reason why a project opened for reading is not changed, with the remedy.
 pub(super) fn refusal(access: Access) -> &'static str {
     match access {
-        Access::Full => "it was opened so",
+        Access::Full => "it was opened read-only",
         Access::ReadOnly => {
-            "its disk or folder is read-only; change that and open it again, or work on a copy"
+            "its disk or folder is read-only; make it writable and open it again, or work on a copy"
         }
-        Access::Shared => "another Salamander may have it; close it there and open it again",
+        Access::Shared => {
+            "another Salamander process may have it open; close it there and open it again"
+        }
     }
 }
 

@@ -26,7 +26,7 @@ impl Project {
         };
         for (path, bytes) in kept {
             if let Err(error) = write(path.as_ref(), bytes) {
-                log::warn!("a result is not kept: {error}");
+                log::warn!("a result could not be cached: {error}");
                 return;
             }
         }
@@ -42,7 +42,7 @@ impl Project {
         if blake3::hash(&bytes).to_hex().as_bytes() == hash {
             return Some(bytes);
         }
-        log::debug!("“{}” is made again", path.display());
+        log::debug!("“{}” is created again", path.display());
         None
     }
 }

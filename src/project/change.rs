@@ -112,8 +112,8 @@ impl Change {
             Self::SetSourceClass { sources, class } => match (class, sources.len()) {
                 (Some(name), 1) => format!("change a source’s class to “{name}”"),
                 (Some(name), count) => format!("change the class of {count} sources to “{name}”"),
-                (None, 1) => "take a source’s class away".to_owned(),
-                (None, count) => format!("take the class of {count} sources away"),
+                (None, 1) => "remove a source’s class".to_owned(),
+                (None, count) => format!("remove the class of {count} sources"),
             }
             .into(),
             Self::MoveClass { name, .. } => format!("move class “{name}”").into(),

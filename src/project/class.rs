@@ -160,7 +160,7 @@ fn fault(name: &str) -> Option<String> {
         return Some("it contains a line break or another control character".into());
     }
     if name.starts_with('.') {
-        return Some("a name that begins with a dot would be a hidden folder".into());
+        return Some("a name that begins with a dot would make a hidden folder".into());
     }
     if name.starts_with(char::is_whitespace) || name.ends_with(char::is_whitespace) {
         return Some("it begins or ends with a space".into());
@@ -170,7 +170,7 @@ fn fault(name: &str) -> Option<String> {
     }
     if name.len() > MAX_BYTES {
         return Some(format!(
-            "it is too long ({} bytes, at most {MAX_BYTES} are possible)",
+            "it is too long ({} bytes; the limit is {MAX_BYTES})",
             name.len()
         ));
     }
@@ -178,7 +178,7 @@ fn fault(name: &str) -> Option<String> {
         return Some("Windows reserves this name for a device".into());
     }
     if ClassName::is_unsorted(name) {
-        return Some("this is the place of frames without a class".into());
+        return Some("this is the folder of frames without a class".into());
     }
     None
 }

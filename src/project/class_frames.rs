@@ -99,7 +99,7 @@ impl ClassFrames {
             && now != Self::load(project)
             && let Err(error) = now.save(project)
         {
-            log::debug!("the frames of classes are not remembered: {error}");
+            log::debug!("the frames of classes could not be recorded: {error}");
         }
     }
 

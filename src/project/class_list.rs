@@ -1,4 +1,4 @@
-//! Current and former classes of a project, to find out what became of a class that a run was trained on.
+//! Current and former classes of a project, to find out what happened to a class that a run was trained on.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub(super) struct Retired {
     pub(super) returns: bool,
 }
 
-/// What became of a class that a run was trained on.
+/// What happened to a class that a run was trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClassNow {
     /// It exists, under this name.
@@ -76,7 +76,7 @@ impl ClassList {
         &self.present
     }
 
-    /// What became of a class; `None` if the project never had it.
+    /// What happened to a class; `None` if the project never had it.
     #[must_use]
     pub fn now(&self, id: ClassId) -> Option<ClassNow> {
         let present = |id: ClassId| self.present.iter().find(|class| class.id == id);

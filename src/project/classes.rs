@@ -420,7 +420,7 @@ impl Project {
         match self.finish_pending() {
             Err(error) if error.is_full() => {
                 self.notice(format!(
-                    "A change that had begun is not finished yet, because the disk is full: {error}. Make room, for example by emptying the trash; the next change finishes it."
+                    "An earlier change could not be finished because the disk is full: {error}. Free some space, for example by emptying the trash; the next change finishes it."
                 ));
                 return Ok(());
             }
@@ -489,7 +489,7 @@ impl Project {
             }
             Some(Pending::TakeBackImport(record)) => {
                 if let Err(error) = self.finish_take_back(&record, &work) {
-                    given_up("An import could not be taken back".to_owned(), error)?;
+                    given_up("An import could not be undone".to_owned(), error)?;
                 }
             }
             None => {}

@@ -128,12 +128,12 @@ impl Document {
         ] {
             if count > MOST_CLASSES {
                 return Some(format!(
-                    "it has {count} {what}; there can be {MOST_CLASSES}"
+                    "it has {count} {what}; the limit is {MOST_CLASSES}"
                 ));
             }
         }
         if !self.splits.settings.is_possible() {
-            return Some("its split leaves nothing to learn from".to_owned());
+            return Some("its split leaves nothing to train on".to_owned());
         }
         self.sources.iter().find_map(|source| {
             let source = &source.item;
@@ -174,7 +174,7 @@ impl Document {
         }
     }
 
-    /// Removes a class from the list and records what became of it, for runs that refer to it.
+    /// Removes a class from the list and records what happened to it, for runs that refer to it.
     pub(super) fn retire(&mut self, name: &ClassName, merged_into: Option<ClassId>, returns: bool) {
         if let Some(at) = self.position(name) {
             let Class { id, name, .. } = self.classes.remove(at).item;
@@ -238,7 +238,7 @@ pub(super) fn load(root: &Path) -> Result<Loaded, ProjectError> {
             notice: Some(match trouble {
                 Trouble::Missing => format!("{FILE} was missing; its previous version was used."),
                 Trouble::Damaged(_) => format!(
-                    "{FILE} was damaged; its previous version was used, and the damaged file is kept as {DAMAGED}. Classes and frames are as their folders show."
+                    "{FILE} was damaged; its previous version was used, and the damaged file was kept as {DAMAGED}. Classes and frames are those of the folders."
                 ),
             }),
         }),

@@ -19,10 +19,10 @@ pub enum ProjectError {
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
     /// A value that would make the project unreadable.
-    #[error("this cannot be kept in the project: {0}")]
+    #[error("this cannot be stored in the project: {0}")]
     Impossible(String),
     /// A name that is not valid for a folder on every system.
-    #[error("“{name}” cannot be the name of a class: {reason}")]
+    #[error("“{name}” cannot be a class name: {reason}")]
     BadClassName {
         /// What was typed.
         name: String,
@@ -31,7 +31,7 @@ pub enum ProjectError {
     },
     /// A name that a file system would confuse with an existing one.
     #[error(
-        "there is a class “{other}” already, and some systems would take “{name}” for the same folder; choose another name"
+        "a class “{other}” already exists, and some systems do not distinguish its folder from “{name}”; choose another name"
     )]
     ClassClash {
         /// The requested name.
@@ -41,7 +41,7 @@ pub enum ProjectError {
     },
     /// Two names of new classes that a file system would confuse.
     #[error(
-        "“{other}” and “{name}” cannot both be added: some systems would take them for the same folder; choose other names, none was added"
+        "no class was added: some systems do not distinguish the folders “{other}” and “{name}”; choose other names"
     )]
     NamesClash {
         /// The later of the two.
@@ -51,7 +51,7 @@ pub enum ProjectError {
     },
     /// A class cannot be renamed to the name of another one.
     #[error(
-        "there is a class “{other}” already; choose another name, or merge “{from}” into “{other}”"
+        "a class “{other}” already exists; choose another name, or merge “{from}” into “{other}”"
     )]
     NameTaken {
         /// The class that was to be renamed.
@@ -60,31 +60,31 @@ pub enum ProjectError {
         other: ClassName,
     },
     /// A class cannot be merged into itself.
-    #[error("“{name}” cannot be merged into itself; name two classes")]
+    #[error("“{name}” cannot be merged into itself; give two classes")]
     MergeIntoItself {
         /// Its name.
         name: ClassName,
     },
     /// The project does not have this class.
-    #[error("there is no class “{name}” in this project (any more)")]
+    #[error("there is no class “{name}” in this project")]
     NoSuchClass {
         /// Its name.
         name: ClassName,
     },
     /// The project does not have this source.
-    #[error("there is no source “{id}” in this project (any more)")]
+    #[error("there is no source “{id}” in this project")]
     NoSuchSource {
         /// The identity.
         id: String,
     },
     /// Another process has the project.
-    #[error("the project “{path}” is open in another Salamander; close it there first")]
+    #[error("the project “{path}” is open in another Salamander process; close it there first")]
     Locked {
         /// The project's folder.
         path: PathBuf,
     },
     /// The project is open for reading only.
-    #[error("the project “{path}” is open for looking only: {}", refusal(*access))]
+    #[error("the project “{path}” is open read-only: {}", refusal(*access))]
     ReadOnly {
         /// The project's folder.
         path: PathBuf,
@@ -92,16 +92,14 @@ pub enum ProjectError {
         access: Access,
     },
     /// The folder is not where it was when it was opened.
-    #[error(
-        "the project “{path}” is not there any more; if its drive was unplugged or its folder moved, bring it back"
-    )]
+    #[error("the project “{path}” is no longer there; reconnect its drive or move its folder back")]
     Gone {
         /// The project's folder.
         path: PathBuf,
     },
     /// A file or folder of the project is a link.
     #[error(
-        "“{link}” is a link to “{target}”, and a project's own files and folders may not be links; replace it by what it leads to"
+        "“{link}” is a link to “{target}”, but a project's own files and folders must not be links; replace it with what it points to"
     )]
     Linked {
         /// The link.
@@ -111,7 +109,7 @@ pub enum ProjectError {
     },
     /// A class folder is a link that the user has not agreed to follow.
     #[error(
-        "in the project “{root}” links in the place of class folders are not followed unasked: {}; replace them by folders, or have them followed for reading",
+        "the project “{root}” has links instead of class folders: {}; replace them with folders, or allow them to be followed for reading",
         named(links)
     )]
     LinkedClass {
@@ -122,7 +120,7 @@ pub enum ProjectError {
     },
     /// The project was written by a later version of the program.
     #[error(
-        "the project “{path}” was made by a newer Salamander (format {found}, this one knows up to {known}); update Salamander to open it"
+        "the project “{path}” was written by a newer Salamander (format {found}, this one reads up to {known}); update Salamander to open it"
     )]
     NewerSchema {
         /// The project's folder.
@@ -134,7 +132,7 @@ pub enum ProjectError {
     },
     /// `project.json` is damaged and has no backup.
     #[error(
-        "“{path}” is damaged ({reason}) and there is no earlier version beside it; move it away and create a project in this folder to keep its classes and frames"
+        "“{path}” is damaged ({reason}) and has no backup; move it elsewhere and create a project in this folder to keep its classes and frames"
     )]
     Damaged {
         /// The file.
@@ -148,29 +146,29 @@ pub enum ProjectError {
         /// The path.
         path: PathBuf,
     },
-    /// The folder is no project.
-    #[error("“{path}” is no Salamander project: there is no project.json in it")]
+    /// The folder is not a project.
+    #[error("“{path}” is not a Salamander project: there is no project.json in it")]
     NotAProject {
         /// The folder.
         path: PathBuf,
     },
     /// The folder contains classes but no `project.json`.
     #[error(
-        "“{path}” has class folders but no project.json; create a project in this folder to take them over"
+        "“{path}” has class folders but no project.json; create a project in this folder to use them"
     )]
     ClassesOnly {
         /// The folder.
         path: PathBuf,
     },
     /// The folder already contains a project.
-    #[error("“{path}” is a Salamander project already; open it instead")]
+    #[error("“{path}” is already a Salamander project; open it instead")]
     AlreadyAProject {
         /// The folder.
         path: PathBuf,
     },
     /// The folder for a new project is not empty.
     #[error(
-        "“{path}” is not empty (there is “{found}”); choose an empty folder for the new project"
+        "“{path}” is not empty (it contains “{found}”); choose an empty folder for the new project"
     )]
     NotEmpty {
         /// The folder.
@@ -179,14 +177,14 @@ pub enum ProjectError {
         found: String,
     },
     /// A path that is not that of a frame of the project.
-    #[error("“{path}” is no frame of this project")]
+    #[error("“{path}” is not a frame of this project")]
     NotAFrame {
         /// The path as given.
         path: String,
     },
     /// Percentages that leave too few frames for training.
     #[error(
-        "{validation} % for validation and {testing} % for testing leave too little to train on; together they may be at most 90 %"
+        "{validation} % for validation and {testing} % for testing leave too little to train on; together they must be at most 90 %"
     )]
     Percentages {
         /// Percentage of validation frames.

@@ -350,7 +350,7 @@ mod tests {
         };
         assert_eq!(desk.apply(change).moved.len(), 3);
         let text = desk.history.undo_step().unwrap().text.with(Noun::Frame);
-        assert_eq!(text, "take the class of 2 sources away");
+        assert_eq!(text, "remove the class of 2 sources");
         assert_eq!(classes(&desk), [None, None]);
         let after = desk.state();
         assert!(after.1.iter().all(|path| path.starts_with("unsorted/")));

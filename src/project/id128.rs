@@ -43,7 +43,7 @@ impl TryFrom<String> for Id128 {
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         match u128::from_str_radix(&text, 16) {
             Ok(id) if digits => Ok(Self(id)),
-            _ => Err(format!("“{text}” is no id of 32 hex digits")),
+            _ => Err(format!("“{text}” is not an id of 32 hexadecimal digits")),
         }
     }
 }

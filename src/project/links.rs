@@ -80,7 +80,7 @@ pub(super) fn named(links: &[FollowedLink]) -> String {
         .take(MOST)
         .map(|link| {
             format!(
-                "“{}” leads to “{}”",
+                "“{}” points to “{}”",
                 link.link.display(),
                 link.target.display()
             )

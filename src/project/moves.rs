@@ -214,10 +214,10 @@ impl Mover<'_> {
             sync_dir(folder);
         }
         for path in self.gone.iter().take(NAMED) {
-            work.warn(format!("“{path}” is not there any more."));
+            work.warn(format!("“{path}” is no longer there."));
         }
         if let Some(more) = self.gone.len().checked_sub(NAMED).filter(|more| *more > 0) {
-            work.warn(format!("{more} more frames are not there any more."));
+            work.warn(format!("{more} more frames are no longer there."));
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn reconcile(
         let key = name.clash_key();
         if let Some((_, other)) = keys.iter().find(|(known, _)| *known == key) {
             warnings.push(format!(
-                "The folder “classes/{folder}” was left out: some systems would take it for the same as “classes/{other}”. Rename it or put its frames into the other."
+                "The folder “classes/{folder}” was left out: some systems do not distinguish it from “classes/{other}”. Rename it or move its frames to the other."
             ));
             continue;
         }

@@ -48,7 +48,7 @@ impl FromStr for Recorded {
 
     /// Parses an ISO 8601 time: with `Z` as UTC, otherwise as local time, ignoring any offset.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = |error: jiff::Error| format!("“{text}” is no time: {error}");
+        let wrong = |error: jiff::Error| format!("“{text}” is not a time: {error}");
         if text.ends_with('Z') {
             return text.parse().map(Self::Utc).map_err(wrong);
         }

@@ -10,8 +10,8 @@ use crate::text::visible;
 use super::Project;
 
 impl Project {
-    /// The settings stored under `key`; their defaults if there are none. If `is_possible` refuses them as a whole, each
-    /// one that is possible together with those before it is kept, the others take their defaults, and a
+    /// The settings stored under `key`; their defaults if there are none. If `is_possible` refuses them as a whole,
+    /// each one that is possible together with those before it is kept, the others take their defaults, and a
     /// [notice](Project::take_notices) names them.
     #[must_use]
     pub fn settings<T>(&self, key: &str, is_possible: impl Fn(&T) -> bool) -> T
@@ -31,8 +31,8 @@ impl Project {
                 })
                 .collect();
             let defaults = match names.len() {
-                1 => "is not possible; its default is used until you choose another",
-                _ => "are not possible; their defaults are used until you choose others",
+                1 => "is invalid; its default is used until you choose another",
+                _ => "are invalid; their defaults are used until you choose others",
             };
             self.notice(format!(
                 "{} in project.json {defaults}",
@@ -43,7 +43,8 @@ impl Project {
     }
 }
 
-/// The default with each setting of `value` that leaves it possible, and the names of the others, `fine_tune.batch_size`.
+/// The default with each setting of `value` that leaves it possible, and the names of the others,
+/// `fine_tune.batch_size`.
 fn possible_part<T>(value: &Value, is_possible: impl Fn(&T) -> bool) -> (T, Vec<String>)
 where
     T: Serialize + DeserializeOwned + Default,

@@ -107,7 +107,7 @@ impl Project {
         }
         if let Some(error) = unsaved {
             work.warn(format!(
-                "The list of classes is shown as the folders say and could not be saved: {error}."
+                "The list of classes follows the folders, but could not be saved: {error}."
             ));
         }
         Ok(classes)
@@ -216,7 +216,7 @@ impl Project {
                 Ok(entry) => entry,
                 Err(error) => {
                     work.warn(format!(
-                        "The folder “{path}” cannot be read to its end: {error}."
+                        "The folder “{path}” cannot be read completely: {error}."
                     ));
                     break;
                 }
@@ -264,14 +264,14 @@ impl Project {
                 "files or folders were"
             };
             let text = format!(
-                "In the folder “{path}”, {nameless} {what} left out because of a name that is not valid Unicode. Rename what is to be used."
+                "In the folder “{path}”, {nameless} {what} left out because of a name that is not valid Unicode. Rename them to use them."
             );
             self.tell_once(work, text);
         }
         if links > 0 {
             let what = if links == 1 { "link was" } else { "links were" };
             let text = format!(
-                "In the folder “{path}”, {links} {what} left out: links in a project are not followed. Put the files themselves there."
+                "In the folder “{path}”, {links} {what} left out: links in a project are not followed. Replace them with the files themselves."
             );
             self.tell_once(work, text);
         }
@@ -287,14 +287,14 @@ impl Project {
         for (count, one, many, remedy) in [
             (
                 films,
-                "video is no frame",
-                "videos are no frames",
-                "Import videos to take frames from them.",
+                "video is not a frame",
+                "videos are not frames",
+                "Import videos to extract their frames.",
             ),
             (
                 raws,
-                "camera raw photo is no frame",
-                "camera raw photos are no frames",
+                "camera raw photo is not a frame",
+                "camera raw photos are not frames",
                 "Save them as JPEG first.",
             ),
         ] {

@@ -45,13 +45,13 @@ impl Sampling {
             && !(1..=MOST_WIDTH_PX).contains(&width)
         {
             return Some(format!(
-                "cannot be sampled {width} pixels wide; choose up to {MOST_WIDTH_PX}"
+                "cannot be sampled at a width of {width} pixels; choose up to {MOST_WIDTH_PX}"
             ));
         }
         let start = self.start_secs();
         let to = self.to_secs.unwrap_or(f64::MAX);
         (!start.is_finite() || !to.is_finite() || to <= start).then(|| {
-            format!("cannot be sampled from {start} s to {to} s: the end lies before the start")
+            format!("cannot be sampled from {start} s to {to} s: the end is before the start")
         })
     }
 }

@@ -105,7 +105,7 @@ impl TryFrom<String> for SourceId {
     type Error = String;
 
     fn try_from(digits: String) -> Result<Self, String> {
-        Self::from_hex(&digits).ok_or(format!("“{digits}” is no source id"))
+        Self::from_hex(&digits).ok_or(format!("“{digits}” is not a source id"))
     }
 }
 

@@ -401,33 +401,33 @@ fn report(
     };
     note(
         &single,
-        "comes from a single video, which was cut into blocks of time: generalisation to new videos was not measured. Add videos of it to measure that.",
-        "come from a single video each, which was cut into blocks of time: generalisation to new videos was not measured. Add videos of them to measure that.",
+        "comes from a single video, which was divided into blocks of time: accuracy on new videos was not measured. Add videos of it to measure that.",
+        "come from a single video each, which was divided into blocks of time: accuracy on new videos was not measured. Add videos of them to measure that.",
     );
     note(
         &few,
-        "comes from too few videos (three are needed), which were cut into blocks of time: generalisation to new videos was not measured.",
-        "come from too few videos (three each are needed), which were cut into blocks of time: generalisation to new videos was not measured.",
+        "comes from too few videos (three are needed), which were divided into blocks of time: accuracy on new videos was not measured.",
+        "come from too few videos (three each are needed), which were divided into blocks of time: accuracy on new videos was not measured.",
     );
     note(
         &grown,
-        "was cut into blocks of time when it came from fewer videos, and its images stay where they are. Decide the split anew to measure on new videos alone.",
-        "were cut into blocks of time when they came from fewer videos, and their images stay where they are. Decide the split anew to measure on new videos alone.",
+        "was divided into blocks of time when it had fewer videos, and its images stay on their sides. To measure on whole videos, use another split seed.",
+        "were divided into blocks of time when they had fewer videos, and their images stay on their sides. To measure on whole videos, use another split seed.",
     );
     note(
         &train_only,
-        "has too few images that differ: all of them are used for training, and how well it is recognised was not measured.",
-        "have too few images that differ: all of them are used for training, and how well they are recognised was not measured.",
+        "has too few distinct images: all of them are used for training, so its accuracy was not measured.",
+        "have too few distinct images: all of them are used for training, so their accuracy was not measured.",
     );
     note(
         &no_test,
-        "has no test images, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
-        "have no test images, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
+        "has no test images, because all its sources are on other sides of the split. Add sources of it, or use another split seed.",
+        "have no test images, because all their sources are on other sides of the split. Add sources of them, or use another split seed.",
     );
     note(
         &no_validation,
-        "has no validation images, because its sources are all on other sides of the split. Add sources of it, or decide the split anew.",
-        "have no validation images, because their sources are all on other sides of the split. Add sources of them, or decide the split anew.",
+        "has no validation images, because all its sources are on other sides of the split. Add sources of it, or use another split seed.",
+        "have no validation images, because all their sources are on other sides of the split. Add sources of them, or use another split seed.",
     );
 }
 

@@ -86,22 +86,22 @@ impl Given {
             return Vec::new();
         }
         let mut notes = vec![format!(
-            "{count} images keep the side (train, validation or test) that they were given with."
+            "{count} images stay on the side (train, validation or test) that their folders define."
         )];
         if self.validation_from_training {
             notes.push(
-                "No validation images were given: some of those given for training are used for it."
+                "The folders define no validation images: some of those for training are used instead."
                     .to_owned(),
             );
         }
         if let Some(index) = self.across.values().next() {
             let path = frames.get(*index).map_or("", |frame| frame.path.as_str());
             let groups = match self.across.len() {
-                1 => "One image or film stands".to_owned(),
-                count => format!("{count} images or films stand"),
+                1 => "One image or video is".to_owned(),
+                count => format!("{count} images or videos are"),
             };
             notes.push(format!(
-                "{groups} on two sides of the given split in the same or nearly the same form (“{path}”): what is measured there is too good. Remove the copies from one side."
+                "{groups} on two sides of the given split, as identical or similar copies (“{path}”), so the measured accuracy is too high. Remove the copies from one side."
             ));
         }
         notes

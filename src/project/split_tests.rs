@@ -219,7 +219,7 @@ fn one_video_is_cut_into_blocks_and_the_user_is_told() {
     assert_eq!(result.cuts[0].1, Cut::ByTimeBlock);
     assert_eq!(result.notes.len(), 1);
     assert!(result.notes[0].starts_with("“empty” comes from a single video"));
-    assert!(result.notes[0].contains("generalisation to new videos was not measured"));
+    assert!(result.notes[0].contains("accuracy on new videos was not measured"));
     for side in ALL {
         assert!(count(&result, Some(side)) >= 10);
     }
@@ -238,7 +238,7 @@ fn classes_with_the_same_trouble_share_a_sentence() {
         SplitSettings::default(),
     );
     assert!(result.notes[0].starts_with("“a”, “b” and “c” come from a single video each"));
-    assert!(result.notes[1].starts_with("“d” has too few images"));
+    assert!(result.notes[1].starts_with("“d” has too few distinct images"));
     assert_eq!(result.notes.len(), 2);
 }
 
@@ -440,7 +440,7 @@ fn a_given_split_is_kept_whatever_the_percentages() {
             assert_eq!(*side, Some(wanted), "{} {settings:?}", frame.path);
         }
         assert!(
-            result.notes[0].starts_with("85 images keep"),
+            result.notes[0].starts_with("85 images stay"),
             "{:?}",
             result.notes
         );
@@ -474,7 +474,7 @@ fn without_given_validation_some_training_is_taken_and_the_test_stays_whole() {
         result
             .notes
             .iter()
-            .any(|note| note.contains("No validation images were given"))
+            .any(|note| note.contains("define no validation images"))
     );
     // Decided once, the result stays the same.
     let again = assign(&mut memory, &frames, &groups, &given, settings);

@@ -23,7 +23,7 @@ pub fn named(text: &str) -> Result<Named, String> {
     }
     if text == "inception_v3" {
         return Err(
-            "Inception v3 does not come with Salamander; give efficientnet-lite2@260 or another of `salamander architectures`, or add it to a project from an ONNX file (`salamander architectures add`)"
+            "Inception v3 is not included in Salamander; use efficientnet-lite2@260 or another architecture listed by `salamander architectures`, or add it to a project from an ONNX file (`salamander architectures add`)"
                 .to_owned(),
         );
     }
@@ -41,20 +41,20 @@ fn mobilenet(text: &str, rest: &str) -> Result<Named, String> {
     let quantized = match (parts.next(), parts.next()) {
         (None, None) => false,
         (Some("quantized"), None) => true,
-        _ => return Err(format!("“{text}” is no name that retrain.py knew")),
+        _ => return Err(format!("“{text}” is not an architecture of retrain.py")),
     };
     if !["1.0", "0.75", "0.50", "0.25"].contains(&width) {
         return Err(format!(
-            "“{text}” is no name that retrain.py knew: its widths were 1.0, 0.75, 0.50 and 0.25"
+            "“{text}” is not an architecture of retrain.py: its widths were 1.0, 0.75, 0.50 and 0.25"
         ));
     }
     let architecture = format!("mobilenet-v2@{side}");
-    let architecture = architecture
-        .parse::<Architecture>()
-        .map_err(|_| format!("“{text}”: MobileNet has the sides 96, 128, 160, 192 and 224"))?;
-    let mut note = format!("{architecture}, of width 1.0, takes the place of {text}");
+    let architecture = architecture.parse::<Architecture>().map_err(|_| {
+        format!("“{text}”: MobileNet is available at 96, 128, 160, 192 and 224 pixels")
+    })?;
+    let mut note = format!("{architecture}, of width 1.0, replaces {text}");
     if quantized {
-        note.push_str("; for a graph in 8-bit integers export the run as tflite-int8");
+        note.push_str("; for an 8-bit integer model, export the run as tflite-int8");
     }
     Ok(Named {
         architecture,

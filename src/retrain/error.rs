@@ -14,14 +14,14 @@ use crate::train::TrainError;
 #[derive(Debug, thiserror::Error)]
 pub enum RetrainError {
     /// The path of the images is no folder.
-    #[error("--image_dir “{}” is no folder; give the one that has a folder of images for each class", path.display())]
+    #[error("--image_dir “{}” is not a folder; give one with a folder of images per class", path.display())]
     NoFolder {
         /// The path.
         path: PathBuf,
     },
     /// There are fewer than two class folders.
     #[error(
-        "there {} in --image_dir “{}”, and two or more are needed, each called as its class (cat/…, dog/…)",
+        "there {} in --image_dir “{}”, but at least two are needed, each named after its class (cat/…, dog/…)",
         folders(*found), path.display()
     )]
     FewFolders {
@@ -31,7 +31,7 @@ pub enum RetrainError {
         found: usize,
     },
     /// The folder for bottlenecks is inside the folder of images, or the other way round.
-    #[error("--bottleneck_dir “{}” and --image_dir lie in each other; give a folder elsewhere", path.display())]
+    #[error("--bottleneck_dir “{}” and --image_dir are inside each other; give a folder elsewhere", path.display())]
     Nested {
         /// The folder for bottlenecks.
         path: PathBuf,
@@ -45,7 +45,7 @@ pub enum RetrainError {
         images: PathBuf,
     },
     /// The folder for the `SavedModel` is not empty.
-    #[error("--saved_model_dir “{}” is there already and not empty; give the name of a new folder", path.display())]
+    #[error("--saved_model_dir “{}” already exists and is not empty; give a new folder", path.display())]
     SavedModelThere {
         /// The folder.
         path: PathBuf,
@@ -79,7 +79,7 @@ pub enum RetrainError {
 fn folders(found: usize) -> &'static str {
     match found {
         0 => "is no folder",
-        _ => "is one folder only",
+        _ => "is only one folder",
     }
 }
 

@@ -30,7 +30,7 @@ pub struct RetrainOrder {
     pub image_dir: PathBuf,
     /// The path of the graph.
     pub output_graph: PathBuf,
-    /// The path of the labels, one a line.
+    /// The path of the labels, one per line.
     pub output_labels: PathBuf,
     /// The folder for `TensorBoard` event files.
     pub summaries_dir: PathBuf,

@@ -6,15 +6,18 @@ use std::net::IpAddr;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The computer's addresses cannot be determined.
-    #[error("the addresses of this computer cannot be found out: {0}")]
+    #[error("the addresses of this computer cannot be determined: {0}")]
     Addresses(std::io::Error),
     /// The computer is in no network.
     #[error(
-        "this computer is in no network that a phone could be in; join the Wi-Fi of the phone, then try again"
+        "this computer is not in a network that a phone can reach; join the phone's Wi-Fi and try again"
     )]
     NoNetwork,
     /// The address is not one of this computer's.
-    #[error("this computer has no address {address}; it has {}", listed(known))]
+    #[error(
+        "this computer does not have the address {address}; it has {}",
+        listed(known)
+    )]
     NoSuchAddress {
         /// The address.
         address: IpAddr,
@@ -23,7 +26,7 @@ pub enum ServeError {
     },
     /// The system does not allow the program to listen there.
     #[error(
-        "nothing can be served at {address}: {error}; choose another network, or allow Salamander in the firewall"
+        "cannot listen on {address}: {error}; choose another network, or allow Salamander in the firewall"
     )]
     Listen {
         /// The address.
@@ -32,7 +35,7 @@ pub enum ServeError {
         error: std::io::Error,
     },
     /// The system provides no random numbers.
-    #[error("the system gives no random numbers for an address that nobody guesses ({0})")]
+    #[error("the system provides no random numbers for an unguessable address ({0}); try again")]
     Random(String),
     /// The address does not fit a QR code.
     #[error("the address cannot be shown as a QR code ({0})")]

@@ -148,7 +148,7 @@ impl Drop for Server {
 fn close(stream: &TcpStream) {
     // It may be closed already, which is just as well.
     if let Err(error) = stream.shutdown(Shutdown::Both) {
-        log::debug!("a connection was closed already: {error}");
+        log::debug!("a connection was already closed: {error}");
     }
 }
 
@@ -170,7 +170,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
                 ) => {}
             Err(error) => {
                 // For example, out of file descriptors; some will be freed.
-                log::warn!("a connection could not be taken: {error}");
+                log::warn!("a connection could not be accepted: {error}");
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
@@ -291,6 +291,6 @@ fn finish(stream: &mut TcpStream) {
 
 fn sent(result: std::io::Result<()>) {
     if let Err(error) = result {
-        log::debug!("a client went away: {error}");
+        log::debug!("a client disconnected: {error}");
     }
 }

@@ -149,10 +149,10 @@ pub fn divide(project: &Project, order: &DivideOrder, work: &Work) -> Result<Div
     })
 }
 
-/// `3 files passed over: hidden (the name begins with a dot)`
+/// `3 files skipped: hidden (the name begins with a dot)`
 #[must_use]
 pub fn passed_over_words(reason: &Reason, files: u64) -> String {
-    format!("{} passed over: {}", count(files, "file"), reason.text())
+    format!("{} skipped: {}", count(files, "file"), reason.text())
 }
 
 /// The films that the project does not have. A film that it has at the same path is read to check that it is

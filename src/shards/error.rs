@@ -15,13 +15,11 @@ use crate::train::TrainError;
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
     /// The paths contain nothing that can be sampled.
-    #[error(
-        "there are no videos and no photos in the given paths that could be used; see the warnings"
-    )]
+    #[error("the given paths contain no usable videos or photos; see the warnings")]
     Nothing,
     /// The project already has all films.
     #[error(
-        "all {films} videos in the given paths are in the project already, sampled in the same way"
+        "all {films} videos in the given paths are already in the project, with the same sampling"
     )]
     AllKnown {
         /// How many there are.
@@ -29,7 +27,7 @@ pub enum ShardError {
     },
     /// All trainings of a sweep have ended.
     #[error(
-        "nothing is left to train of the sweep “{sweep}”; begin another one, or try again what failed with --try-again"
+        "the sweep “{sweep}” has nothing left to train; begin another one, or retry failed trainings with --try-again"
     )]
     NothingLeft {
         /// The sweep.
@@ -44,7 +42,7 @@ pub enum ShardError {
         reason: String,
     },
     /// The list has no shard of this number.
-    #[error("“{}” has the shards 1 to {shards}, and none of the number {shard}", path.display())]
+    #[error("“{}” has shards 1 to {shards}, but no shard {shard}", path.display())]
     NoShard {
         /// The list.
         path: PathBuf,
@@ -55,7 +53,7 @@ pub enum ShardError {
     },
     /// This machine would compute other frames or bottlenecks than those of the list.
     #[error(
-        "“{}” was made for {what} {wanted}, and here is {found}; use the same on all machines, or make the list of shards anew",
+        "“{}” was made with {what} {wanted}, but this machine has {found}; use the same version on all machines, or make the list again",
         path.display()
     )]
     OtherVersion {
@@ -69,7 +67,7 @@ pub enum ShardError {
         found: String,
     },
     /// Another process is making the same part.
-    #[error("shard {shard} is being made in “{}” by another process; wait for it, or end that one", path.display())]
+    #[error("another process is making shard {shard} in “{}”; wait for it, or end it", path.display())]
     Busy {
         /// The number of the shard.
         shard: usize,
@@ -81,7 +79,7 @@ pub enum ShardError {
     File(#[from] FileError),
     /// The disk has not enough room for the merged frames.
     #[error(
-        "the parts hold {bytes} bytes of frames that are to be written, and {room} are free on the disk of “{}”; free some space, or merge with --force",
+        "merging writes {bytes} bytes of frames, but only {room} are free on the disk of “{}”; free some space, or merge with --force",
         project.display()
     )]
     Room {

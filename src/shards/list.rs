@@ -346,7 +346,12 @@ pub(super) fn write_lines(
 }
 
 fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
-    let no_list = || ShardError::bad(path, "is no list of shards; `salamander shards` makes one");
+    let no_list = || {
+        ShardError::bad(
+            path,
+            "is not a list of shards; `salamander shards` makes one",
+        )
+    };
     let line = text.line(0).ok_or_else(no_list)?;
     let header: Header = serde_json::from_slice(line).map_err(|error| {
         log::debug!("{}: {error}", path.display());
@@ -355,20 +360,20 @@ fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
     if header.salamander_shards != FORMAT {
         return Err(ShardError::bad(
             path,
-            "is a list of shards of another version of Salamander; make it anew with this one",
+            "is a list of shards from another version of Salamander; make it again with this one",
         ));
     }
     if let Some(fault) = header.sampling.fault() {
         return Err(ShardError::bad(
             path,
-            format!("is damaged: a film {fault}; make it anew"),
+            format!("is damaged: a film {fault}; make the list again"),
         ));
     }
     if text.lines() != header.shards + 1 {
         return Err(ShardError::bad(
             path,
             format!(
-                "is damaged: it should hold {} shards and holds {}; copy it again",
+                "is damaged: it should hold {} shards, but holds {}; copy it again",
                 header.shards,
                 text.lines().saturating_sub(1)
             ),
@@ -400,7 +405,7 @@ fn shard_of(
     if sound {
         Ok(shard)
     } else {
-        Err(damaged("makes no sense"))
+        Err(damaged("is inconsistent"))
     }
 }
 

@@ -66,8 +66,7 @@ impl Merged {
             None => String::new(),
         };
         Some(format!(
-            "{} of {} parts are missing ({shards} {numbers}){damaged}; make them with `salamander work` and merge again, what is \
-             there is merged",
+            "{} of {} parts are missing ({shards} {numbers}){damaged}; the others are merged; make the missing ones with `salamander work` and merge again",
             self.missing.len(),
             self.of
         ))
@@ -171,7 +170,7 @@ fn find(dirs: &[PathBuf]) -> Result<Found, ShardError> {
         match &list {
             Some((_, first)) if *first != id => Err(ShardError::bad(
                 folder,
-                "holds parts of another list of shards than the first folder; merge them one after the other",
+                "holds parts of a different list than the first folder; merge the folders one after the other",
             )),
             Some(_) => Ok(()),
             None => {
@@ -200,7 +199,7 @@ fn find(dirs: &[PathBuf]) -> Result<Found, ShardError> {
         Some((list, _)) => Ok(Found { list, parts }),
         None => Err(ShardError::bad(
             dirs.first().map_or(Path::new(""), PathBuf::as_path),
-            "holds no parts; give the folder that `salamander work --out` writes to, with its shards.jsonl",
+            "holds no parts; give the folder that `salamander work --out` wrote, with its shards.jsonl",
         )),
     }
 }
@@ -257,7 +256,7 @@ fn open_part(
         Some(shard) if fits(shard) => Ok(part),
         _ => Err(ShardError::bad(
             dir,
-            "is damaged: it does not hold what its shard asks for; make the part anew",
+            "is damaged: its contents do not match its shard; make the part again",
         )),
     }
 }
@@ -285,7 +284,7 @@ fn check_room(project: &Project, supply: &Supply<'_>) -> Result<(), ShardError> 
         }),
         Ok(_) => Ok(()),
         Err(error) => {
-            log::warn!("cannot tell the free space: {error}");
+            log::warn!("cannot determine the free disk space: {error}");
             Ok(())
         }
     }
@@ -321,13 +320,13 @@ fn join_caches(
         rows += joined.added;
         if joined.damaged > 0 {
             work.warn(format!(
-                "{} rows of the parts' caches are damaged; they are computed anew when they are needed",
+                "{} rows of the parts' caches are damaged; they will be recomputed when needed",
                 joined.damaged
             ));
         }
         if joined.left_out > 0 {
             work.warn(format!(
-                "{} activations are left out: together they would take more than {}; they are computed when they are needed",
+                "{} activations were left out, because all of them would take more than {}; they will be computed when needed",
                 joined.left_out,
                 rounded_bytes(TrainSettings::default().fine_tune.cache_budget_bytes)
             ));
@@ -492,7 +491,7 @@ impl MediaOrigin for Supply<'_> {
             .first()
             .and_then(|made| Some((made.info.clone()?, made.content?)));
         let (info, content) = facts.ok_or_else(|| {
-            unusable("is in a part that does not say what it is; make the part anew")
+            unusable("is in a part without a description of it; make the part again")
         })?;
         let mut of_source = self.of_source.lock();
         of_source.insert(content.into(), path.to_owned());
@@ -510,7 +509,7 @@ impl MediaOrigin for Supply<'_> {
         if source.sampling != self.header.sampling {
             return Err(MediaError::Unusable {
                 path,
-                reason: "was sampled in the project with another quality or size before, and its frames are not mixed; remove it there, or make the parts anew".to_owned(),
+                reason: "is in the project with another quality or size, and frames of both cannot be mixed; remove it there, or make the parts again".to_owned(),
             });
         }
         let readers = film.pieces.iter().map(|(part, film)| part.frames(*film));
@@ -544,7 +543,7 @@ impl MediaOrigin for Supply<'_> {
             .map_err(media_error)?
             .ok_or_else(|| MediaError::Unusable {
                 path: part.dir.clone(),
-                reason: "is damaged: it lacks a photo; make the part anew".to_owned(),
+                reason: "is damaged: a photo is missing; make the part again".to_owned(),
             })?;
         let made = made.map(|made| (made.extension, made.remarks));
         let (extension, remarks) = made.unwrap_or_default();

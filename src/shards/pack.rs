@@ -36,7 +36,7 @@ impl Making<'_> {
                 if blake3::hash(&bytes).to_hex().as_str() != line.blake3 {
                     return Err(ShardError::bad(
                         &path,
-                        "was changed while the part was made; remove the folder of the part and make it anew",
+                        "was changed while the part was made; remove the part's folder and make it again",
                     ));
                 }
                 out.write_all(&bytes)
@@ -101,7 +101,7 @@ impl Making<'_> {
                 if activations.added < rows.added * u64::from(source.views.distinct()) {
                     return Err(ShardError::bad(
                         &self.dir.join(COMPUTED),
-                        "could not take all activations; free some space and make the part again",
+                        "could not store all activations; free some space and make the part again",
                     ));
                 }
             }

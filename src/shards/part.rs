@@ -156,7 +156,7 @@ pub(super) trait PartManifest: Sized {
         if manifest.origin() != (id, shard) {
             return Err(ShardError::bad(
                 dir,
-                "is the part of another list; choose another folder for the parts, or remove it",
+                "is a part of a different list; choose another folder for the parts, or remove it",
             ));
         }
         Ok(Some(manifest))
@@ -167,7 +167,7 @@ pub(super) trait PartManifest: Sized {
         if self.origin().0 != id {
             return Err(ShardError::bad(
                 dir,
-                "is the part of another list, with other files or settings; make it anew",
+                "is a part of a different list, with other files or settings; make the part again",
             ));
         }
         versions.check(self.versions(), dir)
@@ -189,7 +189,7 @@ impl PartManifest for Manifest {
         if manifest.salamander_part != FORMAT {
             return Err(ShardError::bad(
                 &path,
-                "is of another version of Salamander; make the part anew with this one",
+                "is from another version of Salamander; make the part again with this one",
             ));
         }
         Ok(manifest)
@@ -211,7 +211,7 @@ pub(super) fn read_manifest<T: DeserializeOwned>(path: &Path) -> Result<T, Shard
 pub(super) fn altered(path: &Path) -> ShardError {
     ShardError::bad(
         path,
-        format!("is damaged: {}; make the part anew", files::ALTERED),
+        format!("is damaged: {}; make the part again", files::ALTERED),
     )
 }
 

@@ -22,7 +22,7 @@ fn keep_list(order: &WorkOrder, partial: &Path, id: &ListId) -> Result<(), Shard
         if ListId::of_file(&copy)? != *id {
             return Err(ShardError::bad(
                 &order.out,
-                "holds parts of another list of shards; choose another folder",
+                "holds parts of a different list; choose another folder",
             ));
         }
         return Ok(());

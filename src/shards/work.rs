@@ -341,7 +341,7 @@ impl Making<'_> {
         Err(ShardError::bad(
             path,
             format!(
-                "is another file than the one that “{}” was made of; make the list of shards anew",
+                "is not the file that “{}” was made from; make the list again",
                 self.order.list.display()
             ),
         ))

@@ -24,7 +24,7 @@ pub enum SweepError {
         path: PathBuf,
     },
     /// The file is invalid.
-    #[error("“{}” is damaged ({reason}); put back an earlier copy, or remove this folder: its runs stay", path.display())]
+    #[error("“{}” is damaged ({reason}); restore an earlier copy, or remove this folder (its runs are kept)", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -32,7 +32,7 @@ pub enum SweepError {
         reason: String,
     },
     /// A sweep cannot be restored from the trash, because another has its name.
-    #[error("there is a sweep “{0}” already; remove that one first")]
+    #[error("a sweep “{0}” already exists; remove it first")]
     InTheWay(String),
     /// An error of a sweep's file.
     #[error(transparent)]

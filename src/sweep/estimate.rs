@@ -40,7 +40,7 @@ impl Paces {
             Err(_) if work.is_cancelled() => return Err(Cancelled.into()),
             Err(error) => {
                 work.warn(format!(
-                    "How long {architecture} takes could not be measured: {error}"
+                    "The duration of {architecture} could not be estimated: {error}"
                 ));
                 None
             }
@@ -123,7 +123,7 @@ fn cached_part(
         Ok(cached) => Ok(cached as f64 / frames.len().max(1) as f64),
         Err(_) if work.is_cancelled() => Err(Cancelled.into()),
         Err(error) => {
-            log::warn!("the cache of {architecture} is taken for empty: {error}");
+            log::warn!("the cache of {architecture} is assumed to be empty: {error}");
             Ok(0.0)
         }
     }

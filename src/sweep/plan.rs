@@ -76,7 +76,7 @@ impl SweepAxis {
         }
         if values.is_empty() {
             return Err(SweepError::Plan(format!(
-                "“{key}” has no values; give some, as in {key}=0.01,0.03"
+                "“{key}” has no values; give some, such as {key}=0.01,0.03"
             )));
         }
         Ok(Self { key: name, values })
@@ -105,7 +105,7 @@ impl SweepAxis {
                 if !offered.contains(&resolution_px) {
                     let offered: Vec<String> = offered.iter().map(u32::to_string).collect();
                     return Err(SweepError::Plan(format!(
-                        "“{name}” cannot be had at {resolution_px} pixels, but at {}; name the others with their resolution, as in {name}@{}",
+                        "“{name}” is not available at {resolution_px} pixels, but at {}; give those as {name}@{}",
                         offered.join(", "),
                         architecture.resolution_px
                     )));
@@ -154,7 +154,7 @@ impl SweepAxis {
 fn unknown(key: &str) -> SweepError {
     let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
     SweepError::Plan(format!(
-        "there is no setting “{key}”; there are {}",
+        "there is no setting “{key}”; the settings are {}",
         known.join(", ")
     ))
 }
@@ -176,7 +176,7 @@ fn checked(setting: &Setting, text: &str) -> Result<String, SweepError> {
 fn range(setting: &Setting, from: &str, rest: &str, item: &str) -> Result<Vec<String>, SweepError> {
     let wrong = |why: &str| {
         SweepError::Plan(format!(
-            "“{item}” is no range of “{}”: {why}; write it as 0.001..0.1 log 5, or 100..500 linear 3",
+            "“{item}” is not a valid range for “{}”: {why}; write it as 0.001..0.1 log 5, or 100..500 linear 3",
             setting.key
         ))
     };
@@ -188,24 +188,24 @@ fn range(setting: &Setting, from: &str, rest: &str, item: &str) -> Result<Vec<St
     let mut words = rest.split_whitespace();
     let (to, how, count) = (words.next(), words.next(), words.next());
     let (Some(to), Some(how), Some(count), None) = (to, how, count, words.next()) else {
-        return Err(wrong("it has an end, a kind and a number of values"));
+        return Err(wrong("it must have an end, a kind and a number of values"));
     };
     let (from, to) = (checked(setting, from)?, checked(setting, to)?);
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     let (Some(first), Some(last)) = (number(&from), number(&to)) else {
-        return Err(wrong("its ends are no numbers"));
+        return Err(wrong("its ends are not numbers"));
     };
     let count: usize = count
         .parse()
-        .map_err(|_| wrong("the number of values is none"))?;
+        .map_err(|_| wrong("the number of values is not a number"))?;
     if !(2..=MOST_VALUES).contains(&count) {
-        return Err(wrong("it can have 2 to 100 values"));
+        return Err(wrong("it must have 2 to 100 values"));
     }
     let is_log = match how {
         "log" if first > 0.0 && last > 0.0 => true,
-        "log" => return Err(wrong("equal factors need ends over 0")),
+        "log" => return Err(wrong("a logarithmic range needs ends over 0")),
         "linear" => false,
-        _ => return Err(wrong("its kind is log or linear")),
+        _ => return Err(wrong("its kind must be log or linear")),
     };
     let last_index = count - 1;
     (0..count)
@@ -257,13 +257,13 @@ impl SweepPlan {
             _ => None,
         }) {
             return Err(SweepError::Plan(format!(
-                "“{twice}” is there twice; give all of its values together"
+                "“{twice}” is given twice; give all of its values together"
             )));
         }
         let repeats = self.repeats.max(1);
         if repeats > 1 && axes.iter().any(|axis| axis.key == "split_seed") {
             return Err(SweepError::Plan(
-                "repeats are trainings with several split seeds; leave one of the two out".into(),
+                "repeats use several split seeds; give repeats or split_seed, not both".into(),
             ));
         }
         let combinations = axes
@@ -272,7 +272,7 @@ impl SweepPlan {
         let count = combinations.saturating_mul(repeats as usize);
         if count > MOST {
             return Err(SweepError::Plan(format!(
-                "these are {count} trainings, and a sweep has at most {MOST}; take fewer values"
+                "these are {count} trainings, but a sweep has at most {MOST}; give fewer values"
             )));
         }
         let mut found = Trainings::default();

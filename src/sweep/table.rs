@@ -323,7 +323,7 @@ fn notes(sweep: &Sweep, rows: &[SweepRow]) -> Vec<String> {
     let count = finished.clone().count();
     if finished.clone().any(|row| row.validation.is_none()) {
         notes.push(
-            "There are no validation images, so nothing is ranked: the test images must not choose. Give --validation-percentage.".into(),
+            "There are no validation images, so nothing is ranked, because test images must not be used for selection. Give --validation-percentage.".into(),
         );
     } else if count > 1 {
         let by = match sweep.rank {
@@ -331,7 +331,7 @@ fn notes(sweep: &Sweep, rows: &[SweepRow]) -> Vec<String> {
             RankBy::CrossEntropy => "cross-entropy",
         };
         notes.push(format!(
-            "Ranked by {by} on validation images, never by the test: of many configurations the one that does best on some images is partly lucky there, so expect of the first less than its validation figure says. Its test accuracy is honest as long as it did not choose."
+            "Ranked by {by} on validation images, never on test images. The best of many configurations is partly lucky on the images that rank it, so expect less than its validation figure. Its test accuracy is unbiased as long as you do not use it for selection."
         ));
     }
     // Trainings with the same split settings must have had the same images.
@@ -419,7 +419,7 @@ mod tests {
             table
                 .notes
                 .iter()
-                .any(|note| note.contains("never by the test"))
+                .any(|note| note.contains("never on test images"))
         );
         let keys: Vec<&str> = table.settings.iter().map(|setting| setting.key).collect();
         assert_eq!(keys, ["architecture"]);

@@ -108,8 +108,8 @@ mod tests {
         assert_eq!(count(0, "frame"), "0 frames");
         assert_eq!(count(1_260, "frame"), "1,260 frames");
         assert_eq!(
-            counted(1, "warning stands", "warnings stand"),
-            "1 warning stands"
+            counted(1, "batch of photos", "batches of photos"),
+            "1 batch of photos"
         );
     }
 

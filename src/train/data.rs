@@ -175,12 +175,12 @@ pub(super) fn prepare(
         match (train, all) {
             (0, 0) => {}
             (0, _) => notes.push(format!(
-                "“{name}” takes no part: none of its images is in the training set."
+                "“{name}” is left out: none of its images is in the training set."
             )),
             _ => {
                 if *all == 1 {
                     notes.push(format!(
-                        "“{name}” has a single image; what is learned of it will not hold for others."
+                        "“{name}” has a single image; the model cannot generalise from it."
                     ));
                 }
                 *index = Some(kept.len());
@@ -235,7 +235,7 @@ pub(super) fn prepare(
         views = source.affordable(asked, sizes.dim);
         if views < asked {
             notes.push(format!(
-                "The head learned from {} augmented views of each image instead of {}: more do not fit into memory.",
+                "The head was trained on {} augmented views of each image instead of {}: more do not fit into memory.",
                 views - 1,
                 asked - 1
             ));
@@ -254,9 +254,7 @@ pub(super) fn prepare(
         );
     }
     if data.test.len() == 0 {
-        notes.push(
-            "There are no test images, so the accuracy on new images was not measured.".into(),
-        );
+        notes.push("There are no test images, so accuracy on new images was not measured.".into());
     }
     Ok(Prepared {
         classes: kept,

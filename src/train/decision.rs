@@ -45,11 +45,11 @@ pub enum Decision {
     /// If none of n images is wrong, the error rate is below 3/n with 95 % confidence (the rule of three: Hanley and
     /// Lippman-Hand, "If nothing goes wrong, is everything all right?", JAMA 249:1743, 1983), and a fine-tuning can
     /// improve it by no more than that. There must be at least 100 images (3 %), 10 of each class and 5 groups, the
-    /// number that an interval of the [`FineTuningVerdict`](super::FineTuningVerdict) needs. The bound applies to similar images. For
-    /// images of new recordings the number of groups counts, and 3/groups is large for the handful of recordings in
-    /// most projects; but a fine-tuning is trained on the same recordings, and if the head is right on all of them,
-    /// its steps follow their peculiarities (Kumar et al., "Fine-Tuning can Distort Pretrained Features and
-    /// Underperform Out-of-Distribution", 2022). Probabilities are not considered: a head trained by plain gradient
+    /// number that an interval of the [`FineTuningVerdict`](super::FineTuningVerdict) needs. The bound applies to
+    /// similar images. For images of new recordings the number of groups counts, and 3/groups is large for the handful
+    /// of recordings in most projects; but a fine-tuning is trained on the same recordings, and if the head is right on
+    /// all of them, its steps follow their peculiarities (Kumar et al., "Fine-Tuning can Distort Pretrained Features
+    /// and Underperform Out-of-Distribution", 2022). Probabilities are not considered: a head trained by plain gradient
     /// descent is much less confident than accurate.
     HeadSuffices {
         /// The number of images, all classified correctly.
@@ -73,13 +73,14 @@ impl Decision {
         let most = (300.0 / images.max(1) as f64).min(100.0);
         let whose = if groups < images {
             format!(
-                "images outside the test, each judged by a head that did not learn from its recording ({groups} recordings)"
+                "images outside the test set, each classified by a head that was not trained on its source ({groups} sources)"
             )
         } else {
-            "images outside the test, each judged by a head that did not learn from it".to_owned()
+            "images outside the test set, each classified by a head that was not trained on it"
+                .to_owned()
         };
         Some(format!(
-            "A fine-tuning was not needed: the head alone is right on all {images} {whose}. With 95 % confidence it is wrong on at most {most:.1} % of such images. Choose a depth to fine-tune anyway."
+            "Fine-tuning was not needed: the head alone is right on all {images} {whose}. With 95 % confidence it is wrong on at most {most:.1} % of such images. To fine-tune anyway, choose a depth."
         ))
     }
 }

@@ -71,7 +71,7 @@ pub enum TrainError {
     #[error("there is no run “{0}” in this project")]
     NoSuchRun(String),
     /// An architecture cannot be removed, because runs were trained with it.
-    #[error("the architecture “{architecture}” is used by the run “{runs}”; remove that first")]
+    #[error("the architecture “{architecture}” is used by the run “{runs}”; remove the run first")]
     ArchitectureInUse {
         /// The architecture.
         architecture: String,
@@ -79,18 +79,16 @@ pub enum TrainError {
         runs: String,
     },
     /// A run cannot be restored from the trash, because another has its name.
-    #[error(
-        "there is a run “{0}” already; remove that one first to bring back the one from the trash"
-    )]
+    #[error("a run “{0}” already exists; remove it before you restore the one from the trash")]
     RunInTheWay(String),
     /// A run whose last weights are NaN or infinite cannot be extended.
     #[error(
-        "the run “{0}” diverged, so that further steps would learn nothing; train again with a lower learning rate"
+        "the run “{0}” diverged and cannot be extended; train again with a lower learning rate"
     )]
     DivergedRun(String),
     /// All frames of a class of a run are gone.
     #[error(
-        "the run “{run}” cannot continue: “{class}” has lost all images it was trained on; bring them back, or train again"
+        "the run “{run}” cannot continue, because all images of “{class}” it was trained on are gone; restore them, or train again"
     )]
     FramesGone {
         /// The run.
@@ -103,9 +101,9 @@ pub enum TrainError {
 /// The remedy for a damaged file of a run.
 fn remedy(file: &std::path::Path) -> &'static str {
     match file.file_name().and_then(|name| name.to_str()) {
-        Some(calibration::FILE) => "delete this file, and the run is calibrated anew",
-        Some(note::FILE) => "delete this file, and write name and note anew",
-        _ => "delete this run, or put back an earlier copy of its folder",
+        Some(calibration::FILE) => "delete this file to have the run calibrated again",
+        Some(note::FILE) => "delete this file and enter name and note again",
+        _ => "delete this run, or restore an earlier copy of its folder",
     }
 }
 

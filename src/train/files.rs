@@ -66,7 +66,7 @@ pub(super) fn lines<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<Vec
         let reason = if text.is_empty() {
             "it is empty"
         } else {
-            "it ends in the middle of a line"
+            "its last line is incomplete"
         };
         return Err(damaged(path)(reason));
     };

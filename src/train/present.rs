@@ -178,7 +178,7 @@ impl<'a> Search<'a> {
 
     /// The places of all frames of the run.
     fn everywhere(&self, project: &Project, work: &Work) -> Result<Vec<Option<Place>>, TrainError> {
-        work.stage("Following the images", None);
+        work.stage("Looking up the images", None);
         let has_contents = self.of_run.iter().any(|frame| frame.content.is_some());
         let contents: Vec<Option<ContentId>> = if has_contents {
             let files: Vec<_> = self.labelled.iter().map(|f| f.abs(project)).collect();

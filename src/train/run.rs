@@ -401,7 +401,8 @@ impl Run {
         match frames.iter().find(|frame| frame.class >= known) {
             Some(frame) => {
                 let class = frame.class;
-                let reason = format!("a frame is of class {class}, where there are {known}");
+                let reason =
+                    format!("a frame has class number {class}, but there are only {known} classes");
                 Err(files::damaged(&path)(reason))
             }
             None => Ok(frames),

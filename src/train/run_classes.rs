@@ -176,25 +176,25 @@ fn notes(names: &[String], now: &[ClassNow], labels: &[String], label_of: &[usiz
             .collect();
         if let [(name, ClassNow::Deleted)] = members.as_slice() {
             notes.push(format!(
-                "“{name}” was deleted after this run: its images are left out of the figures, and the model still answers “{label}”."
+                "“{name}” was deleted after this run: its images are left out of the figures, but the model can still predict “{label}”."
             ));
         } else if let [name] = merged.as_slice()
             && members.len() == 1
         {
             notes.push(format!(
-                "{name} was merged into “{label}” after this run: its images and its answers count as “{label}”."
+                "{name} was merged into “{label}” after this run: its images and predictions count as “{label}”."
             ));
         } else if !merged.is_empty() {
             let were = if merged.len() == 1 { "was" } else { "were" };
             notes.push(format!(
-                "{} {were} merged into “{label}” after this run, which told them apart: its answers for any of them count as “{label}”, their probabilities are added up.",
+                "{} {were} merged into “{label}” after this run, which has them as separate classes: a prediction of any of them counts as “{label}”, and their probabilities are added.",
                 merged.join(" and ")
             ));
         }
     }
     if labels.len() == 1 && names.len() > 1 {
         notes.push(
-            "All classes of this run are one now, so its accuracy no longer says anything; train again."
+            "All classes of this run have been merged into one, so its accuracy is meaningless; train again."
                 .into(),
         );
     }
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(found.class(&name("pets")), Some(2));
         assert_eq!(found.notes.len(), 1);
         assert!(found.notes[0].contains("“cat” was merged into “pets”"));
-        assert!(found.notes[0].contains("added up"));
+        assert!(found.notes[0].contains("are added"));
         // Merged into a class that the run does not have.
         let found = classes(&["cat", "dog"], vec![merged("pets"), there("dog")]);
         assert_eq!(found.labels, ["pets", "dog"]);
@@ -255,7 +255,7 @@ mod tests {
         let found = classes(&["cat", "dog"], vec![merged("pets"), merged("pets")]);
         assert_eq!(found.labels, ["pets"]);
         assert!(found.notes[0].contains("“cat” and “dog” were merged"));
-        assert!(found.notes[1].contains("no longer says anything"));
+        assert!(found.notes[1].contains("is meaningless"));
     }
 
     #[test]

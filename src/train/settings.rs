@@ -327,7 +327,7 @@ impl TrainSettings {
         let parts = [Part::Head, self.last_part()];
         let stops = parts.map(|part| self.learn(part).early_stopping > 0);
         stops.contains(&true).then(|| {
-            "Early stopping has no effect: there are no validation images; raise the validation percentage.".to_owned()
+            "Early stopping has no effect, because there are no validation images; raise the validation percentage.".to_owned()
         })
     }
 }

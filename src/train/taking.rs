@@ -28,7 +28,7 @@ pub fn take_run(
     let run = Run::open(from).map_err(missing)?;
     if run.state != RunState::Finished {
         return Err(files::damaged(&from.join("run.json"))(
-            "the training has not ended",
+            "the training has not finished",
         ));
     }
     project.make_runs_dir()?;
@@ -42,7 +42,9 @@ pub fn take_run(
         let path = from.join(name);
         let mut parts = Path::new(name).components();
         if !parts.all(|part| matches!(part, Component::Normal(_))) {
-            return Err(files::damaged(from)("a file of it lies outside of it"));
+            return Err(files::damaged(from)(
+                "one of its files is outside its folder",
+            ));
         }
         let read = on_disk::read(&path).map_err(TrainError::io("read", &path));
         let bytes = read.map_err(missing)?;

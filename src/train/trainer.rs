@@ -156,7 +156,7 @@ pub fn resume(
     }
     if steps < done {
         return Err(TrainError::Setting(format!(
-            "the run “{}” has {done} steps already; give a larger number to extend it",
+            "the run “{}” already has {done} steps; give a larger number to extend it",
             run.id
         )));
     }
@@ -195,18 +195,18 @@ pub fn resume(
     let mut notes = found.classes.notes;
     if gone > 0 {
         notes.push(format!(
-            "{gone} of {all} images are gone or cannot be read any more since the run began, so its continuation learned from fewer."
+            "{gone} of {all} images have been removed or become unreadable since the run began, so it continued on fewer."
         ));
     }
     if found.relabelled > 0 {
         notes.push(format!(
-            "{} of {all} images got another label since the run began; its continuation learned them by that.",
+            "{} of {all} images were relabelled since the run began; it continued with their new labels.",
             found.relabelled
         ));
     }
     if found.changed > 0 {
         notes.push(format!(
-            "{} of {all} images were changed since the run began; its continuation learned them as they are now.",
+            "{} of {all} images were changed since the run began; it continued with them as they are now.",
             found.changed
         ));
     }

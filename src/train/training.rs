@@ -141,7 +141,7 @@ fn ending_note(
             )))
         }
         End::Diverged(step) if kept => Ok(Some(format!(
-            "The training diverged at step {step}; the best weights before are kept. Lower the learning rate."
+            "The training diverged at step {step}; the best weights before that are kept. Lower the learning rate."
         ))),
         End::Diverged(step) => Err(TrainError::Diverged(step)),
     }

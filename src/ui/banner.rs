@@ -16,7 +16,7 @@ pub fn banner_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
     let t = tokens(ui);
     let name = words::shorten(&session.name, 40);
     let text = format!(
-        "“{name}” is not there any more. Was its drive unplugged, or its folder moved? It goes on by itself when the folder is back."
+        "“{name}” is no longer there. Was its drive unplugged, or its folder moved? Work continues automatically when the folder is back."
     );
     let noun = session.noun();
     let place = words::path(&session.root);

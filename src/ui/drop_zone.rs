@@ -57,9 +57,12 @@ pub fn drop_zone_ui(ctx: &Context, cx: &mut Cx<'_>) {
         None => "Drop to add".to_owned(),
     };
     let words = match &cx.app.session {
-        Some(_) if rows => "On a class they get that class".to_owned(),
-        Some(session) => format!("Videos, photos and folders go to “{}”", session.name),
-        None => "A new project is made for them".to_owned(),
+        Some(_) if rows => "Drop on a class to label them with it".to_owned(),
+        Some(session) => format!(
+            "Videos, photos and folders are imported into “{}”",
+            session.name
+        ),
+        None => "A new project is created for them".to_owned(),
     };
     let card = egui::Rect::from_center_size(rect.center(), vec2(420.0, 190.0));
     let radius = CornerRadius::same(theme::RADIUS_LARGE);

@@ -208,9 +208,9 @@ fn shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, shown: &Shown) {
     }
     ui.spacing_mut().item_spacing.x = 6.0;
     let (glyph, label, tip) = if shown.paused {
-        (icons::PLAY, "Resume", "Go on where it was paused")
+        (icons::PLAY, "Resume", "Continue")
     } else {
-        (icons::PAUSE, "Pause", "Wait until it is resumed")
+        (icons::PAUSE, "Pause", "Pause until you continue")
     };
     if quiet_button(ui, Some(glyph), label)
         .on_hover_text(tip)
@@ -222,7 +222,7 @@ fn shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, shown: &Shown) {
     }
     let cancel = quiet_button(ui, Some(icons::CROSS), "Cancel");
     if cancel
-        .on_hover_text("Stop; what is finished is kept")
+        .on_hover_text("Stop; finished work is kept")
         .clicked()
     {
         for id in &shown.tasks {
@@ -239,7 +239,7 @@ fn right_side(ui: &mut Ui, app: &App, running: bool) {
     let keys: &[(&str, &str)] = match app.workspace {
         Workspace::Label if session.label.show == Show::Trash => &[
             ("F1", "shortcuts"),
-            ("Del", "delete for good"),
+            ("Del", "delete permanently"),
             ("Space", "preview"),
         ],
         Workspace::Label => &[

@@ -90,13 +90,13 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
         }
         Some(MakeEnd::Much(amount)) => {
             let why = format!(
-                "These videos give {amount}. Fewer or shorter videos give fewer; neighbouring frames teach little more."
+                "These videos give {amount}. For fewer, use fewer or shorter videos; neighbouring frames add little."
             );
             ui.add(Label::new(why).wrap());
             ui.add_space(8.0);
             ui.horizontal(|ui| {
-                let tip = "Write all these frames and make the model of them";
-                let all = accent_button(ui, None, "Make it of all").on_hover_text(tip);
+                let tip = "Extract all these frames and make the model from them";
+                let all = accent_button(ui, None, "Use all of them").on_hover_text(tip);
                 if all.clicked() {
                     cx.act(Action::Make(MakeAction::All));
                 }
@@ -104,12 +104,13 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
             });
         }
         Some(MakeEnd::Cancelled) => {
-            ui.label(widgets::muted(t, "Cancelled. What is finished is kept."));
+            ui.label(widgets::muted(t, "Cancelled. Finished work is kept."));
             ends_ui(ui, cx, "Continue");
         }
         _ => {
             let cancel = button(ui, None, "Cancel");
-            let tip = "End it; what is finished is kept, and making the model again goes on there";
+            let tip =
+                "Cancel; finished work is kept, and making the model again resumes from there";
             if cancel.on_hover_text(tip).clicked() {
                 cx.act(Action::Make(MakeAction::Cancel));
             }
@@ -120,7 +121,7 @@ fn steps_ui(ui: &mut Ui, cx: &mut Cx<'_>, making: &Making) {
 fn ends_ui(ui: &mut Ui, cx: &mut Cx<'_>, again: &str) {
     ui.add_space(8.0);
     ui.horizontal(|ui| {
-        let tip = "Go on with what is finished, and do the rest";
+        let tip = "Resume from the finished work";
         if accent_button(ui, None, again).on_hover_text(tip).clicked() {
             cx.act(Action::Make(MakeAction::Again));
         }
@@ -143,7 +144,7 @@ fn made_ui(ui: &mut Ui, cx: &mut Cx<'_>, made: &Made) {
     let card = &made.export.card;
     ui.label(widgets::small(
         t,
-        format!("The model of “{}” is made", card.project),
+        format!("The model of “{}” is ready", card.project),
     ));
     ui.label(widgets::heading(accuracy_words(&card.accuracy)));
     if let Some((low, high)) = card.accuracy.interval_95 {
@@ -163,7 +164,7 @@ fn made_ui(ui: &mut Ui, cx: &mut Cx<'_>, made: &Made) {
         ui.label(widgets::muted(
             t,
             format!(
-                "Most often “{}” is taken for “{}” ({} of {})",
+                "Most frequent mistake: “{}” taken for “{}” ({} of {})",
                 worst.class, worst.called, worst.images, worst.of
             ),
         ));
@@ -184,7 +185,7 @@ fn made_ui(ui: &mut Ui, cx: &mut Cx<'_>, made: &Made) {
     ui.add_space(16.0);
     ui.horizontal(|ui| {
         let open = accent_button(ui, Some(icons::FOLDER_OPEN), "Open project");
-        let tip = "Look at the mistakes, mend labels, train further, export again";
+        let tip = "Inspect mistakes, correct labels, train again, export again";
         if open.on_hover_text(tip).clicked() {
             cx.act(Action::Make(MakeAction::OpenProject));
         }
@@ -210,7 +211,7 @@ fn accuracy_words(accuracy: &CardAccuracy) -> String {
             part * 100.0,
             words::number(accuracy.images)
         ),
-        None => "How good it is was not measured".to_owned(),
+        None => "Its accuracy was not measured".to_owned(),
     }
 }
 
@@ -272,12 +273,12 @@ fn files_ui(ui: &mut Ui, made: &Made) {
             ui.label(name.into_owned());
             ui.label(widgets::small(
                 t,
-                format!("{}, proved", words::bytes(file.bytes)),
+                format!("{}, verified", words::bytes(file.bytes)),
             ));
         });
     }
     ui.label(widgets::small(
         t,
-        "MODEL_CARD.md beside them says what the model is for and what it cannot do.",
+        "MODEL_CARD.md, in the same folder, says what the model is for and what it cannot do.",
     ));
 }

@@ -108,7 +108,7 @@ pub fn palette_ui(ctx: &Context, cx: &mut Cx<'_>, view: &mut View) {
                     ui.vertical_centered(|ui| {
                         ui.label(widgets::muted(
                             t,
-                            "No command, class or source has this in its name",
+                            "No command, class or source name contains this",
                         ));
                     });
                     ui.add_space(12.0);

@@ -35,8 +35,7 @@ pub fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
             );
             ui.label(widgets::muted(
                 t,
-                "Drop videos on this window, sort their frames into classes, train, export. \
-                 Everything stays on this computer.",
+                "Drop videos on this window, sort their frames into classes, train, export. Everything stays on this computer.",
             ));
             ui.add_space(22.0);
             ui.horizontal(|ui| {
@@ -47,7 +46,7 @@ pub fn start_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
                         Command::NewProject,
                         icons::FOLDER_NEW,
                         "New project…",
-                        "Empty, in a folder of yours",
+                        "Empty, in a folder of your choice",
                         true,
                     ),
                     (
@@ -233,7 +232,7 @@ fn recent_line_ui(ui: &mut Ui, root: &Path, present: bool) -> bool {
     let words = if present {
         place
     } else {
-        format!("not there any more: {place}")
+        format!("no longer there: {place}")
     };
     painter.text(
         pos2(rect.left() + 44.0, rect.center().y + 9.0),

@@ -78,11 +78,11 @@ fn access_chip(ui: &mut Ui, session: &Session) {
         Access::Full => return,
         Access::ReadOnly => (
             "Read-only",
-            "The disk or the folder cannot be written. Looking, evaluating, predicting and exporting to another folder work",
+            "The project is on a read-only disk or folder. You can view, evaluate, predict and export to another folder",
         ),
         Access::Shared => (
-            "Looking only",
-            "Another Salamander has the project. Looking, evaluating, predicting and exporting work; to change anything, close it there and open it again",
+            "Read-only",
+            "The project is open in another Salamander window or command. You can view, evaluate, predict and export; to change anything, close it there and open it here again",
         ),
     };
     widgets::badge(ui, label).on_hover_text(why);

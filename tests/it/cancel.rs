@@ -91,7 +91,7 @@ fn everything_ends_when_it_is_cancelled_and_can_be_resumed() {
         },
         ..quick("efficientnet-lite0@128", 20)
     };
-    for at in [0, 1, 2].map(|done| ("Measuring this machine", done)) {
+    for at in [0, 1, 2].map(|done| ("Measuring the speed of this machine", done)) {
         let took = cancelled_at(at, |work| estimate(&project, &settings(Depth::Head), work));
         println!("{at:?}: {took:?}");
         // Abandoned preparations would slow down the next job.

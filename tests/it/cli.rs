@@ -12,7 +12,7 @@ use crate::cli_program::{Place, Ran, events};
 fn number(value: &Value, key: &str) -> f64 {
     value[key]
         .as_f64()
-        .unwrap_or_else(|| panic!("{key} is no number in {value}"))
+        .unwrap_or_else(|| panic!("{key} is not a number in {value}"))
 }
 
 #[test]
@@ -514,7 +514,7 @@ fn fine_tuning_from_estimate_to_export() {
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("--fine-tune-steps"));
     let fewer = place.failure("train p --resume latest --fine-tune-steps 39");
-    assert!(fewer.contains("40 steps already"), "{fewer}");
+    assert!(fewer.contains("already has 40 steps"), "{fewer}");
     let extended = place.result("train p --resume latest --fine-tune-steps 50");
     assert_eq!(extended["steps"], 50);
     // The same command again: it is already done.

@@ -158,7 +158,7 @@ fn classes_are_added_all_or_none() {
         ("classes p add Cat cat", ["“Cat”", "“cat”"]),
         // The same name in composed and decomposed letters.
         ("classes p add fox é e\u{301}", ["“é”", "“e\u{301}”"]),
-        ("classes p add dog cow dog", ["“dog”", "none was added"]),
+        ("classes p add dog cow dog", ["“dog”", "no class was added"]),
         ("classes p add dog BIRD", ["“bird”", "“BIRD”"]),
         ("classes p add dog nul", ["“nul”", "Windows"]),
     ] {

@@ -122,7 +122,7 @@ fn a_run_is_calibrated_and_everything_is_measured() {
     for part in [
         "Confusion matrix",
         "Calibration",
-        "Images of none of the classes",
+        "Images of unknown classes",
         "Leak meter",
         "Cross-validation",
         "How it was trained",

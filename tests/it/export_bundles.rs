@@ -220,7 +220,7 @@ fn the_card_says_what_the_run_was_made_of_and_came_to() {
     let text = fs::read_to_string(out.join("MODEL_CARD.md")).unwrap();
     for part in [
         "# Model card: ",
-        "## What it cannot do",
+        "## Limitations",
         "red, dark",
         "green \\[x\\]",
         "fewer than 30 test images",
@@ -294,7 +294,7 @@ fn the_command_line_exports_and_verifies_them() {
     // For a path that is not an export, the message says what to give instead.
     let message = place.failure(&format!("verify both/{second}/model.onnx"));
     assert!(message.contains("give the folder"), "{message}");
-    for (nothing, told) in [("nowhere", "nothing of that name"), ("p", "export.json")] {
+    for (nothing, told) in [("nowhere", "it does not exist"), ("p", "export.json")] {
         let message = place.failure(&format!("verify {nothing}"));
         assert!(message.contains(told), "{message}");
     }

@@ -191,7 +191,7 @@ fn a_tuned_backbone_is_what_is_evaluated_predicted_with_and_exported() {
             assert!(largest_difference([&found.unwrap()], [expected]) < 1e-4);
         }
         let readme = std::fs::read_to_string(out.join("README.txt")).unwrap();
-        assert!(readme.contains("changed by further training"), "{readme}");
+        assert!(readme.contains("changed by fine-tuning"), "{readme}");
     }
 
     // With other weights, the previous bottlenecks are neither used nor kept.

@@ -59,10 +59,7 @@ fn jobs_end_with_the_one_sentence_and_make_nothing_again() {
     let before = frames();
     let line = "import p videos --class-from folder --fps 10 --width 80 --replace";
     let message = moved_away_during(&place, line, || frames() > before + 3);
-    assert!(
-        message.contains("is not there any more"),
-        "{line}: {message}"
-    );
+    assert!(message.contains("is no longer there"), "{line}: {message}");
 
     let line = "train p --depth head --how-many-training-steps 2000000 --testing-percentage 25";
     let checkpoint = || {
@@ -72,10 +69,7 @@ fn jobs_end_with_the_one_sentence_and_make_nothing_again() {
         })
     };
     let message = moved_away_during(&place, line, checkpoint);
-    assert!(
-        message.contains("is not there any more"),
-        "{line}: {message}"
-    );
+    assert!(message.contains("is no longer there"), "{line}: {message}");
 
     // Once it is back, everything is there and the run can be resumed.
     let runs = place.path("p/runs");
@@ -103,7 +97,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     desk.act(Action::Go(Workspace::Label));
     let (root, away) = (place.path("p"), place.path("away"));
     std::fs::rename(&root, &away).unwrap();
-    desk.see_part("“p” is not there any more");
+    desk.see_part("“p” is no longer there");
     let frame = session(&desk).snapshot.frames.list[0].path.clone();
     desk.assign(vec![frame.clone()], Label::Unsorted);
     desk.act(Action::Label(LabelAction::AddClass("cow".into(), false)));
@@ -123,7 +117,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     });
     assert!(
         desk.harness
-            .query_by_label_contains("is not there any more")
+            .query_by_label_contains("is no longer there")
             .is_none()
     );
     assert_eq!(desk.harness.state().app().workspace, Workspace::Label);
@@ -134,7 +128,7 @@ fn the_window_says_that_the_project_is_gone_and_goes_on_when_it_is_back() {
     desk.rest();
     copy_dir(&root, &place.path("copy"));
     std::fs::rename(&root, &away).unwrap();
-    desk.see_part("“p” is not there any more");
+    desk.see_part("“p” is no longer there");
     std::fs::rename(place.path("copy"), &root).unwrap();
     desk.until("it is back", |harness| {
         let session = harness.state().app().session.as_ref();
@@ -174,7 +168,7 @@ fn an_unplugged_drive_leaves_an_empty_folder_that_stays_empty() {
         .arg(&drive)
         .status();
     assert!(unplugged.unwrap().success());
-    desk.see_part("“p” is not there any more");
+    desk.see_part("“p” is no longer there");
     for workspace in [Workspace::Import, Workspace::Label, Workspace::Train] {
         desk.act(Action::Go(workspace));
         desk.harness.run_steps(20);

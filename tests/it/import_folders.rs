@@ -37,7 +37,7 @@ fn a_given_split_can_be_declined() {
     place.fresh("p");
     let result = place.result("import p g --class-from folder --ignore-split");
     assert_eq!(result["imported"], 6);
-    assert!(notes(&result).contains("is not kept"), "{result}");
+    assert!(notes(&result).contains("is ignored"), "{result}");
     let project = place.open("p");
     assert!(project.sources().iter().all(|s| s.given_split.is_none()));
     drop(project);
@@ -58,7 +58,7 @@ fn a_given_split_is_kept_wherever_the_classes_come_from() {
         let result = place.result(format!("import {name} g {from}").trim());
         assert_eq!(result["imported"], 6);
         assert!(
-            notes(&result).contains("given split into train, validation and test folders is kept"),
+            notes(&result).contains("split into train, validation and test folders is kept"),
             "{from}: {result}"
         );
         let mut given: Vec<_> = place
@@ -75,7 +75,7 @@ fn a_given_split_is_kept_wherever_the_classes_come_from() {
     assert_eq!(on_sides(&place.open("q")), [2, 2, 2]);
     // The classes are given later; the sides are already there.
     let result = place.result("import p g --class-from folder --on-conflict move");
-    assert!(notes(&result).contains("is kept as it is"), "{result}");
+    assert!(notes(&result).contains("is kept."), "{result}");
     let project = place.open("p");
     assert_eq!(labels(&project), "cat 3, dog 3");
     assert_eq!(on_sides(&project), [2, 2, 2]);
@@ -114,7 +114,7 @@ fn what_was_imported_without_a_side_takes_one_later() {
     assert!(project.sources().iter().all(|s| s.given_split.is_none()));
     drop(project);
     let result = place.result("import p g --class-from folder");
-    assert!(notes(&result).contains("is kept as it is"), "{result}");
+    assert!(notes(&result).contains("is kept."), "{result}");
     let project = place.open("p");
     let expected = |side| {
         project
@@ -139,7 +139,7 @@ fn what_was_imported_without_a_side_takes_one_later() {
     let result = lines.last().unwrap();
     let message = notes(result);
     assert!(
-        message.contains("kept but for 6 files") && !message.contains("is kept as it is"),
+        message.contains("kept except for 6 files") && !message.contains("is kept."),
         "{result}"
     );
     let message = warnings(&lines);
@@ -201,7 +201,7 @@ fn of_copies_in_one_import_the_first_decides() {
         }
         assert_eq!(labels(&place.open("p")), "cat 4, dog 1");
         let message = warnings(&lines).join("\n");
-        assert!(message.contains("the first counts"), "{message}");
+        assert!(message.contains("a copy of an earlier file"), "{message}");
     }
     // The first copy's class replaces an earlier one, once.
     place.fresh("p2");
@@ -233,7 +233,7 @@ fn empty_folders_with_names_of_sessions_make_no_class() {
     let result = place.result("import p g --class-from folder");
     assert_eq!(labels(&place.open("p")), "7 0, cat 1, dog 1, owl 0");
     let message = notes(&result);
-    for name in ["“2024”", "“2024-05”", "1 more", "make no class"] {
+    for name in ["“2024”", "“2024-05”", "1 more", "did not become classes"] {
         assert!(message.contains(name), "{name}: {message}");
     }
 }

@@ -20,7 +20,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
         .iter()
         .map(|event| event["step"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(steps, ["Import", "Train", "Evaluate", "Export and prove"]);
+    assert_eq!(steps, ["Import", "Train", "Evaluate", "Export and verify"]);
     let made = lines.last().unwrap();
     assert_eq!(made["images"], 48);
     assert_eq!(made["card"]["classes"].as_array().unwrap().len(), 3);
@@ -48,7 +48,7 @@ fn one_line_makes_a_verified_bundle_with_one_page_of_result() {
 
     // Files that cannot become a model are reported at once.
     let one = place.failure("make videos/bars --out other");
-    assert!(one.contains("two to tell apart"), "{one}");
+    assert!(one.contains("at least two"), "{one}");
     assert!(!place.path("other").exists());
 
     programs_of(&place);
@@ -101,7 +101,7 @@ fn so_many_frames_are_written_once_it_was_agreed_to() {
     let frames =
         || fs::read_dir(place.path("other/project/classes/black")).map_or(0, Iterator::count);
     assert_eq!(frames(), 0);
-    desk.click("Make it of all");
+    desk.click("Use all of them");
     desk.until("the first frames", |_| frames() > 0);
     desk.click("Cancel");
     desk.see_part("Cancelled");

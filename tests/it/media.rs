@@ -89,7 +89,7 @@ fn what_is_no_video_is_told_in_one_sentence() {
         (file("noise.mp4", &noise), "is not a video"),
         (sound, "has no picture, only sound"),
         (disguised, "is a photo, not a video"),
-        (folder.path().join("nowhere.mp4"), "there is no such file"),
+        (folder.path().join("nowhere.mp4"), "it does not exist"),
         (folder.path().to_owned(), "is a folder"),
     ] {
         let errors = [
@@ -122,7 +122,7 @@ fn what_is_no_video_is_told_in_one_sentence() {
         to_secs: Some(1.0),
         ..Sampling::default()
     };
-    assert!(refused(&backwards).contains("the end lies before the start"));
+    assert!(refused(&backwards).contains("the end is before the start"));
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn ended(place: &Place, line: &str, what: &str) -> (i32, String) {
     assert!(
         matches!(code, Some(0 | 1))
             && !message.contains("panicked")
-            && !message.contains("a defect in"),
+            && !message.contains("an internal error of"),
         "{what}: {line}: {status}: {message}"
     );
     (code.unwrap_or_default(), message)

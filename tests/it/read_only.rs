@@ -150,10 +150,7 @@ fn a_project_that_cannot_be_written_is_open_for_looking() {
     check(&place, run, &trained["test_accuracy"]);
     for line in changes(run) {
         let message = place.failure(&line);
-        assert!(
-            message.contains("is open for looking only"),
-            "{line}: {message}"
-        );
+        assert!(message.contains("is open read-only"), "{line}: {message}");
     }
     let message = place.failure("export p");
     assert!(message.contains("p/exports"), "{message}");
@@ -217,7 +214,7 @@ fn cannot_change(desk: &mut Desk, place: &Place) {
     let frame = session(desk).snapshot.frames.list[0].path.clone();
     let to = Label::Unsorted;
     desk.assign(vec![frame.clone()], to);
-    desk.see_part("is open for looking only");
+    desk.see_part("is open read-only");
     assert_eq!(session(desk).snapshot.frames.list[0].path, frame);
     desk.act(Action::Dropped(vec![place.path("videos")]));
     desk.harness.run_steps(5);
@@ -260,8 +257,8 @@ fn the_window_offers_to_look_at_what_another_process_has() {
     let mut desk = Desk::new(&place.path("config"), [1280.0, 800.0]);
     open(&mut desk, &place);
     desk.see_part("is open in another Salamander");
-    desk.click("Open to look only");
-    desk.see("Looking only");
+    desk.click("Open read-only");
+    desk.see("Read-only");
     cannot_change(&mut desk, &place);
     // Once it is free, everything can be done after opening it.
     drop(holder);
@@ -270,5 +267,5 @@ fn the_window_offers_to_look_at_what_another_process_has() {
         let session = harness.state().app().session.as_ref();
         session.is_some_and(Session::can_change)
     });
-    assert!(desk.harness.query_by_label("Looking only").is_none());
+    assert!(desk.harness.query_by_label("Read-only").is_none());
 }

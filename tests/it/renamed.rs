@@ -233,7 +233,10 @@ fn a_deleted_class_is_explained_and_its_frames_are_left_out() {
         &Work::new(),
     );
     let told = error.unwrap_err().to_string();
-    assert!(told.contains("“fox” has lost all images"), "{told}");
+    assert!(
+        told.contains("all images of “fox” it was trained on are gone"),
+        "{told}"
+    );
 }
 
 #[test]

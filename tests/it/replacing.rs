@@ -99,7 +99,7 @@ fn a_replacement_that_was_broken_off_is_finished_by_a_plain_import() {
     assert_eq!(project.scan_trash(&work).unwrap().list.len(), 10);
     let warnings = work.take_warnings().join("\n");
     assert!(
-        warnings.contains("film.mp4") && warnings.contains("is finished now: 10 frames"),
+        warnings.contains("film.mp4") && warnings.contains("is now finished: 10 frames"),
         "{warnings}"
     );
     let Fate::Imported { note, .. } = &outcome.files[0].fate else {
@@ -126,7 +126,7 @@ fn a_replacement_that_was_broken_off_is_never_left_in_silence() {
         let work = Work::new();
         run(&project, &film, &options, &work);
         let warnings = work.take_warnings().join("\n");
-        for told in ["film.mp4", "20 a second", "broken off", "--replace"] {
+        for told in ["film.mp4", "20 per second", "interrupted", "--replace"] {
             assert!(warnings.contains(told), "{told}: {warnings}");
         }
         assert_eq!(widths(&project), before);
@@ -237,7 +237,7 @@ fn a_range_beyond_the_film_fails_and_replaces_nothing() {
             let Fate::Failed(sentence) = &outcome.files[0].fate else {
                 panic!("{outcome:?}")
             };
-            let expected = format!("is 0:10 long; nothing lies {told}");
+            let expected = format!("is 0:10 long; there is nothing {told}");
             assert!(sentence.contains(&expected), "{sentence}");
             assert!(!work.take_warnings().join("\n").contains("damaged"));
             assert_eq!((frames(&project), project.sources()), before);

@@ -138,11 +138,11 @@ fn what_cannot_be_retrained_is_refused_before_anything_is_written() {
     fs::create_dir_all(place.path("full")).unwrap();
     fs::write(place.path("full/letter.txt"), "mine").unwrap();
     for (flags, words) in [
-        ("--image_dir nowhere --bottleneck_dir b", "no folder"),
-        ("--image_dir one --bottleneck_dir b", "one folder only"),
+        ("--image_dir nowhere --bottleneck_dir b", "not a folder"),
+        ("--image_dir one --bottleneck_dir b", "only one folder"),
         (
             "--image_dir flowers --bottleneck_dir flowers/b",
-            "lie in each other",
+            "are inside each other",
         ),
         ("--image_dir flowers --bottleneck_dir full", "full"),
         (

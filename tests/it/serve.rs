@@ -295,7 +295,7 @@ fn the_command_serves_until_it_is_interrupted() {
     assert!(
         elsewhere
             .stderr
-            .contains("has no address 203.0.113.77; it has"),
+            .contains("does not have the address 203.0.113.77; it has"),
         "{}",
         elsewhere.stderr
     );

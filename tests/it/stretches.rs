@@ -194,7 +194,7 @@ fn stretches_give_the_frames_of_the_whole() {
         ..at(2.0)
     };
     let error = compare(&open, &beyond, &[10.0]).unwrap_err();
-    assert!(error.contains("nothing lies after 0:30"), "{error}");
+    assert!(error.contains("there is nothing after 0:30"), "{error}");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn stretches_of_still_images_give_the_frames_of_the_whole() {
     let whole = sampled(JpegSampler::open(&still, &at(2.0)).unwrap()).unwrap();
     let warnings = whole.1.warnings("x");
     assert!(
-        warnings[0].contains("shows the same image for long"),
+        warnings[0].contains("shows the same image for a long time"),
         "{warnings:?}"
     );
     assert!(whole.0.len() < 2 * 230, "{}", whole.0.len());
@@ -332,7 +332,7 @@ fn a_stretch_that_ends_before_it_begins_is_refused() {
         .err()
         .unwrap();
     assert!(
-        error.to_string().contains("the end lies before the start"),
+        error.to_string().contains("the end is before the start"),
         "{error}"
     );
 }

@@ -53,7 +53,7 @@ fn the_window_tells_what_goes_and_asks() {
     ask(&mut desk);
     desk.see("Empty the trash?");
     desk.see_part(&format!(
-        "3 frames and 1 run, {}, will be deleted for good.",
+        "3 frames and 1 run, {}, will be permanently deleted.",
         words::bytes(bytes + 5002)
     ));
     desk.click("Keep");

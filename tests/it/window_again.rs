@@ -49,9 +49,9 @@ fn new_frames_between_labelled_ones_get_their_class() {
     desk.see("other settings");
     press(&mut desk, "Extract all again…");
     desk.see("Extract 12 videos again?");
-    desk.see("Give frames between labelled ones the class of these");
+    desk.see("Label frames between labelled ones");
     press(&mut desk, "Extract again");
-    desk.see_part("have their class now");
+    desk.see_part("now have their class");
     idle(&mut desk);
     // 0.5 and 0.7 s are between frames with the label moving; 0.3 and 0.9 s are not.
     assert_eq!(files_in(&place, "classes/moving"), 80 + 3 + 2);
@@ -85,9 +85,9 @@ fn another_width_replaces_what_was_there() {
     set(&mut desk, 5.0, 80);
     press(&mut desk, "Extract again bars-0.mp4");
     desk.see("Extract “bars-0.mp4” again?");
-    desk.see("Replace them; the new frames take over their labels");
+    desk.see("Replace them; the new frames get their labels");
     press(&mut desk, "Extract again");
-    desk.see_part("10 frames of another width went to the trash");
+    desk.see_part("10 frames of another width moved to the trash");
     idle(&mut desk);
     assert_eq!(session(&desk).snapshot.counts.total(), 120);
     assert_eq!(files_in(&place, "classes/fractal"), 41);
@@ -147,7 +147,7 @@ fn sources_are_selected_and_changed_together() {
     assert_eq!(files_in(&place, "classes/bars"), 40);
     assert!(!session(&desk).can_undo());
     desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
-    desk.see("Done again: change the class of 2 sources to “moving”");
+    desk.see("Redone: change the class of 2 sources to “moving”");
     idle(&mut desk);
     assert_eq!(files_in(&place, "classes/moving"), 60);
 

@@ -29,17 +29,17 @@ fn a_dropped_network_becomes_an_architecture() {
     desk.see("Channels first");
     desk.see("32 × 32 pixels");
     desk.see("values not known yet");
-    desk.click("Normalisation of the images");
+    desk.click("Normalisation of the input");
     desk.click("To 0…1");
-    desk.until("the network is tried", |harness| {
+    desk.until("the network is run", |harness| {
         let adding = harness.state().app().adding.as_ref();
         let found = adding.and_then(|adding| adding.found.as_ref()?.as_ref().ok());
         found.is_some_and(|found| matches!(found.candidate, Some(Ok(_))))
     });
-    desk.see("as you said");
+    desk.see("as you chose");
     desk.see("values 0.0 … 1.0");
-    desk.see_part("values in a bottleneck");
-    desk.see_part("Can be trained: head alone, last block");
+    desk.see_part("values per bottleneck");
+    desk.see_part("Depths: head alone, last block");
     desk.click("Add to the project");
     desk.until("it is added", |harness| {
         let session = harness.state().app().session.as_ref();

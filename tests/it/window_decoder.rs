@@ -80,7 +80,7 @@ fn posters() -> usize {
 
 /// Waits for the message on the film's card.
 fn see_set_aside(desk: &mut Desk) {
-    desk.see_part("Set aside: it");
+    desk.see_part("Skipped: it");
     desk.see("Try film.mp4 again");
     desk.rest();
     assert_eq!(posters(), 0);

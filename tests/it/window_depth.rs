@@ -59,7 +59,7 @@ fn quitting_ends_a_measurement_and_begins_no_other() {
     go(&mut desk, "Train");
     desk.until("the measurement", |harness| {
         let mut tasks = harness.state().app().tasks.running().iter();
-        tasks.any(|task| task.title == "Measuring this computer")
+        tasks.any(|task| task.title == "Measuring the speed of this computer")
     });
     desk.act(Action::QuitNow);
     desk.until("the end", |harness| harness.state().app().may_close());
@@ -73,7 +73,7 @@ fn from_an_estimate_to_a_verdict() {
     act(&mut desk, TrainAction::Set(small(40)));
     go(&mut desk, "Train");
     assert!(session(&desk).estimate().is_none());
-    desk.see("measuring this computer…");
+    desk.see("measuring the speed of this computer…");
     desk.see_part("on this computer");
     let found = session(&desk).estimate().unwrap().clone();
     assert_eq!(found.train_frames, 60);
@@ -272,11 +272,11 @@ fn a_finished_run_is_trained_further() {
     go(&mut desk, "Train");
     press(&mut desk, "Train further…");
     desk.see_part(
-        "has trained the last block for 20 steps. Its learning rate rises and falls once more",
+        "has trained the last block for 20 steps. The learning rate rises and falls again",
     );
     assert_eq!(number(&desk, "More steps"), Some(20.0));
     set_number(&mut desk, "More steps", "30");
-    desk.see_part("50 steps in all, about ");
+    desk.see_part("50 steps in total, about ");
     press(&mut desk, "Train further");
     assert!(session(&desk).train.is_live(&before.run.id));
     // The curves continue from where they were.
@@ -325,7 +325,7 @@ fn a_finished_run_is_trained_further() {
     let done = stopped.result().unwrap().steps;
     assert!((51..100_050).contains(&done), "{done}");
     press(&mut desk, "Train further…");
-    desk.see_part("It goes on as if it had never been stopped.");
+    desk.see_part("Training continues as if it had never been stopped.");
     assert_eq!(number(&desk, "More steps"), Some(f64::from(100_050 - done)));
     desk.click("Cancel");
 

@@ -126,7 +126,7 @@ fn no_tooltip_lies_above_a_dialog() {
     let mut desk = two_photos(&place, [1440.0, 900.0]);
     let button = rect(&desk, "Search or run a command");
     desk.harness.hover_at(button.center());
-    let tip = "Find a command by typing a part of its name";
+    let tip = "Find a command by typing part of its name";
     desk.see_part(tip);
     // By the keyboard, so that the pointer stays where it is.
     desk.key(Modifiers::NONE, Key::F1);
@@ -175,10 +175,10 @@ fn a_project_of_photos_speaks_of_photos() {
     desk.key(Modifiers::NONE, Key::Escape);
 
     desk.click("Trash, 1 photo");
-    desk.see("Select photos to bring them back; a class’s key gives them that class.");
+    desk.see("Select photos to restore them; a class’s key gives them that class.");
     desk.click("cat, cat 000.png");
     desk.key(Modifiers::NONE, Key::Delete);
-    desk.see("Delete 1 photo for good?");
+    desk.see("Permanently delete 1 photo?");
     desk.see("This cannot be undone.");
     desk.key(Modifiers::NONE, Key::Escape);
 
@@ -224,7 +224,7 @@ fn a_new_project_where_one_is_closes_nothing_and_offers_to_open_it() {
     desk.act(Action::Command(Command::NewProject));
     desk.replace("Folder", place.path("").to_str().unwrap());
     desk.type_into("Project name", "There");
-    desk.see("There is a project “There” here already.");
+    desk.see("A project “There” already exists here.");
     assert!(!is_seen(&desk, "Create project"));
     assert_eq!(root(&desk), Some(place.path("p")));
     desk.click("Open it");
@@ -241,7 +241,7 @@ fn a_new_project_where_one_is_closes_nothing_and_offers_to_open_it() {
         name: "p".to_owned(),
         files: Vec::new(),
     });
-    desk.see_part("is a Salamander project already");
+    desk.see_part("is already a Salamander project");
     assert_eq!(root(&desk), Some(place.path("There")));
 
     // A folder with other files is refused while its name is typed.

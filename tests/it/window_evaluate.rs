@@ -28,7 +28,7 @@ fn classes_have_figures_with_intervals_and_curves() {
     desk.see_part("19 times out of 20");
 
     // The matrix in per cent, and in another order.
-    desk.click("Per cent of each row instead of counts");
+    desk.click("Percent of each row instead of counts");
     desk.click("Order of the classes");
     desk.click("similar together");
     desk.see("Confusion matrix");
@@ -52,7 +52,7 @@ fn what_takes_trainings_is_measured_on_request() {
     desk.see_part("xpected calibration error");
     desk.click("Hold out classes");
     desk.see_part("Below ");
-    desk.see_part("of a class that the model does not know are not");
+    desk.see_part("of unknown classes are accepted");
     desk.click("Use this threshold");
     desk.see_part("In use: ");
     let run = session(&desk).train.runs[0].run.clone();
@@ -70,16 +70,16 @@ fn what_takes_trainings_is_measured_on_request() {
     desk.click("Cross-validate");
     desk.see_part("The folds: ");
     desk.click("Measure the curve");
-    desk.see_part("a class");
-    desk.click("Look at them");
+    desk.see_part("per class");
+    desk.click("Measure them");
     desk.see("most blurred");
     desk.click("Compare");
     desk.see_part("This project has no other finished run.");
     desk.act(Action::Evaluate(EvaluateAction::Compare(run.id.clone())));
-    desk.see_part("That does not show that one is better");
+    desk.see_part("This does not show that either is better");
     desk.see("both right");
     desk.click("Report");
-    desk.see_part("The report is written");
+    desk.see_part("Report saved");
     let page = std::fs::read_to_string(run.dir.join("report.html")).unwrap();
     assert!(
         page.contains("Leak meter") && page.contains("Learning curve"),

@@ -29,7 +29,7 @@ fn new_project(desk: &mut Desk, folder: &Path) {
 fn add(desk: &mut Desk, paths: &[&Path]) {
     desk.key(CTRL, Key::I);
     let lines: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
-    desk.type_into("Files or folders, one a line", &lines.join("\n"));
+    desk.type_into("Files or folders, one per line", &lines.join("\n"));
     desk.click("Add");
 }
 
@@ -318,17 +318,17 @@ fn paths_are_typed_where_the_system_has_no_dialogs() {
     place.video("v/bars.mp4", "smptebars=size=64x48:rate=10,trim=duration=1");
     let mut desk = desk(&place);
     desk.click("Open project…");
-    desk.type_into("Folder of the project", "p");
+    desk.type_into("The project’s folder", "p");
     // Paths that depend on the program's working folder are refused.
     desk.see("“p” is not a full path");
-    desk.replace("Folder of the project", place.path("p").to_str().unwrap());
+    desk.replace("The project’s folder", place.path("p").to_str().unwrap());
     desk.key(Modifiers::NONE, Key::Enter);
     desk.see("Drop videos here");
 
     // Quotation marks, as file managers copy them, are not part of a path.
     desk.click("Add files…");
     let quoted = format!("\"{}\"", place.path("v/bars.mp4").display());
-    desk.type_into("Files or folders, one a line", &quoted);
+    desk.type_into("Files or folders, one per line", &quoted);
     desk.key(CTRL, Key::Enter);
     // A single file has no folder for its class, so the class is asked for.
     desk.see("Import 1 file");

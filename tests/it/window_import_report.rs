@@ -66,7 +66,7 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
     );
 
     press(&mut desk, "Details…");
-    desk.see("What became of each file");
+    desk.see("What happened to each file");
     // The failed ones first, because they are most important.
     desk.see_part("broken.png: ");
     desk.see("all 10");
@@ -88,7 +88,7 @@ fn every_file_is_accounted_for_and_can_be_looked_up() {
         .event(egui::Event::Text("last import".to_owned()));
     desk.harness.run_steps(2);
     desk.key(egui::Modifiers::NONE, egui::Key::Enter);
-    desk.see("What became of each file");
+    desk.see("What happened to each file");
     press(&mut desk, "Undo the import");
     idle(&mut desk);
     assert_eq!(
@@ -112,10 +112,10 @@ fn the_class_of_loose_files_is_asked() {
     ];
     desk.act(Action::Import(ImportAction::Add(paths)));
     desk.see("Import 2 files");
-    desk.see_part("Class of 2 files given without a class folder");
+    desk.see_part("Class of 2 files outside class folders");
     assert_eq!(files_in(&place, "unsorted"), 0);
     desk.click("Class of these files");
-    press(&mut desk, "A new class…");
+    press(&mut desk, "New class…");
     desk.type_into("Name of the new class", "heron");
     desk.harness
         .get_by_role_and_label(Role::Button, "Import")
@@ -141,7 +141,7 @@ fn add_given_split(place: &Place) -> Desk {
 fn a_given_split_is_shown_before_it_is_kept() {
     let place = Place::new();
     let mut desk = add_given_split(&place);
-    desk.see("A split was given");
+    desk.see("The folders define a split");
     desk.see("train 2 files · validation 2 files · test 2 files");
     desk.harness
         .get_by_role_and_label(Role::Button, "Import")
@@ -156,8 +156,8 @@ fn a_given_split_is_shown_before_it_is_kept() {
 fn a_given_split_can_be_declined() {
     let place = Place::new();
     let mut desk = add_given_split(&place);
-    desk.see("These files stay on their sides, whatever the percentages say.");
-    desk.click("Keep the given split");
+    desk.see("These files stay on their sides, regardless of the percentages.");
+    desk.click("Keep this split");
     desk.see("These files are split like all others, by the percentages.");
     assert!(desk.harness.query_by_label_contains("· train 1").is_none());
     press(&mut desk, "Import");
@@ -199,7 +199,7 @@ fn what_lies_in_another_class_is_moved_on_request() {
         .click();
     desk.harness.run_steps(3);
     desk.see_part("not “dog”; left there");
-    press(&mut desk, "Move 1 to the asked class");
+    press(&mut desk, "Move 1 to the requested class");
     idle(&mut desk);
     assert_eq!(
         (
@@ -235,7 +235,7 @@ fn a_class_is_merged_by_giving_it_anothers_name() {
     desk.menu(&name);
     desk.click("Rename…");
     desk.replace("Class name", "cat");
-    desk.see_part("Merge the two:");
+    desk.see_part("Merging moves ");
     press(&mut desk, "Merge");
     idle(&mut desk);
     assert_eq!(files_in(&place, "classes/cat"), 2);

@@ -33,10 +33,10 @@ fn a_model_is_made_from_the_start_screen() {
     let mut desk = Desk::new(&dir.path().join("config"), [1100.0, 760.0]);
     desk.click("Make a model…");
     desk.type_into(
-        "Folder with one folder for each class",
+        "Folder with one subfolder per class",
         folder.to_str().unwrap(),
     );
-    desk.click("Go on");
+    desk.click("Continue");
     desk.see("Make a model of “colours”");
     let out = dir.path().join("out");
     desk.replace("Folder for the model", out.to_str().unwrap());
@@ -64,7 +64,7 @@ fn what_cannot_become_a_model_is_said_and_dropped_folders_are_offered() {
     let out = dir.path().join("out");
     desk.replace("Folder for the model", out.to_str().unwrap());
     desk.click("Make the model");
-    desk.see_part("no videos and no photos");
+    desk.see_part("no videos or photos");
     desk.see("Try again");
     assert!(!out.exists());
     desk.click("Back to the start");

@@ -103,7 +103,7 @@ fn missing_and_damaged_parts_are_named_and_the_rest_is_merged() {
     // By the command, with typed folders.
     desk.act(Action::Command(Command::MergeParts));
     let parts = place.path("parts");
-    desk.type_into("Folders of parts, one a line", parts.to_str().unwrap());
+    desk.type_into("Folders of parts, one per line", parts.to_str().unwrap());
     desk.click("Merge");
     desk.see_part("Merged 4 of 6 parts: 8 videos, 80 frames");
     desk.see_part("2 of 6 parts are missing (shards 2, 5)");
@@ -197,7 +197,7 @@ fn hours_of_film_are_announced_with_the_command_that_divides_them() {
     assert!(desk.harness.query_by_label_contains(words).is_none());
     drop(desk);
     let mut desk = desk_with_films(&place, "long", 500.0 * 3600.0);
-    desk.see_part("hours on this computer. Several can share it:");
+    desk.see_part("hours on this computer. Several computers can share the work:");
     let line = format!(
         "salamander shards '{}' '{}' --out shards.jsonl --class-from folder --fps 2 --width 500",
         place.path("long").display(),

@@ -147,11 +147,11 @@ fn frames_come_back_from_the_trash_or_go_for_good() {
     // Permanently: with a question, without undo.
     desk.click("bars, bars-0.mp4 at 0.4 s");
     desk.key(Modifiers::NONE, Key::Delete);
-    desk.see("Delete 1 frame for good?");
+    desk.see("Permanently delete 1 frame?");
     assert!(place.path("p/trash").join(&paths[2]).is_file());
     let button = desk
         .harness
-        .get_by_role_and_label(egui::accesskit::Role::Button, "Delete for good");
+        .get_by_role_and_label(egui::accesskit::Role::Button, "Delete permanently");
     button.click();
     desk.harness.run_steps(3);
     desk.see("Trash, 1 frame");

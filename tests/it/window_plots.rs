@@ -149,7 +149,7 @@ fn runs_are_filtered_and_curves_are_looked_at_in_other_ways() {
     assert_eq!(listed(&desk), 1);
     assert!(desk.harness.query_by_label("compared:").is_none());
     desk.replace("Filter runs", "hare(");
-    desk.see("No regular expression: unclosed group.");
+    desk.see("Not a valid regular expression: unclosed group.");
     assert_eq!(listed(&desk), 4);
     desk.act(Action::Train(TrainAction::Filter(String::new())));
 
@@ -167,7 +167,7 @@ fn runs_are_filtered_and_curves_are_looked_at_in_other_ways() {
     press(&mut desk, "Wall clock");
     assert_eq!(session(&desk).train.view.axis, Axis::Wall);
     desk.click("Horizontal axis");
-    press(&mut desk, "Time of training");
+    press(&mut desk, "Training time");
     assert_eq!(session(&desk).train.view.axis, Axis::Time);
     desk.click("More about the plot Accuracy");
     press(&mut desk, "Logarithmic scale");
@@ -194,11 +194,11 @@ fn a_plot_is_written_from_the_window_and_from_the_command_line() {
         desk.click("More about the plot Cross-entropy");
         press(&mut desk, &format!("Save as {title}…"));
         desk.type_into(
-            "File; one that is there is not replaced",
+            "File; an existing one is not replaced",
             path.to_str().unwrap(),
         );
         press(&mut desk, "Save");
-        desk.see("The plot is saved");
+        desk.see("Plot saved");
         desk.rest();
         assert!(std::fs::metadata(&path).unwrap().len() > 1000);
         let notes = desk.harness.state().app().notes.list();
@@ -227,11 +227,7 @@ fn a_plot_is_written_from_the_window_and_from_the_command_line() {
     // All values are there, and none is interpolated.
     let again = place.line(&line);
     assert_ne!(again.code, Some(0));
-    assert!(
-        again.stderr.contains("is there already"),
-        "{}",
-        again.stderr
-    );
+    assert!(again.stderr.contains("already exists"), "{}", again.stderr);
     let other = place.line("runs p --curves fox --tag gradient --out g.csv");
     assert!(
         other.stderr.contains("no") && other.stderr.contains("gradient"),

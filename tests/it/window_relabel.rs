@@ -63,7 +63,7 @@ fn labels_are_corrected_in_the_list_and_in_the_large_view() {
 
     // Large: unsorted, then the trash, then undone from there.
     desk.act(Action::Evaluate(EvaluateAction::Preview(Some(2))));
-    desk.see_part("Picture at ");
+    desk.see_part("Image at ");
     desk.key(Modifiers::NONE, Key::Num0);
     desk.see("Now unsorted");
     idle(&mut desk);
@@ -199,7 +199,7 @@ fn what_was_predicted_on_is_added_to_the_project() {
     desk.see("3 selected");
     desk.click("Add to the project with a class");
     desk.click("bars");
-    desk.see_part("2 frames labelled, the others of the video are unsorted");
+    desk.see_part("2 frames labelled, the other frames of the video are unsorted");
     idle(&mut desk);
     let counts = &session(&desk).snapshot.counts;
     let bars = Label::Class(salamander::project::ClassName::new("bars").unwrap());
@@ -222,7 +222,7 @@ fn what_was_predicted_on_is_added_to_the_project() {
     assert_eq!(state(&desk), (40, 0, added.2 - 2));
     assert!(!session(&desk).can_undo());
     desk.key(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
-    desk.see("Done again: add 3 predictions to the project");
+    desk.see("Redone: add 3 predictions to the project");
     idle(&mut desk);
     assert_eq!(state(&desk), added);
 }

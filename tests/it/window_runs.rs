@@ -56,7 +56,7 @@ fn runs_are_compared_in_a_table_and_are_given_names_and_notes() {
     // The embedding of a run, for the projector.
     let run = session(&desk).train.runs[1].run.clone();
     desk.act(Action::Train(TrainAction::SaveEmbedding(run.id.clone())));
-    desk.see_part("The embedding of 120 images is saved");
+    desk.see_part("Saved the embedding of 120 images");
     assert!(run.dir.join("projector_config.pbtxt").is_file());
 
     // A name and a note, which do not change the run's settings and results.

@@ -147,7 +147,7 @@ fn the_last_workspaces_look_as_they_did() {
         .state_mut()
         .apply(Action::Train(TrainAction::Measured(measured())));
     desk.harness.state_mut().apply(Action::Go(Workspace::Train));
-    desk.see("of the test frames right");
+    desk.see("of the test frames correct");
     snapshot(&mut desk, "train");
 
     desk.harness

@@ -53,7 +53,7 @@ fn from_the_question_to_the_adopted_configuration() {
     press(&mut desk, "Add a setting");
     desk.click("Learning rate");
     desk.replace("Values of Learning rate", "0.001..0.1 log");
-    desk.see_part("is no range of");
+    desk.see_part("is not a valid range for");
     desk.replace("Values of Learning rate", "0.01, 0.1");
     desk.see_part("4 trainings");
     // Their duration is shown before they start.
@@ -134,7 +134,7 @@ fn from_the_question_to_the_adopted_configuration() {
         sweep.list.is_empty()
     });
     assert_eq!(session(&desk).train.runs.len(), 4);
-    desk.see("The sweep is in the trash; its runs stay");
+    desk.see("The sweep was moved to the trash; its runs are kept");
     press(&mut desk, "Undo");
     sweep_until(&mut desk, "the sweep is back", |sweep| {
         sweep.list.len() == 1

@@ -31,7 +31,7 @@ fn from_labelled_frames_to_an_exported_model() {
     press_part(&mut desk, "Head alone");
     assert_eq!(session(&desk).train.depth.chosen, Some(Depth::Head));
     press(&mut desk, "Advanced");
-    desk.click("Take those of retrain.py");
+    desk.click("Use those of retrain.py");
     let classic = TrainSettings {
         architecture: settings.architecture,
         ..TrainSettings::classic()
@@ -61,7 +61,7 @@ fn from_labelled_frames_to_an_exported_model() {
     assert!(result.test_accuracy.unwrap() > 0.8, "{result:?}");
     desk.see("Accuracy curves");
     desk.see("Cross-entropy curves");
-    desk.see("of the test frames right");
+    desk.see("of the test frames correct");
     desk.click("log");
     let view = &session(&desk).train.view;
     assert!(view.is_log(&salamander::app::Metric::CROSS_ENTROPY));
@@ -176,7 +176,7 @@ fn check_predictions(place: &Place, desk: &mut Desk) {
     );
     press(desk, "Predict on files…");
     let path = place.path("new.mp4");
-    desk.type_into("Files or folders, one a line", path.to_str().unwrap());
+    desk.type_into("Files or folders, one per line", path.to_str().unwrap());
     press(desk, "Predict");
     desk.until("predictions", |harness| {
         let session = harness.state().app().session.as_ref().unwrap();
@@ -302,7 +302,7 @@ fn quitting_asks_while_something_runs_and_loses_nothing() {
 
     close(&mut desk);
     assert!(has_sent(&desk, &egui::ViewportCommand::CancelClose));
-    desk.see("Quit while something is running?");
+    desk.see("Quit while a job is running?");
     desk.see_part("Training");
     desk.click("Stay");
     assert!(session(&desk).train.live.is_some());

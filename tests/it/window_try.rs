@@ -43,7 +43,7 @@ fn films_play_and_folders_judge() {
         let state = &harness.state().app().session.as_ref().unwrap().evaluate;
         state.predicting.is_none() && state.files.list().len() > 3
     });
-    desk.see_part("By their folders 1 of 1 film right");
+    desk.see_part("By folder: 1 of 1 film right");
     let list = session(&desk).evaluate.files.list();
     let film = list
         .iter()
@@ -63,7 +63,7 @@ fn films_play_and_folders_judge() {
         assert!(there, "{what}: {:?}", shown(desk));
     };
     at(&mut desk, "its first frame", |secs| secs < 0.2);
-    desk.see_part("right by its folder");
+    desk.see_part("correct by its folder");
     desk.see("Probabilities over time");
     desk.see("Play");
 
@@ -96,9 +96,9 @@ fn films_play_and_folders_judge() {
     // All probabilities as a file.
     desk.click("Save as CSV…");
     let path = place.path("all.csv");
-    desk.type_into("File of comma-separated values", path.to_str().unwrap());
+    desk.type_into("CSV file", path.to_str().unwrap());
     desk.click("Write");
-    desk.see_part("The probabilities are in ");
+    desk.see_part("Saved the probabilities to ");
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 1 + list.len());
 

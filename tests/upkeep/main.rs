@@ -1,5 +1,5 @@
-//! Checks for readers: home-made words stay out of comments and documents, links and paths in documents exist, and
-//! every dependency and every public item is used.
+//! Checks for readers: home-made words stay out of comments, sentences and documents, links and paths in documents
+//! exist, and every dependency and every public item is used.
 #![allow(clippy::unwrap_used)] // a failing unwrap is a failing test
 
 mod dependencies;

@@ -47,7 +47,7 @@ impl Measurement {
             Self::Folds => "Cross-validation",
             Self::Learning => "Learning curve",
             Self::TestUses => "Counting runs",
-            Self::Quality => "Looking at the images",
+            Self::Quality => "Measuring the images",
             Self::Compare => "Comparing runs",
         }
     }
@@ -287,7 +287,7 @@ impl App {
 
     /// Reports the place of the report, and opens it.
     fn reported(&mut self, out: PathBuf, opens: bool) {
-        let words = format!("The report is written: “{}”", out.display());
+        let words = format!("Report saved: “{}”", out.display());
         self.notes.add(Tone::Done, words);
         if opens {
             self.tasks.start_for_window(
@@ -324,7 +324,7 @@ impl App {
         let project = Arc::clone(&session.project);
         self.tasks.start(
             Lane::Edit,
-            "Keeping the threshold",
+            "Saving the threshold",
             true,
             move |_| {
                 project.check_writable()?;

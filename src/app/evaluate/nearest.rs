@@ -85,7 +85,7 @@ impl NearestImages {
                     let mut loaded = loaded.lock();
                     let near = find(&project, request, &mut loaded, work);
                     answers.send(near.map_err(|error| error.to_string()).and_then(|near| {
-                        near.ok_or_else(|| "it is in none of the run’s classes now".to_owned())
+                        near.ok_or_else(|| "it is no longer in any of the run’s classes".to_owned())
                     }));
                 },
             ),

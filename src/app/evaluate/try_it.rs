@@ -150,7 +150,7 @@ impl App {
             move |_| timelines.write_csv(&path, 0.0).map(|()| path),
             |app, result| match result {
                 Ok(path) => {
-                    let text = format!("The probabilities are in “{}”", path.display());
+                    let text = format!("Saved the probabilities to “{}”", path.display());
                     app.notes.add(Tone::Info, text);
                 }
                 Err(error) => {
@@ -244,7 +244,7 @@ fn predict(
     })?;
     if outcome.predictions > MOST_PREDICTIONS as u64 {
         work.warn(format!(
-            "Only the first {MOST_PREDICTIONS} images are in the list; verdicts, timelines and their file have all of them"
+            "The list shows only the first {MOST_PREDICTIONS} images; predictions of whole videos, timelines and the CSV file cover all of them"
         ));
     }
     Ok(())

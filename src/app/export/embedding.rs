@@ -30,7 +30,7 @@ impl App {
                 Ok((written, dir)) => {
                     let count = words::count(written.images as u64, "image");
                     let text = format!(
-                        "The embedding of {count} is saved. To see it: tensorboard --logdir “{}”, then Projector",
+                        "Saved the embedding of {count}. To view it, run tensorboard --logdir “{}” and open Projector",
                         dir.display()
                     );
                     app.notes.add(Tone::Done, text).remedy = Some((

@@ -296,7 +296,7 @@ impl App {
                         }
                         if some {
                             app.notes
-                                .add(Tone::Done, "Exported and proved on the test set");
+                                .add(Tone::Done, "Exported and verified on the test set");
                         }
                     }
                     Err(JobError::Cancelled) => {}

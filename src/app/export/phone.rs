@@ -25,7 +25,7 @@ pub struct PhoneTrial {
 pub enum PhoneState {
     /// The page is being made.
     Making(TaskId),
-    /// Another address is being opened.
+    /// Switching to another address…
     Opening(TaskId),
     /// The page is served.
     Open(Served),
@@ -156,7 +156,7 @@ impl App {
                             .map_or_else(PhoneState::Failed, PhoneState::Open)
                     }
                     Err(JobError::Cancelled) => {
-                        PhoneState::Failed("Cancelled; nothing was opened".into())
+                        PhoneState::Failed("Cancelled; nothing is served".into())
                     }
                     Err(error) => PhoneState::Failed(error.to_string()),
                 };
@@ -184,7 +184,7 @@ impl App {
         };
         let task = self.tasks.start_as(
             Lane::Free,
-            "Opening another address",
+            "Switching to another address",
             true,
             move |_| Served::start(&site, address, ctx),
             move |app, task, result| {

@@ -262,7 +262,7 @@ fn message(totals: &Totals) -> (Tone, String) {
         (false, true) => format!("Added {}", new.join(" and ")),
         (false, false) => format!("Added {}; {}", new.join(" and "), rest.join(", ")),
         (true, false) => format!("Nothing new: {}", rest.join(", ")),
-        (true, true) => "There are no videos or photos in what was added".to_owned(),
+        (true, true) => "Nothing to import: no videos or photos were found".to_owned(),
     };
     (tone, text)
 }
@@ -272,13 +272,16 @@ fn details(outcome: &ImportOutcome) -> Vec<String> {
     const SHOWN: usize = 200;
     let mut details = outcome.notes.clone();
     for (reason, count) in outcome.passed_over() {
-        details.push(format!("Passed over: {count} {}", reason.text()));
+        details.push(format!("Skipped: {count} {}", reason.text()));
     }
     let sentences = outcome.files.iter().filter_map(|file| match &file.fate {
         Fate::Failed(sentence) => Some(sentence.clone()),
         Fate::Known(known) if known.asked.is_some() || known.note.is_some() => {
             let name = file.path.file_name().unwrap_or_default().to_string_lossy();
-            Some(format!("“{name}” is there already: {}", known.text()))
+            Some(format!(
+                "“{name}” is already in the project: {}",
+                known.text()
+            ))
         }
         _ => None,
     });

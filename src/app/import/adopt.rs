@@ -128,12 +128,12 @@ impl App {
         };
         if done.labelled > 0 {
             let frames = words::frames(done.labelled);
-            text = format!("{text}; {frames} labelled, the others of the video are unsorted");
+            text = format!("{text}; {frames} labelled, the other frames of the video are unsorted");
         }
         if done.missing > 0 {
             let frames = words::frames(done.missing);
             text = format!(
-                "{text}; {frames} not found: the video was in the project with other settings"
+                "{text}; {frames} not found, because the video was extracted with other settings"
             );
         }
         let tone = if done.missing > 0 {

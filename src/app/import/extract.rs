@@ -270,7 +270,7 @@ impl App {
         let videos = words::count(batch.extracted as u64, "video");
         let mut text = format!("Frames extracted from {videos}");
         if batch.odd > 0 {
-            let odd = words::counted(batch.odd as u64, "warning stands", "warnings stand");
+            let odd = words::counted(batch.odd as u64, "warning", "warnings");
             let cards = if batch.odd == 1 { "card" } else { "cards" };
             text = format!("{text}; {odd} on the {cards}");
         }
@@ -283,11 +283,11 @@ impl App {
         let mut remedy = Some(("Label them".to_owned(), Action::Command(Command::GoLabel)));
         if !batch.replaced.is_empty() {
             let replaced = words::frames(batch.replaced.len());
-            text = format!("{text}; {replaced} of another width went to the trash");
+            text = format!("{text}; {replaced} of another width moved to the trash");
             self.edit(change);
         } else if batch.between > 0 && asked {
             let verb = if batch.between == 1 { "has" } else { "have" };
-            text = format!("{text}; {between} between labelled ones {verb} their class now");
+            text = format!("{text}; {between} between labelled ones now {verb} their class");
             self.edit(change);
         } else if batch.between > 0 {
             let verb = if batch.between == 1 { "lies" } else { "lie" };

@@ -102,7 +102,7 @@ impl App {
         }
         if cancelled {
             if came_in {
-                let text = "Merging was cancelled. What came in stays; merge again for the rest";
+                let text = "Merging was cancelled. Merged parts are kept; merge again for the rest";
                 self.report_merged(added, merged, Tone::Info, text.to_owned());
             }
             return;
@@ -112,7 +112,7 @@ impl App {
             let note = self.fail(error.to_string());
             if lacks_room {
                 let again = Action::Import(ImportAction::Merge(dirs, true));
-                note.remedy = Some(("Merge all the same".to_owned(), again));
+                note.remedy = Some(("Merge anyway".to_owned(), again));
             }
             if !came_in {
                 return;
@@ -122,7 +122,7 @@ impl App {
         self.report_merged(added, merged, tone, text);
     }
 
-    /// Reports what was merged. Trainings are no import: the report of the last import stays.
+    /// Reports what was merged. Merging trainings is not an import, so the report of the last import stays.
     fn report_merged(&mut self, added: Added, merged: Merged, tone: Tone, text: String) {
         if merged.sweep.is_some() {
             self.notes.add(tone, text).details = [merged.failed, merged.damaged].concat();
@@ -156,7 +156,7 @@ fn message(merged: &Merged, totals: &Totals) -> (Tone, String) {
             0 => String::new(),
             failed => {
                 let failed = words::count(failed, "training");
-                format!(", {failed} could not be done")
+                format!(", {failed} failed")
             }
         };
         format!("Merged {number} of {trainings} into the sweep {sweep}: {runs}{failed}")

@@ -116,7 +116,7 @@ impl App {
         let project = Arc::clone(&session.project);
         self.tasks.start(
             Lane::Edit,
-            "Looking at the file",
+            "Checking the file",
             false,
             move |work| {
                 let content = ContentId::of_file(&path, work)?;
@@ -133,7 +133,7 @@ impl App {
                 match result {
                     Ok(true) | Err(JobError::Cancelled) => {}
                     Ok(false) => {
-                        app.fail("That is another video. Add it as a new one instead");
+                        app.fail("That is a different video. Add it as a new source instead");
                     }
                     Err(error) => {
                         app.fail(error.to_string());

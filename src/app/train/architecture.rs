@@ -184,7 +184,7 @@ impl App {
         let name = words::architecture_name(&architecture);
         settings.architecture = architecture;
         self.apply_train(TrainAction::Set(settings));
-        let text = format!("Added {name}, which the next training uses");
+        let text = format!("Added {name}; the next training uses it");
         self.notes.add(Tone::Info, text);
     }
 
@@ -217,7 +217,7 @@ impl App {
                         }
                     }
                     app.notes
-                        .add(Tone::Info, "The architecture is in the trash");
+                        .add(Tone::Info, "The architecture was moved to the trash");
                 }
                 Err(JobError::Cancelled) => {}
                 Err(error) => {
@@ -241,7 +241,7 @@ impl App {
         let more = networks.count();
         if more > 0 {
             let words = words::count(more as u64, "more network");
-            let text = format!("Networks are added one at a time: drop the {words} again");
+            let text = format!("Networks are added one at a time: drop {words} afterwards");
             self.notes.add(Tone::Info, text);
         }
         others

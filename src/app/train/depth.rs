@@ -183,7 +183,7 @@ impl App {
         let of = basis.clone();
         let task = self.tasks.start(
             Lane::Free,
-            "Measuring this computer",
+            "Measuring the speed of this computer",
             true,
             move |work| estimate(&project, &settings, work),
             move |app, result| {

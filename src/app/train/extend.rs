@@ -8,7 +8,7 @@ use crate::train::{RunId, RunState};
 /// A run that can be extended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extension {
-    /// The number of steps done, of the part that is extended.
+    /// The number of steps that the extended part (head or fine-tuning) has done.
     pub done: u32,
     /// The proposed number of steps: the remaining ones if it was stopped, otherwise as many as it has.
     pub more: u32,
@@ -40,7 +40,7 @@ impl RunEntry {
 }
 
 impl Session {
-    /// The run that the command for extending applies to: the one that is drawn in full.
+    /// The run that the command *Train further* applies to: the one whose curves are shown.
     #[must_use]
     pub fn extendable(&self) -> Option<&RunEntry> {
         let TrainState { live, focus, .. } = &self.train;

@@ -124,10 +124,10 @@ impl RunTable {
         let mut columns = vec![
             column(
                 "Run",
-                "Its name; without one its architecture and time",
+                "The run’s name, or its architecture and time if it has none",
                 false,
             ),
-            column("Begun", "When the training was begun", false),
+            column("Begun", "When the training began", false),
         ];
         for setting in &settings {
             let numbers = entries
@@ -138,17 +138,17 @@ impl RunTable {
         columns.extend([
             column(
                 "Steps",
-                "Steps done of its last part; the best weights were kept",
+                "Steps of its last part; the best weights were kept",
                 true,
             ),
             column(
                 "Validation",
-                "Part of the validation images that was right",
+                "Fraction of validation images classified correctly",
                 true,
             ),
-            column("Test", "Part of the test images that was right", true),
-            column("Took", "Time of the training", true),
-            column("Note", "What was written of it", false),
+            column("Test", "Fraction of test images classified correctly", true),
+            column("Took", "Duration of the training", true),
+            column("Note", "Your note about the run", false),
         ]);
         let row = |entry: &RunEntry| {
             let run = &entry.run;

@@ -144,14 +144,16 @@ impl App {
             |app, result| {
                 match result {
                     Ok(trashed) => {
-                        app.notes.add(Tone::Info, "The run is in the trash").remedy = Some((
+                        app.notes
+                            .add(Tone::Info, "The run was moved to the trash")
+                            .remedy = Some((
                             "Undo".to_owned(),
                             Action::Train(TrainAction::Restore(trashed)),
                         ));
                     }
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
-                        app.fail(format!("The run could not be moved: {error}"));
+                        app.fail(format!("The run could not be moved to the trash: {error}"));
                     }
                 }
                 app.load_runs();
@@ -177,7 +179,7 @@ impl App {
                 match result {
                     Ok(_) | Err(JobError::Cancelled) => {}
                     Err(error) => {
-                        app.fail(format!("The run could not be moved back: {error}"));
+                        app.fail(format!("The run could not be restored: {error}"));
                     }
                 }
                 app.load_runs();

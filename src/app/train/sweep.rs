@@ -188,7 +188,7 @@ impl App {
                 let entry = self.session.as_ref().and_then(|of| of.sweep.entry(&id));
                 if let Some(entry) = entry {
                     self.ctx.copy_text(csv(&entry.table));
-                    self.notes.add(Tone::Info, "The table is copied as CSV");
+                    self.notes.add(Tone::Info, "Table copied as CSV");
                 }
             }
             SweepAction::Remove(id) => self.move_sweep(id, true),
@@ -290,7 +290,7 @@ impl App {
         match result {
             Ok(sweep) => {
                 let count = words::count(sweep.trainings.len() as u64, "training");
-                let text = format!("The sweep is done: {count}");
+                let text = format!("Sweep finished: {count}");
                 self.notes.add(Tone::Done, text).remedy = Some((
                     "Show".to_owned(),
                     Action::Sweep(SweepAction::Show(Some(sweep.id))),
@@ -299,10 +299,8 @@ impl App {
             // The window already reports that the project is missing.
             Err(_) if missing => {}
             Err(JobError::Cancelled) => {
-                self.notes.add(
-                    Tone::Info,
-                    "The sweep was cancelled. It can be resumed where it was",
-                );
+                self.notes
+                    .add(Tone::Info, "The sweep was cancelled and can be resumed");
             }
             Err(error) => {
                 self.fail(error.to_string());
@@ -411,9 +409,9 @@ impl App {
         self.apply_train(TrainAction::SetDepth(Some(settings.fine_tune.depth)));
         self.apply_train(TrainAction::Set(settings));
         let what = if run.is_some() {
-            "Its run is chosen in Evaluate and Export"
+            "Its run is selected in Evaluate and Export"
         } else {
-            "Its run is gone; Train makes it again"
+            "Its run no longer exists; train it again with Train"
         };
         let text = format!("Adopted: {name}. {what}");
         let note = self.notes.add(Tone::Done, text);
@@ -459,7 +457,7 @@ impl App {
             move |app, result| {
                 match result {
                     Ok(trashed) if away => {
-                        let text = "The sweep is in the trash; its runs stay";
+                        let text = "The sweep was moved to the trash; its runs are kept";
                         app.notes.add(Tone::Info, text).remedy = Some((
                             "Undo".to_owned(),
                             Action::Sweep(SweepAction::Restore(trashed)),
@@ -467,7 +465,9 @@ impl App {
                     }
                     Ok(_) | Err(JobError::Cancelled) => {}
                     Err(error) => {
-                        app.fail(format!("The sweep could not be moved: {error}"));
+                        app.fail(format!(
+                            "The sweep could not be moved to the trash: {error}"
+                        ));
                     }
                 }
                 app.load_sweeps();

@@ -97,7 +97,7 @@ impl App {
         let (settings, of) = (session.train.settings.clone(), draft.clone());
         let task = self.tasks.start_as(
             Lane::Free,
-            "Measuring this computer",
+            "Measuring the speed of this computer",
             true,
             move |work| {
                 let mut trainings = of.plan(&settings)?.trainings()?;
@@ -117,7 +117,9 @@ impl App {
                 match result {
                     Ok(found) => state.estimate = Some(found),
                     Err(JobError::Cancelled) => {}
-                    Err(error) => log::warn!("a sweep's time was not measured: {error}"),
+                    Err(error) => {
+                        log::warn!("the duration of a sweep could not be estimated: {error}")
+                    }
                 }
             },
         );

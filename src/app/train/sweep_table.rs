@@ -38,7 +38,7 @@ impl SweepCells {
         };
         let mut columns = vec![column(
             "Rank",
-            "Its place by validation images; the test chooses nothing",
+            "Rank by validation images; test images are not used for ranking",
             true,
         )];
         columns.extend(table.settings.iter().map(|setting| {
@@ -51,30 +51,30 @@ impl SweepCells {
         columns.extend([
             column(
                 "Validation",
-                "Part of the validation images that was right; ranks",
+                "Fraction of validation images classified correctly; used for ranking",
                 true,
             ),
             column(
                 "Cross-entropy",
-                "Mean cross-entropy of the validation images, nats",
+                "Mean cross-entropy of the validation images, in nats",
                 true,
             ),
             column(
                 "Test",
-                "Part of the test images that was right, with its 95 % interval; ranks nothing",
+                "Fraction of test images classified correctly, with its 95 % interval; not used for ranking",
                 true,
             ),
-            column("MACs", "Multiply-accumulates of one image", true),
-            column("Size", "Of the model in fp32", true),
+            column("MACs", "Multiply-accumulates per image", true),
+            column("Size", "Size of the model in fp32", true),
             column(
                 "Latency",
-                "Of one image through the whole network on one thread of this computer; the same at every depth",
+                "Time per image for the whole network, on one thread of this computer; the same at every depth",
                 true,
             ),
-            column("Took", "Time of its trainings", true),
+            column("Took", "Duration of its trainings", true),
             column(
                 "Pareto",
-                "No other is at least as accurate on validation images for less of this",
+                "No other configuration is at least as accurate on validation images at a lower cost of this kind",
                 false,
             ),
         ]);

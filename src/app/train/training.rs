@@ -200,11 +200,11 @@ impl App {
                     .result()
                     .and_then(|result| result.test_accuracy.or(result.validation_accuracy));
                 let mut text = match figure {
-                    Some(part) => format!("Trained: {} right", words::percent(part)),
+                    Some(part) => format!("Trained: {} correct", words::percent(part)),
                     None => "Trained".to_owned(),
                 };
                 if let Some(Decision::HeadSuffices { .. }) = run.decision {
-                    text.push_str(" by the head alone, so a fine-tuning was not needed");
+                    text.push_str(" with the head alone, so no fine-tuning was needed");
                 }
                 if let Some(result) = run.result().filter(|of| of.stopped_early) {
                     let step = words::number(u64::from(result.steps));
@@ -220,7 +220,7 @@ impl App {
             Err(JobError::Cancelled) => {
                 self.notes.add(
                     Tone::Info,
-                    "Training was cancelled. The list of runs can resume it",
+                    "Training was cancelled. Resume it from the list of runs",
                 );
             }
             Err(error) => {

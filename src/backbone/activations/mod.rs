@@ -112,7 +112,7 @@ impl Activations {
             opened
                 .inspect_err(|error| {
                     work.warn(format!(
-                        "Activations are not kept and are computed in each step, which takes longer: {error}"
+                        "Activations cannot be cached and are computed in each step, which takes longer: {error}"
                     ));
                 })
                 .ok()

@@ -53,7 +53,7 @@ impl RowStorage {
                 self.warned = true;
                 let reason = match reason {
                     NotKept::Budget => format!(
-                        "they would take more than the {} set aside for them",
+                        "they would take more than the cache budget of {}",
                         rounded_bytes(self.budget_bytes)
                     ),
                     NotKept::Locked => "another training is writing them".into(),
@@ -65,7 +65,7 @@ impl RowStorage {
                     },
                 };
                 work.warn(format!(
-                    "Not all activations can be kept on disk ({reason}); the rest are computed in each step, which takes longer and gives the same result"
+                    "Not all activations can be cached on disk ({reason}); the rest are computed in each step, which takes longer but gives the same result"
                 ));
             }
         }

@@ -196,7 +196,7 @@ fn beyond_the_budget_it_goes_on_with_one_warning() {
     assert_eq!(filled(&mut activations, &wanted, &work), expected);
     let warnings = work.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
-    assert!(warnings[0].contains("GB set aside"), "{warnings:?}");
+    assert!(warnings[0].contains("the cache budget of"), "{warnings:?}");
     drop(activations);
     assert_eq!(place.on_disk(), 5 * place.row_bytes());
     let mut again = place.open(Some(budget), &work);
@@ -220,7 +220,7 @@ fn with_a_full_disk() {
     let warnings = work.take_warnings();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
-        warnings[0].contains("kept on disk (File too large"),
+        warnings[0].contains("cached on disk (File too large"),
         "{warnings:?}"
     );
     drop(activations);

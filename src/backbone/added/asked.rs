@@ -47,7 +47,7 @@ impl FromStr for Layout {
         match text.to_ascii_lowercase().as_str() {
             "nchw" => Ok(Self::Nchw),
             "nhwc" => Ok(Self::Nhwc),
-            _ => Err("the layout is nchw or nhwc".into()),
+            _ => Err("the layout must be nchw or nhwc".into()),
         }
     }
 }
@@ -84,10 +84,10 @@ impl Normalisation {
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
-            Self::ImageNet => "ImageNet's mean and deviation",
+            Self::ImageNet => "ImageNet's mean and standard deviation",
             Self::Symmetric => "to −1…1",
             Self::Unit => "to 0…1",
-            Self::Raw => "as they are, 0…255",
+            Self::Raw => "unchanged, 0…255",
         }
     }
 
@@ -156,7 +156,7 @@ impl<T> Property<T> {
     }
 
     pub(super) fn given(value: T) -> Self {
-        Self::of(Some(value), Provenance::Given, "as you said")
+        Self::of(Some(value), Provenance::Given, "as you chose")
     }
 
     pub(super) fn assumed(value: T, note: impl Into<String>) -> Self {

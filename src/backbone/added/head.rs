@@ -54,7 +54,7 @@ fn before(graph: &Graph, output: ValueId) -> Result<Pooled, String> {
         };
         let lost = || {
             format!(
-                "the layer before its classes cannot be found: “{}” ({}) stands before its output, which is no layer of classes",
+                "the layer before its classes cannot be found: the layer before its output, “{}” ({}), is not a classification layer",
                 graph.name_of_node(node),
                 node.op.op_type()
             )
@@ -134,7 +134,7 @@ fn pooled(
         .is_some_and(|lens| lens.iter().skip(1).copied().fold(1, usize::saturating_mul) != dim)
     {
         return Err(format!(
-            "its layer of classes “{}” works on a map of features, not on one vector for each image",
+            "its classification layer “{}” works on a feature map, not on one vector per image",
             graph.name_of_node(layer)
         ));
     }

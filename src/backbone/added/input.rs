@@ -23,7 +23,7 @@ pub(super) fn image_input(graph: &Graph) -> Result<ValueId, String> {
     };
     let [input] = *free.as_slice() else {
         return Err(format!(
-            "it has {} inputs (“{}”) where an image classifier has one",
+            "it has {} inputs (“{}”), but an image classifier has one",
             free.len(),
             names()
         ));
@@ -31,7 +31,7 @@ pub(super) fn image_input(graph: &Graph) -> Result<ValueId, String> {
     let rank = graph.fact(input).shape.as_ref().map(Vec::len);
     if rank.is_some_and(|rank| rank != 4) {
         return Err(format!(
-            "its input “{}” has {} dimensions where images have four: batch, channels, height and width",
+            "its input “{}” has {} dimensions, but images have four: batch, channels, height and width",
             names(),
             rank.unwrap_or_default()
         ));
@@ -40,14 +40,14 @@ pub(super) fn image_input(graph: &Graph) -> Result<ValueId, String> {
         && images != 1
     {
         return Err(format!(
-            "its input “{}” takes {images} images at a time, always; export it with a free batch, or with a batch of one",
+            "its input “{}” has a fixed batch of {images} images; export it with a dynamic batch, or with a batch of one",
             names()
         ));
     }
     match graph.element(input) {
         None | Some(ElementType::F32 | ElementType::U8) => Ok(input),
         Some(other) => Err(format!(
-            "its input “{}” takes {other:?}, where images are 32-bit floats or bytes",
+            "its input “{}” has the type {other:?}; images must be 32-bit floats or bytes",
             names()
         )),
     }
@@ -72,7 +72,7 @@ pub(super) fn layout(
         (_, Some(3)) => Some(Layout::Nhwc),
         (Some(1), _) | (_, Some(1)) => {
             return Err(
-                "its input is grey; networks for colour images with three channels are taken"
+                "its input is grey; only networks for colour images with three channels are supported"
                     .into(),
             );
         }
@@ -90,7 +90,7 @@ pub(super) fn layout(
             && found != layout
         {
             return Err(format!(
-                "its input is {found}, as its shape says, not {layout}"
+                "its input is {found}, according to its shape, not {layout}"
             ));
         }
         return Ok(Property::given(layout));
@@ -138,7 +138,7 @@ pub(super) fn size(
     let found = match (height, width) {
         (Some(height), Some(width)) if height != width => {
             return Err(format!(
-                "its input is {width} × {height} pixels; only square inputs are taken"
+                "its input is {width} × {height} pixels; only square inputs are supported"
             ));
         }
         (Some(side), _) | (_, Some(side)) => Some(u32::try_from(side).unwrap_or(u32::MAX)),
@@ -148,20 +148,19 @@ pub(super) fn size(
         && given != found
     {
         return Err(format!(
-            "its input is {found} pixels wide, as the file says, not {given}; export it again for {given} pixels, or with \
-             height and width free"
+            "its input is {found} pixels wide according to the file, not {given}; export it again for {given} pixels, or with dynamic height and width"
         ));
     }
     let answer = match (asked.size_px, found) {
         (Some(given), _) => Property::given(given),
         (_, Some(found)) => Property::found(found, "in the input's shape"),
-        _ => Property::missing("the file leaves height and width free"),
+        _ => Property::missing("height and width are dynamic in the file"),
     };
     if let Some(side) = answer.value
         && !(FEWEST_PX..=MOST_PX).contains(&side)
     {
         return Err(format!(
-            "its input is {side} pixels wide, where {FEWEST_PX} to {MOST_PX} are possible"
+            "its input is {side} pixels wide; {FEWEST_PX} to {MOST_PX} are supported"
         ));
     }
     Ok(answer)
@@ -177,7 +176,7 @@ pub(super) fn normalisation(
     if asked.mean.is_some() || asked.std.is_some() {
         let usable = |values: &[f32; 3]| values.iter().all(|value| value.is_finite());
         let (Some(mean), Some(std)) = (asked.mean, asked.std) else {
-            return Err("mean and std belong together; say both".into());
+            return Err("mean and std belong together; give both".into());
         };
         if !usable(&mean) || !usable(&std) || std.iter().any(|value| *value < 1e-6) {
             return Err("mean and std must be numbers, and std over 0".into());
@@ -186,15 +185,13 @@ pub(super) fn normalisation(
             // Divisors less than one are not used for values 0..=255.
             return Ok(Property::assumed(
                 [mean, std].map(|row| row.map(|value| value * 255.0)),
-                "mean and std are below 1, so they are taken for those of values 0…1",
+                "mean and std are below 1, so they are taken to be for values 0…1",
             ));
         }
         return Ok(Property::given([mean, std]));
     }
     Ok(found.unwrap_or_else(|| {
-        Property::missing(
-            "no ONNX file says how the images were normalised that its network was trained on",
-        )
+        Property::missing("ONNX files do not record how training images were normalised")
     }))
 }
 
@@ -204,7 +201,7 @@ fn inside(graph: &Graph, input: ValueId) -> Option<Property<[[f32; 3]; 2]>> {
     if graph.element(input) == Some(ElementType::U8) {
         return Some(Property::found(
             raw,
-            "its input is bytes, 0…255, and it normalises inside",
+            "its input is bytes, 0…255, and the network normalises",
         ));
     }
     let mut value = input;
@@ -235,19 +232,19 @@ fn inside(graph: &Graph, input: ValueId) -> Option<Property<[[f32; 3]; 2]>> {
             // Such as x / 255, x / 127.5, (x - 127) / 58.
             (Op::Elementwise(Elementwise::Div), Some(by)) if node.input(0) == Some(value) => {
                 return (largest(by) > 20.0).then(|| {
-                    Property::found(raw, "it divides its input by more than 20: it takes 0…255 and normalises inside")
+                    Property::found(raw, "it divides its input by more than 20: it takes 0…255 and normalises itself")
                 });
             }
             (Op::Elementwise(Elementwise::Mul), Some(by)) => {
                 return (largest(by) < 0.05).then(|| {
-                    Property::found(raw, "it multiplies its input by less than 1/20: it takes 0…255 and normalises inside")
+                    Property::found(raw, "it multiplies its input by less than 1/20: it takes 0…255 and normalises itself")
                 });
             }
             (Op::Elementwise(Elementwise::Sub | Elementwise::Add), Some(by)) => {
                 if largest(by) > 20.0 {
                     return Some(Property::found(
                         raw,
-                        "it shifts its input by more than 20: it takes 0…255 and normalises inside",
+                        "it shifts its input by more than 20: it takes 0…255 and normalises itself",
                     ));
                 }
             }

@@ -79,7 +79,7 @@ pub fn inspect(path: &Path, asked: &Asked) -> Result<Inspected, BackboneError> {
             let value = known.find(name).ok_or_else(|| {
                 let known: Vec<&str> = choices.iter().map(|choice| choice.name.as_str()).collect();
                 fail(format!(
-                    "it has no value “{name}”; a layer with one vector for each image would be “{}”",
+                    "it has no tensor “{name}”; a layer with one vector per image is “{}”",
                     known.join("”, “")
                 ))
             })?;
@@ -138,7 +138,7 @@ fn within_bounds(graph: &Graph) -> Result<(), String> {
             let elements = lens.iter().copied().fold(1, usize::saturating_mul);
             if elements > MOST_ELEMENTS {
                 return Err(format!(
-                    "its value “{}” would have the shape {lens:?}, more than any classifier has",
+                    "its value “{}” would have the shape {lens:?}, which is too large for a classifier",
                     graph.name_of(value)
                 ));
             }

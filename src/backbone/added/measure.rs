@@ -83,7 +83,7 @@ impl Inspected {
     pub fn candidate(&self, work: &Work) -> Result<Candidate, BackboneError> {
         let this = self.clone();
         let watch = work.clone();
-        work.stage("Trying the network", None);
+        work.stage("Running the network", None);
         abandonable(work, move || this.tried(&watch))?
     }
 
@@ -105,7 +105,7 @@ impl Inspected {
             self.normalisation.value,
             &self.pooled.value,
         ) else {
-            return Err(fail("something about it is not known".into()));
+            return Err(fail("something about it is unknown".into()));
         };
         let side_len = side as usize;
         let probes = [1, 2].map(|seed| Planes::probe(seed, side_len, mean, std));
@@ -117,7 +117,7 @@ impl Inspected {
         let long = first.shape.iter().filter(|len| **len > 1).count();
         if first.shape.first() != Some(&1) || long > 1 || dim < 2 {
             return Err(fail(format!(
-                "“{}” gives {:?} for one image, which is not one vector; name another layer with --pooled",
+                "“{}” gives {:?} for one image, which is not one vector; choose another layer with --pooled",
                 pooled.name, first.shape
             )));
         }
@@ -128,8 +128,7 @@ impl Inspected {
         let close = if self.is_half() { CLOSE_IN_HALF } else { CLOSE };
         if difference > close {
             return Err(fail(format!(
-                "read into the form in which networks are kept, its bottlenecks differ by {difference:.1e} from those of the file; \
-                 export it again with opset_version=17 and a free batch"
+                "after conversion, its bottlenecks differ by {difference:.1e} from those of the file; export it again with opset_version=17 and a dynamic batch"
             )));
         }
         self.measured(built, dim, side, [mean, std], difference)
@@ -274,14 +273,12 @@ impl Inspected {
                 Element::F16(values) => values.iter().map(|value| value.to_f32()).collect(),
                 _ => {
                     return Err(format!(
-                        "its layer “{name}” gives no floating-point numbers"
+                        "its layer “{name}” does not give floating-point numbers"
                     ));
                 }
             };
             if !values.iter().all(|value| value.is_finite()) {
-                return Err(format!(
-                    "its layer “{name}” gives values that are not finite"
-                ));
+                return Err(format!("its layer “{name}” gives NaN or infinite values"));
             }
             Ok(Tensor::new(result.shape, values))
         };
@@ -372,7 +369,7 @@ fn compare(
         )
         .map_err(|error| {
             format!(
-                "several images at once cannot be computed ({error}); export it with a free batch"
+                "it cannot process several images at once ({error}); export it with a dynamic batch"
             )
         })?;
     let found = results
@@ -385,7 +382,8 @@ fn compare(
         .collect();
     if found.len() != wanted.len() {
         return Err(
-            "of two images it does not make two bottlenecks; export it with a free batch".into(),
+            "it does not give two bottlenecks for two images; export it with a dynamic batch"
+                .into(),
         );
     }
     let largest = wanted

@@ -74,7 +74,7 @@ impl Description {
         let named = !self.title.is_empty() && self.title.chars().all(is_plain);
         let known = self.resolutions.contains_key(&self.default_resolution);
         (!(sizes && numbers && named && known && (1..=1 << 20).contains(&self.bottleneck_dim)))
-            .then_some("what it says is out of range")
+            .then_some("a value in it is out of range")
     }
 
     fn backbone(self, dir: PathBuf) -> Backbone {
@@ -118,7 +118,7 @@ pub fn open_own(root: &Path) -> Vec<String> {
             Err(reason) => reason,
         };
         problems.push(format!(
-            "the architecture in “{}” cannot be used: {fault}; put the folder back from a copy, or delete it",
+            "the architecture in “{}” cannot be used: {fault}; restore the folder from a copy, or delete it",
             dir.display()
         ));
     }
@@ -169,7 +169,7 @@ fn described(dir: &Path) -> Result<Description, String> {
         .file_name()
         .is_none_or(|name| name != description.name().as_str())
     {
-        return Err("its folder has another name than its content".into());
+        return Err("the name of its folder does not match its content".into());
     }
     Ok(description)
 }

@@ -236,7 +236,7 @@ impl Blocks {
     fn in_the_way(&self, cut: &CutAt) -> Option<String> {
         let without = |node: &WithoutRule| {
             format!(
-                "no gradient goes through its node “{}”, the operator {}",
+                "no gradient passes through its node “{}”, the operator {}",
                 node.node, node.operator
             )
         };

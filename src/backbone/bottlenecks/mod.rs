@@ -114,7 +114,7 @@ pub fn bottlenecks_and_activations(
     work.check()?;
     if let Err(error) = &also {
         // The user is warned when the activations are opened next.
-        log::warn!("activations are not kept: {error}");
+        log::warn!("activations are not cached: {error}");
     }
     let model = Model::plain(source.architecture, source.preprocessing);
     compute(

@@ -59,9 +59,7 @@ impl Store {
         match opened {
             Ok(store) => Ok(Some(store)),
             Err(error) => {
-                work.warn(format!(
-                    "Bottlenecks are not kept for the next time: {error}"
-                ));
+                work.warn(format!("Bottlenecks cannot be cached: {error}"));
                 Ok(None)
             }
         }
@@ -93,7 +91,7 @@ impl Store {
             && let Some(stamp) = stamp
             && let Err(error) = self.contents.put(stamp, key.content)
         {
-            log::warn!("the hash of a file cannot be kept: {error}");
+            log::warn!("the hash of a file cannot be cached: {error}");
         }
         found
     }
@@ -109,9 +107,7 @@ impl Store {
         });
         if let Err(error) = kept {
             self.broken = true;
-            work.warn(format!(
-                "Bottlenecks can no longer be kept for the next time: {error}"
-            ));
+            work.warn(format!("Bottlenecks can no longer be cached: {error}"));
         }
     }
 }

@@ -99,7 +99,7 @@ impl Also {
 
     fn keep(&self, key: &Key, row: &[f16]) {
         if let Err(reason) = self.store().keep(key, row) {
-            log::warn!("no more activations are kept: {reason:?}");
+            log::warn!("no more activations are cached: {reason:?}");
         }
     }
 }

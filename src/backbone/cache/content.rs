@@ -155,7 +155,7 @@ fn hashes(
         let dir = dir.join("bottlenecks");
         make_dir(&dir)
             .and_then(|()| Contents::open(&dir, base))
-            .inspect_err(|error| log::warn!("the hashes of files are not remembered: {error}"))
+            .inspect_err(|error| log::warn!("the hashes of files are not cached: {error}"))
             .ok()
     });
     let stamp = |file: &Path| {
@@ -195,7 +195,7 @@ fn hashes(
                 (&mut contents, stamps.get(index), &found)
                 && let Err(error) = contents.put(*stamp, *hash)
             {
-                log::warn!("the hash of a file cannot be kept: {error}");
+                log::warn!("the hash of a file cannot be cached: {error}");
             }
             if let Some(hash) = hashes.get_mut(index) {
                 *hash = found;

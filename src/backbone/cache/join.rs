@@ -140,7 +140,7 @@ pub fn join_activations(
 
 fn busy(path: PathBuf) -> BackboneError {
     let busy =
-        std::io::Error::other("another process is writing it; try again when that has ended");
+        std::io::Error::other("another process is writing it; try again when it has finished");
     BackboneError::io("write", path)(busy)
 }
 

@@ -258,7 +258,7 @@ pub(in crate::backbone) fn writer_lock(dir: &Path, name: &str) -> Option<File> {
         Ok((Err(TryLockError::WouldBlock), _)) => None,
         Ok((Err(TryLockError::Error(error)), _)) | Err(error) => {
             log::warn!(
-                "“{name}” in “{}” cannot be locked, it is only read: {error}",
+                "“{name}” in “{}” cannot be locked and is only read: {error}",
                 dir.display()
             );
             None

@@ -80,7 +80,7 @@ impl Grid {
                     tokens: Some(tokens - side * side),
                 })
             }
-            _ => Err(none(format!("“{}” is no map of features", cut.tensor))),
+            _ => Err(none(format!("“{}” is not a feature map", cut.tensor))),
         }
     }
 
@@ -320,7 +320,7 @@ fn is_mean(back: &Graph, cut: &CutAt, grid: Grid, dim: usize) -> Result<bool, Ba
 /// The graph from the feature map and the weights of a class to the derivative of the class's logit with respect to
 /// the map.
 fn differentiated(mut back: Graph, dim: usize) -> Result<Graph, BackboneError> {
-    let unreachable = |reason: String| none(format!("no derivative goes back to it: {reason}"));
+    let unreachable = |reason: String| none(format!("it has no gradient: {reason}"));
     let (Some(&map), Some(&pooled)) = (back.inputs().first(), back.outputs().first()) else {
         return Err(none("it has no output"));
     };
@@ -330,7 +330,7 @@ fn differentiated(mut back: Graph, dim: usize) -> Result<Graph, BackboneError> {
     let gradient = gradients(&mut back, logit, &[map]);
     let gradient = gradient.map_err(|error| unreachable(error.to_string()))?;
     let gradient = gradient.first().copied();
-    let gradient = gradient.ok_or_else(|| none("it has no derivative"))?;
+    let gradient = gradient.ok_or_else(|| none("it has no gradient"))?;
     back.clear_outputs();
     back.output_as(gradient, GRADIENT);
     back.prune();

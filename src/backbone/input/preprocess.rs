@@ -59,12 +59,12 @@ impl Preprocessing {
         let side = self.resolution_px;
         if !(1..=MOST_PX).contains(&side) {
             return Some(format!(
-                "its input is {side} pixels wide, where 1 to {MOST_PX} are possible"
+                "its input is {side} pixels wide; 1 to {MOST_PX} are supported"
             ));
         }
         let is_usable = self.mean.iter().all(|mean| mean.is_finite())
             && self.std.iter().all(|std| std.is_normal());
-        (!is_usable).then(|| "its mean or standard deviation is no number to normalise by".into())
+        (!is_usable).then(|| "its mean or standard deviation is invalid".into())
     }
 
     /// Crops and resizes with antialiasing: `resolution × resolution` RGB, 8 bits.
@@ -95,7 +95,7 @@ impl Preprocessing {
         if let Err(error) = resize_rect(resizer, image, &mut square, placement) {
             // Only an empty image has no placement, and decoders do not return empty images; the result is then one
             // colour.
-            log::error!("a picture could not be resized: {error}");
+            log::error!("an image could not be resized: {error}");
         }
         square
     }

@@ -2,11 +2,11 @@
 //!
 //! View 0 is the plain one. Each further view is randomly cropped, mirrored and brightened, with the parameters of
 //! `retrain.py`. From the square of the plain view, a smaller square is taken at a random place; its side is
-//! `1 / ((1 + random_crop) · s)` of the square's, with s between 1 and `1 + random_scale`. Brightness is multiplied by a
-//! factor between `1 − random_brightness` and `1 + random_brightness`. The crop is made on the image itself, in whole
+//! `1 / ((1 + random_crop) · s)` of the square's, with s between 1 and `1 + random_scale`. Brightness is multiplied by
+//! a factor between `1 − random_brightness` and `1 + random_brightness`. The crop is made on the image itself, in whole
 //! pixels, so that a view is resized once, like the plain one. Augmentations that retrain.py lacks are applied to the
-//! resized square ([`crate::backbone::input::distort`]), in this order: mirror, rotation, brightness, hue, blur, cutout.
-//! A view depends only on the file's content, the seed and the number of the view, on every machine.
+//! resized square ([`crate::backbone::input::distort`]), in this order: mirror, rotation, brightness, hue, blur,
+//! cutout. A view depends only on the file's content, the seed and the number of the view, on every machine.
 
 use fast_image_resize::Resizer;
 use image::RgbImage;

@@ -37,7 +37,7 @@ pub(super) fn mean_map(
     {
         return Ok(Some(kept));
     }
-    work.stage("Looking at training images", Some(chosen.len() as u64));
+    work.stage("Reading training images", Some(chosen.len() as u64));
     let classes = run.classes.len();
     let mut sums: Vec<Option<(FeatureMap, f32)>> = vec![None; classes];
     for frame in chosen {

@@ -51,7 +51,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
         body += &section("Calibration", &calibration(report, found));
     }
     if let Some(curve) = &report.unknown {
-        body += &section("Images of none of the classes", &unknown(report, curve));
+        body += &section("Images of unknown classes", &unknown(report, curve));
     }
     body += &data(report);
     body += &sources(report);
@@ -96,7 +96,7 @@ fn head(report: &Report<'_>) -> String {
     text += "</div>";
     let right = report.evaluation.confusion.correct();
     text += &paragraph(&format!(
-        "{} of {} {} from {} are right. In brackets are 95 % intervals over sources: with as many other sources like these, the figure lies within them 19 times out of 20.",
+        "{} of {} {} from {} are classified correctly. In brackets are 95 % intervals over sources: with as many other sources like these, the figure would be within them 19 times out of 20.",
         number(right),
         number(figures.frames),
         report.evaluation.noun().many(),
@@ -116,11 +116,11 @@ fn matrix(evaluation: &Evaluation) -> String {
     let classes = &evaluation.classes;
     if classes.len() > MOST_CELLS {
         return paragraph(&format!(
-            "{} classes are too many for a page; `salamander evaluate --json` has the matrix.",
+            "{} classes are too many for a page; `salamander evaluate --json` outputs the matrix.",
             classes.len()
         ));
     }
-    let mut text = "<p class=\"muted\">A row for the class it was labelled, a column for what the model says.</p><div class=\"wide\"><table class=\"matrix\"><tr><th></th>".to_owned();
+    let mut text = "<p class=\"muted\">Rows are the labels, columns the predictions.</p><div class=\"wide\"><table class=\"matrix\"><tr><th></th>".to_owned();
     for class in classes {
         _ = write!(
             text,
@@ -237,7 +237,7 @@ fn curves(evaluation: &Evaluation, figures: &Figures) -> String {
     let body =
         format!("<div class=\"plots\">{precision}{roc}</div><p class=\"legend\">{legend}</p>");
     let title = if rankings.len() < figures.per_class.len() {
-        "Curves of the classes that are told worst"
+        "Curves of the worst classes"
     } else {
         "Curves"
     };
@@ -275,7 +275,7 @@ fn calibration(report: &Report<'_>, [before, after]: &[Reliability; 2]) -> Strin
         );
     };
     let text = format!(
-        "Of images called with a probability of 80 %, 80 % should be right. The temperature {:.2}, fitted on {} validation images, takes the expected calibration error from {} to {}, with bins of equally many images from {} to {}; the negative log-likelihood from {:.3} to {:.3}.",
+        "Of images classified with a probability of 80 %, 80 % should be right. The temperature {:.2}, fitted on {} validation images, changes the expected calibration error from {} to {} (with bins of equal size, from {} to {}) and the negative log-likelihood from {:.3} to {:.3}.",
         found.temperature,
         number(found.frames),
         percent(before.expected_error),
@@ -324,17 +324,17 @@ fn unknown(report: &Report<'_>, curve: &UnknownCurve) -> String {
         None => "No threshold was chosen. Below",
     };
     let mut text = format!(
-        "Each class was held out in turn, and a head that had never seen it judged its images. {begin} {} an image would be called unknown: {} of images of the classes are, {} of those of a held-out class are not.",
+        "Each class was held out in turn, and its images were classified by a head trained without it. {begin} {}, an image would be called unknown: {} of images of known classes are rejected, {} of those of held-out classes are accepted.",
         percent(chosen.threshold),
         percent(chosen.false_reject),
         percent(chosen.false_accept)
     );
     if report.is_fine_tuned {
-        text += " The backbone was trained further and has seen the held-out classes, so really new things may be taken for a class more often.";
+        text += " The backbone was fine-tuned on the held-out classes too, so images of something truly new may be taken for a class more often.";
     }
     paragraph(&text)
         + &format!(
-            "<div class=\"plots\">{plot}</div><p class=\"legend\"><span><i class=\"danger\"></i>of other classes, accepted</span> <span><i class=\"c0\"></i>of the classes, called unknown</span></p>"
+            "<div class=\"plots\">{plot}</div><p class=\"legend\"><span><i class=\"danger\"></i>unknown classes, accepted</span> <span><i class=\"c0\"></i>known classes, rejected</span></p>"
         )
 }
 
@@ -347,7 +347,7 @@ fn data(report: &Report<'_>) -> String {
     if let Some(found) = &report.folds {
         let folds: Vec<String> = found.folds.iter().map(|part| percent(*part)).collect();
         let body = format!(
-            "<p><b>{}</b> of {} from {} sources, each tested by a head that had not seen its source; macro F1 {}. The folds: {}.</p>",
+            "<p><b>{}</b> of {} from {} sources, each tested with a head that was not trained on its source; macro F1 {}. The folds: {}.</p>",
             measure(&found.accuracy),
             noun.count(found.frames as usize),
             number(found.sources),
@@ -365,8 +365,8 @@ fn data(report: &Report<'_>) -> String {
         let lowest = points.iter().map(|[_, y]| *y).fold(1.0, f64::min);
         let last = curve.law.last().or(points.last());
         let axes = Axes {
-            title: "Test accuracy over sources a class",
-            names: ["sources a class", "test accuracy"],
+            title: "Test accuracy over sources per class",
+            names: ["sources per class", "test accuracy"],
             x: [0.0, last.map_or(1.0, |[x, _]| *x)],
             y: [((lowest - 0.05).max(0.0) * 20.0).floor() / 20.0, 1.0],
             x_percent: false,
@@ -412,7 +412,7 @@ fn sources(report: &Report<'_>) -> String {
     if groups.len() > MOST_SOURCES {
         text += &paragraph(&format!("and {} more", groups.len() - MOST_SOURCES));
     }
-    section("Sources, the worst first", &text)
+    section("Sources, worst first", &text)
 }
 
 fn mistakes(report: &Report<'_>) -> String {
@@ -420,7 +420,7 @@ fn mistakes(report: &Report<'_>) -> String {
         return String::new();
     }
     let mut text = format!(
-        "<p class=\"muted\">{} in all.</p><div class=\"mistakes\">",
+        "<p class=\"muted\">{} in total.</p><div class=\"mistakes\">",
         number(report.evaluation.mistakes().len() as u64)
     );
     for mistake in &report.mistakes {
@@ -434,7 +434,7 @@ fn mistakes(report: &Report<'_>) -> String {
         );
     }
     text += "</div>";
-    section("The surest mistakes", &text)
+    section("Most confident mistakes", &text)
 }
 
 fn settings(report: &Report<'_>) -> String {

@@ -184,14 +184,14 @@ fn notes(run: &Run, evaluation: &Evaluation) -> Vec<String> {
     }
     let noun = evaluation.noun();
     for (count, what) in [
-        (evaluation.missing, "gone since the run and left out"),
+        (evaluation.missing, "no longer in the project and left out"),
         (
             evaluation.relabelled,
-            "judged by labels that changed since the run",
+            "evaluated with labels that changed since the run",
         ),
         (
             evaluation.changed,
-            "judged by other images than they were in the run",
+            "changed since the run and evaluated as now",
         ),
     ] {
         if count > 0 {

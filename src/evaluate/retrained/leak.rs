@@ -35,7 +35,7 @@ impl LeakMeter {
     pub fn sentence(&self, noun: Noun) -> String {
         let images = noun.many();
         let both = format!(
-            "On sources it has never seen the head is right for {}, with a split {} by {} it would seem to be for {}",
+            "On sources it has never seen, the head is right for {}; with a split {} by {} it would seem to be right for {}",
             percent(self.by_source.value.unwrap_or(0.0)),
             noun.one(),
             noun.one(),
@@ -47,14 +47,12 @@ impl LeakMeter {
             .interval_95
             .is_some_and(|[low, high]| low <= self.by_frame && self.by_frame <= high);
         if points <= 1.0 {
-            format!("{both}: {images} of one source give nothing away here.")
+            format!("{both}. Here, {images} of one source leak nothing.")
         } else if within {
-            format!(
-                "{both}: {points:.1} points more, which so few sources cannot tell from chance."
-            )
+            format!("{both}. The gain of {points:.1} points may be chance with so few sources.")
         } else {
             format!(
-                "{both}: {points:.1} points that come from nearly equal {images} on both sides, and that nobody would see again on new ones."
+                "{both}. The gain of {points:.1} points comes from near-identical {images} on both sides and would vanish on new ones."
             )
         }
     }
@@ -136,7 +134,7 @@ mod tests {
         assert!(found.by_frame > 0.97, "{found:?}");
         assert!(found.leak() > 0.2, "{found:?}");
         let message = found.sentence(Noun::Frame);
-        assert!(message.contains("nearly equal frames"), "{message}");
+        assert!(message.contains("near-identical frames"), "{message}");
     }
 
     /// Frames that differ as much from those of their own film as from others of the class.
@@ -152,7 +150,7 @@ mod tests {
         let found = measure(&bench(&made), &Work::new()).unwrap();
         assert!(found.leak().abs() < 0.06, "{found:?}");
         let message = found.sentence(Noun::Frame);
-        assert!(!message.contains("nearly equal"), "{message}");
+        assert!(!message.contains("near-identical"), "{message}");
     }
 
     #[test]

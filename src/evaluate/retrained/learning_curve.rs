@@ -78,18 +78,18 @@ impl LearningCurve {
         };
         let Some(forecast) = &self.forecast else {
             return format!(
-                "Too few {source}s to learn from for a forecast: a class needs at least {FEWEST}."
+                "Too few {source}s for a forecast: each class needs at least {FEWEST}."
             );
         };
         let [low, high] = forecast.range_90.map(|gain| 100.0 * gain);
         let more = forecast.more_sources_per_class;
         if high < 0.5 {
             return format!(
-                "{more:.0} more {source}s a class would hardly change the accuracy (at most {high:+.1} points)."
+                "{more:.0} more {source}s per class would hardly change the accuracy (at most {high:+.1} points)."
             );
         }
         format!(
-            "{more:.0} more {source}s a class: about {:+.1} points ({low:+.1} to {high:+.1} in nine of ten resamplings).",
+            "{more:.0} more {source}s per class: about {:+.1} points ({low:+.1} to {high:+.1} in nine of ten resamplings).",
             100.0 * forecast.gain
         )
     }
@@ -337,7 +337,7 @@ mod tests {
         assert!(
             found
                 .sentence(Noun::Frame)
-                .starts_with("10 more films a class")
+                .starts_with("10 more films per class")
         );
         // The law is close to the measurements.
         let [n, accuracy] = found.law[found.law.len() - 1];

@@ -27,9 +27,9 @@ impl Card {
             },
             self.trained_weights
         );
-        text += &section("What it is for", &self.intended_use);
-        text += &section("What it cannot do", &self.limits);
-        text += "## How often it is right\n\n";
+        text += &section("Intended use", &self.intended_use);
+        text += &section("Limitations", &self.limits);
+        text += "## Accuracy\n\n";
         _ = write!(
             text,
             "{} on {} ({} right). {}\n\n",
@@ -37,9 +37,9 @@ impl Card {
             images(self.accuracy.images, &self.accuracy.split),
             self.accuracy.correct,
             if self.accuracy.interval_95.is_some() {
-                "The 95 % interval is one over sources, because images of one source look alike: with other sources of the same kind the figure lies within it 19 times out of 20."
+                "The 95 % interval is computed over sources, because images of one source look alike: with other sources of the same kind, the figure would be within it 19 times out of 20."
             } else {
-                "The images come from one source, so nothing can be said of how much the figure would differ on others."
+                "The images come from one source, so it is unknown how much the figure would differ on others."
             }
         );
         if let Some(leak) = &self.leak {
@@ -48,7 +48,7 @@ impl Card {
         if let Some(found) = &self.calibration {
             _ = write!(
                 text,
-                "Its probabilities are calibrated (temperature {:.2}, fitted on {} validation images; expected calibration error there {:.1} %, without it {:.1} %).\n\n",
+                "Its probabilities are calibrated (temperature {:.2}, fitted on {} validation images; expected calibration error on them {:.1} %, without it {:.1} %).\n\n",
                 found.temperature,
                 found.frames,
                 100.0 * found.expected_error[1],
@@ -57,7 +57,7 @@ impl Card {
         }
         text += &self.class_table();
         if !self.confused.is_empty() {
-            text += "Confused most:\n\n";
+            text += "Most confused:\n\n";
             for pair in &self.confused {
                 _ = writeln!(
                     text,
@@ -73,7 +73,7 @@ impl Card {
         text += &self.data_section();
         if !self.notes.is_empty() {
             let notes: Vec<String> = self.notes.iter().map(|note| plain(note)).collect();
-            text += &section("To be known of these figures", &notes);
+            text += &section("Notes on these figures", &notes);
         }
         text += &self.model_table();
         let licences: Vec<String> = self.licences.iter().map(|licence| plain(licence)).collect();
@@ -86,7 +86,7 @@ impl Card {
 
     fn class_table(&self) -> String {
         let mut text =
-            "| class | found (95 %) | images | right when named |\n| --- | --- | ---: | ---: |\n"
+            "| class | recall (95 %) | images | precision |\n| --- | --- | ---: | ---: |\n"
                 .to_owned();
         for class in &self.classes {
             let precision = class.precision.map_or_else(|| "–".to_owned(), percent);
@@ -106,7 +106,7 @@ impl Card {
         for sentence in &self.data.split {
             _ = writeln!(text, "{sentence}");
         }
-        text += "A source is a video, or photos that look alike.\n\n";
+        text += "A source is a video, or a group of similar photos.\n\n";
         text += "| | training | validation | test |\n| --- | ---: | ---: | ---: |\n";
         let row = |name: &str, sides: [&Counted; 3]| {
             let cells: Vec<String> = sides
@@ -126,7 +126,7 @@ impl Card {
 
     fn model_table(&self) -> String {
         let mut text = format!(
-            "## Models\n\nEach was run on {} beside the run itself; certificate.json has every image whose answer differs.\n\n",
+            "## Models\n\nEach was compared with the run on {}; certificate.json lists every image with a different answer.\n\n",
             images(self.accuracy.images, &self.accuracy.split)
         );
         text += "| file | size | of fp32 | top-1 | difference (95 %) | flips | ms | proof |\n";
@@ -152,7 +152,7 @@ impl Card {
             if let Some(loss) = &model.accepted_loss {
                 _ = write!(
                     text,
-                    "**Accepted although it loses more than its format allows:** {}: {}.\n\n",
+                    "**Accepted although it loses more accuracy than its format allows:** {}: {}.\n\n",
                     code(&model.file),
                     plain(loss)
                 );

@@ -73,7 +73,7 @@ impl Blobs {
 /// The floats whose record is at that offset of a file. The error is the end of a sentence.
 pub(super) fn find(file: &[u8], offset: u64) -> Result<Element, String> {
     if number(file, 4) != Some(VERSION) {
-        return Err("its file of weights is of another version".into());
+        return Err("its weights file has another version".into());
     }
     let missing = || format!("its weights at {offset} are missing or damaged");
     let at = usize::try_from(offset).map_err(|_| missing())?;
@@ -110,9 +110,7 @@ pub(super) fn find(file: &[u8], offset: u64) -> Result<Element, String> {
                 .collect();
             Ok(values.into())
         }
-        _ => Err(format!(
-            "its weights at {offset} are of a type that is not known"
-        )),
+        _ => Err(format!("its weights at {offset} have an unknown type")),
     }
 }
 

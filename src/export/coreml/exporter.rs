@@ -28,7 +28,7 @@ impl CoreMl {
             variant: "fp16",
             name: "coreml",
             title: "Core ML",
-            sentence: "For iPhone, iPad and Mac, iOS 15 and later: takes an image, computes in half precision, as the Neural Engine does. The one to choose.",
+            sentence: "For iPhone, iPad and Mac, iOS 15 and later: takes an image, computes in half precision like the Neural Engine. Recommended.",
             file: "Model.mlpackage",
         },
         half: true,

@@ -107,7 +107,7 @@ pub(super) fn open(files: &[ModelFile]) -> Result<Package<'_>, String> {
     let root = manifest
         .item_info_entries
         .get(&manifest.root_model_identifier)
-        .ok_or("its Manifest.json names no model")?;
+        .ok_or("its Manifest.json lists no model")?;
     let model = find(&format!("{DATA}/{}", root.path)).ok_or("its model is missing")?;
     let items = manifest.item_info_entries.values();
     let mut weights = items.filter(|item| item.name == "weights");

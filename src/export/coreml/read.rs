@@ -46,31 +46,29 @@ pub fn read(files: &[ModelFile]) -> Result<(Graph, Recipe), CoreMlError> {
     };
     if !VERSIONS.contains(&model.specification_version) {
         return unreadable(format!(
-            "it is of version {} of the format",
+            "it has version {} of the format, which is not supported",
             model.specification_version
         ));
     }
     let (Some(Kind::MlProgram(program)), Some(description)) = (&model.r#type, &model.description)
     else {
-        return unreadable("it is no ML Program");
+        return unreadable("it is not an ML Program");
     };
     let Some(main) = program.functions.get("main") else {
         return unreadable("its program has no function “main”");
     };
     let declared = description.metadata.as_ref();
     let Some(json) = declared.and_then(|declared| declared.user_defined.get(RECIPE_KEY)) else {
-        return unreadable(
-            "it does not say how images become its input; Salamander did not export it",
-        );
+        return unreadable("it does not describe its preprocessing; Salamander did not export it");
     };
     let mut recipe: Recipe = match serde_json::from_str(json) {
         Ok(recipe) => recipe,
-        Err(error) => return unreadable(format!("its recipe cannot be read ({error})")),
+        Err(error) => return unreadable(format!("its preprocessing cannot be read ({error})")),
     };
     let side = recipe.preprocessing.resolution_px;
     let input = image(description, side)?;
     if recipe.input.kind != InputKind::Uint8Nhwc {
-        return unreadable("its recipe is not for images");
+        return unreadable("its preprocessing is not for images");
     }
     let reader = Reader {
         graph: Graph::new("core ml"),
@@ -94,14 +92,14 @@ fn image(description: &ModelDescription, side: u32) -> Result<String, CoreMlErro
         return unreadable("it has no input, or several");
     };
     let Some(Feature::ImageType(image)) = input.r#type.and_then(|kind| kind.r#type) else {
-        return unreadable("its input is no image");
+        return unreadable("its input is not an image");
     };
     if image.color_space != ColorSpace::Rgb as i32 {
-        return unreadable("its input is no RGB image");
+        return unreadable("its input is not an RGB image");
     }
     if [image.width, image.height] != [i64::from(side); 2] {
         return unreadable(format!(
-            "its image is {} × {} pixels, and its recipe makes {side} × {side}",
+            "its image is {} × {} pixels, but its preprocessing gives {side} × {side}",
             image.width, image.height
         ));
     }
@@ -148,7 +146,7 @@ impl Reader<'_> {
             return unreadable("its program does not take the planes of an RGB image");
         };
         if input.name != image {
-            return unreadable("its program has another input than its description");
+            return unreadable("its program has a different input than its description");
         }
         // Core ML converts the image to planes.
         let lens = Dim::all_fixed(&[1, height, width, 3]);
@@ -204,7 +202,7 @@ impl Reader<'_> {
         }
         match probabilities {
             Some(probabilities) => Ok(probabilities),
-            None => unreadable("it is no classifier"),
+            None => unreadable("it is not a classifier"),
         }
     }
 
@@ -237,14 +235,14 @@ impl Reader<'_> {
     fn contents(&self, value: &Value) -> Result<Constant, CoreMlError> {
         let Some(Type::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.r#type.as_ref())
         else {
-            return unreadable("it has a constant that is no tensor");
+            return unreadable("it has a constant that is not a tensor");
         };
         let lens = lens(tensor)?;
         let floats = |data: Element| {
             let is_meant = value_element(tensor) == Some(data.element_type());
             let contents = Tensor::new(lens.clone(), data);
             if !is_meant || contents.checked().is_err() {
-                return unreadable("a constant is of another size or type than it says");
+                return unreadable("a constant has a different size or type than declared");
             }
             Ok(Constant::Tensor(Arc::new(contents)))
         };
@@ -261,7 +259,7 @@ impl Reader<'_> {
             }
             Some(Where::ImmediateValue(value)) => {
                 let Some(Immediate::Tensor(tensor)) = &value.value else {
-                    return unreadable("it has a constant that is no tensor");
+                    return unreadable("it has a constant that is not a tensor");
                 };
                 match &tensor.value {
                     Some(Numbers::Floats(floats_)) => floats(floats_.values.clone().into()),
@@ -290,18 +288,18 @@ impl Reader<'_> {
         let probabilities = self.value(operation, "probabilities")?;
         let classes = operation.inputs.get("classes").map(bindings).transpose()?;
         let Some([Bound::Value(classes)]) = classes.as_deref() else {
-            return unreadable("its classes are no list");
+            return unreadable("its classes are not a list");
         };
         let Some(Where::ImmediateValue(list)) = &classes.value else {
-            return unreadable("its classes are no list");
+            return unreadable("its classes are not a list");
         };
         let Some(Immediate::List(list)) = &list.value else {
-            return unreadable("its classes are no list");
+            return unreadable("its classes are not a list");
         };
         for label in &list.values {
             match self.contents(label)? {
                 Constant::Text(label) => self.labels.push(label),
-                _ => return unreadable("its classes are no texts"),
+                _ => return unreadable("its classes are not texts"),
             }
         }
         let lens = self.graph.lens(probabilities);
@@ -360,7 +358,7 @@ impl Reader<'_> {
         };
         match self.constants.get(name) {
             Some(constant) => Ok(Some(constant.clone())),
-            None => unreadable(format!("{key} of “{}” is no constant", operation.r#type)),
+            None => unreadable(format!("{key} of “{}” is not a constant", operation.r#type)),
         }
     }
 }
@@ -388,11 +386,14 @@ fn bindings(argument: &Argument) -> Result<Vec<&Bound>, CoreMlError> {
 fn type_of(declared: Option<&ValueType>) -> Result<(ElementType, Vec<usize>), CoreMlError> {
     let Some(Type::TensorType(tensor)) = declared.and_then(|declared| declared.r#type.as_ref())
     else {
-        return unreadable("a value is no tensor");
+        return unreadable("a value is not a tensor");
     };
     match value_element(tensor) {
         Some(element) => Ok((element, lens(tensor)?)),
-        None => unreadable(format!("a value is of the type {}", tensor.data_type)),
+        None => unreadable(format!(
+            "a value has the unsupported type {}",
+            tensor.data_type
+        )),
     }
 }
 

@@ -157,23 +157,21 @@ impl Reader<'_> {
             }
             "slice_by_index" => self.slice(operation),
             "pad" => self.pad(operation),
-            other => unreadable(format!(
-                "it has the operation {other}, which is not known here"
-            )),
+            other => unreadable(format!("it has the unsupported operation {other}")),
         }
     }
 
     fn rank(&self, value: ValueId) -> Result<usize, CoreMlError> {
         match self.graph.shape(value) {
             Some(shape) => Ok(shape.len()),
-            None => unreadable("the size of a value is not known"),
+            None => unreadable("the size of a value is unknown"),
         }
     }
 
     fn lens(&self, value: ValueId) -> Result<Vec<usize>, CoreMlError> {
         match self.graph.lens(value) {
             Some(lens) => Ok(lens),
-            None => unreadable("the size of a value is not known"),
+            None => unreadable("the size of a value is unknown"),
         }
     }
 
@@ -181,7 +179,10 @@ impl Reader<'_> {
         match self.given(operation, key)? {
             None => Ok(None),
             Some(Constant::Ints(values)) => Ok(Some(values)),
-            Some(_) => unreadable(format!("{key} of “{}” is no integers", operation.r#type)),
+            Some(_) => unreadable(format!(
+                "{key} of “{}” is not a list of integers",
+                operation.r#type
+            )),
         }
     }
 
@@ -204,7 +205,7 @@ impl Reader<'_> {
         match self.given(operation, key)? {
             None => Ok(None),
             Some(Constant::Flags(flags)) if flags.len() == 1 => Ok(flags.first().copied()),
-            Some(_) => unreadable(format!("{key} of “{}” is no flag", operation.r#type)),
+            Some(_) => unreadable(format!("{key} of “{}” is not a flag", operation.r#type)),
         }
     }
 
@@ -212,7 +213,7 @@ impl Reader<'_> {
         match self.given(operation, key)? {
             None => Ok(None),
             Some(Constant::Text(text)) => Ok(Some(text)),
-            Some(_) => unreadable(format!("{key} of “{}” is no text", operation.r#type)),
+            Some(_) => unreadable(format!("{key} of “{}” is not text", operation.r#type)),
         }
     }
 
@@ -225,7 +226,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        unreadable(format!("{key} of “{}” is no number", operation.r#type))
+        unreadable(format!("{key} of “{}” is not a number", operation.r#type))
     }
 
     /// A scalar of the element type of a value.

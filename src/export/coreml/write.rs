@@ -127,7 +127,7 @@ fn description(about: &About, [height, width]: [i64; 2]) -> ModelDescription {
         }),
         input: vec![feature(
             input,
-            "The image, cut and resized; not normalised.",
+            "The image, cropped and resized, not normalised.",
             image,
         )],
         output: vec![
@@ -307,11 +307,11 @@ impl Writer<'_> {
         if lens.len() > MOST_DIMENSIONS {
             return self.refuse(
                 node,
-                format!("has {} dimensions, where 5 are the most", lens.len()),
+                format!("has {} dimensions; the limit is 5", lens.len()),
             );
         }
         let Some(element) = self.graph.element(value) else {
-            return self.refuse(node, "gives values of a type that is not known");
+            return self.refuse(node, "gives values of an unknown type");
         };
         let Some(data_type) = values::data_type(element) else {
             return self.refuse(node, format!("gives values of the type {element:?}"));

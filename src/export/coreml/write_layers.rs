@@ -175,8 +175,7 @@ impl Writer<'_> {
                 [one] => Some(vec![scaled(one); units]),
                 each if each.len() == units => Some(each.iter().map(scaled).collect()),
                 _ => {
-                    return self
-                        .refuse(node, "adds something else than one number for each output");
+                    return self.refuse(node, "does not add one number per output");
                 }
             }
         };
@@ -223,7 +222,7 @@ impl Writer<'_> {
     pub fn layer_norm(&mut self, node: &Node, axis: i64, epsilon: f32) -> Result<(), CoreMlError> {
         let lens = self.lens(node, self.input(node, 0)?)?;
         let Some(first) = wrap(axis, lens.len()) else {
-            return self.refuse(node, "goes along a dimension that is not there");
+            return self.refuse(node, "uses a dimension that does not exist");
         };
         let (shape, scale) = self.floats(node, 1)?;
         if Some(shape.as_slice()) != lens.get(first..) {

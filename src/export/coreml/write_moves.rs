@@ -39,7 +39,7 @@ impl Writer<'_> {
                 Ok(())
             }
             Reshaping::Shape { .. } | Reshaping::Size | Reshaping::ConstantOfShape { .. } => {
-                self.refuse(node, "works on shapes that are not known before it runs")
+                self.refuse(node, "works on shapes that are unknown before it runs")
             }
         }
     }
@@ -87,7 +87,7 @@ impl Writer<'_> {
                     names.push(self.name(node, *part)?);
                 }
                 let Some(axis) = wrap(*axis, self.lens(node, self.input(node, 0)?)?.len()) else {
-                    return self.refuse(node, "goes along a dimension that is not there");
+                    return self.refuse(node, "uses a dimension that does not exist");
                 };
                 let to = self.output(node)?;
                 let args = vec![
@@ -108,7 +108,7 @@ impl Writer<'_> {
                 let x = self.input(node, 0)?;
                 let lens = self.lens(node, x)?;
                 let Some(cuts) = self.graph.cuts(node) else {
-                    return self.refuse(node, "cuts at places that are not known before it runs");
+                    return self.refuse(node, "slices at places that are unknown before it runs");
                 };
                 let mut cut = Cut::whole(&lens);
                 for (axis, start, count, step) in cuts {
@@ -122,7 +122,7 @@ impl Writer<'_> {
             }
             Moves::Split { axis, .. } => self.split(node, *axis),
             Moves::Gather { axis } => self.gather(node, *axis),
-            _ => self.refuse(node, "is an operator that cannot be written"),
+            _ => self.refuse(node, "is an unsupported operator"),
         }
     }
 
@@ -142,7 +142,7 @@ impl Writer<'_> {
         let x = self.input(node, 0)?;
         let lens = self.lens(node, x)?;
         let Some(axis) = wrap(axis, lens.len()) else {
-            return self.refuse(node, "goes along a dimension that is not there");
+            return self.refuse(node, "uses a dimension that does not exist");
         };
         let mut start = 0;
         for part in &node.outputs {
@@ -168,11 +168,11 @@ impl Writer<'_> {
             _ => None,
         };
         let (Some(axis), Some(one)) = (wrap(axis, lens.len()), one) else {
-            return self.refuse(node, "picks other than one value by a constant");
+            return self.refuse(node, "does not select one value by a constant");
         };
         let len = lens.get(axis).copied().unwrap_or(0);
         let Some(one) = wrap(one, len).filter(|one| *one < len) else {
-            return self.refuse(node, "picks a value that is not there");
+            return self.refuse(node, "selects a value that does not exist");
         };
         let mut cut = Cut::whole(&lens);
         cut.take(axis, one as i64, 1, 1);

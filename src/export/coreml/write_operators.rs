@@ -37,7 +37,7 @@ impl Writer<'_> {
             | Op::Norm(_)
             | Op::Quantization(_)
             | Op::Blocked(_)
-            | Op::Other(_) => self.refuse(node, "is an operator that is not known here"),
+            | Op::Other(_) => self.refuse(node, "is an unsupported operator"),
         }
     }
 
@@ -89,7 +89,7 @@ impl Writer<'_> {
             E::Round => "round",
             E::Sign => "sign",
             E::Log | E::Neg | E::Reciprocal => "",
-            _ => return self.refuse(node, "is arithmetic that cannot be written"),
+            _ => return self.refuse(node, "is unsupported arithmetic"),
         };
         let x = self.arg(node, 0)?;
         let to = self.output(node)?;
@@ -256,7 +256,7 @@ impl Writer<'_> {
         let behind = shape.len().checked_sub(lens.len().saturating_sub(1));
         let is_per_channel = behind.and_then(|at| shape.get(at)) == Some(&channels);
         if lens.len() < 3 || values.len() != channels || !is_per_channel {
-            return self.refuse(node, "has other slopes than one for each channel");
+            return self.refuse(node, "does not have one slope per channel");
         }
         Ok(values)
     }
@@ -267,12 +267,12 @@ impl Writer<'_> {
         }
         let lens = self.lens(node, self.input(node, 0)?)?;
         let Some(axis) = wrap(softmax.axis, lens.len()) else {
-            return self.refuse(node, "goes along a dimension that is not there");
+            return self.refuse(node, "uses a dimension that does not exist");
         };
         // Before version 13, all dimensions from the axis on were combined.
         let behind: usize = lens.iter().skip(axis + 1).product();
         if self.graph.opset < 13 && behind > 1 {
-            return self.refuse(node, "goes along several dimensions at once");
+            return self.refuse(node, "uses several dimensions at once");
         }
         let args = vec![
             ("x", self.arg(node, 0)?),
@@ -291,14 +291,14 @@ impl Writer<'_> {
             ReduceKind::Min => "reduce_min",
             ReduceKind::SumSquare => "reduce_sum_square",
             ReduceKind::ArgMax | ReduceKind::ArgMin => {
-                return self.refuse(node, "is a reduction that cannot be written");
+                return self.refuse(node, "is an unsupported reduction");
             }
         };
         let Some(axes) = self.graph.reduced_axes(node) else {
-            return self.refuse(node, "goes along dimensions that are not known");
+            return self.refuse(node, "uses dimensions that are not known");
         };
         if axes.is_empty() {
-            return self.refuse(node, "goes along no dimension");
+            return self.refuse(node, "uses no dimension");
         }
         let axes: Vec<i64> = axes.into_iter().map(|axis| axis as i64).collect();
         self.reduced(node, op, &axes, reduce.keep)

@@ -28,14 +28,14 @@ impl FrozenGraph {
             variant: "fp32",
             name: "frozen-graph",
             title: "TensorFlow frozen graph",
-            sentence: "output_graph.pb and output_labels.txt, as retrain.py leaves them for a MobileNet: for the old Android and iOS samples.",
+            sentence: "output_graph.pb and output_labels.txt, as retrain.py writes them for a MobileNet: for the old Android and iOS samples.",
             file: "frozen-graph",
         },
     };
 }
 
 impl FrozenGraph {
-    /// The bytes of the graph, whose input and output have the names in the recipe, and of the labels, one a line.
+    /// The bytes of the graph, whose input and output have the names in the recipe, and of the labels, one per line.
     pub(super) fn graph_and_labels(
         &self,
         model: &Model,

@@ -41,7 +41,7 @@ pub enum FrozenGraphError {
     Graph(#[from] GraphError),
 }
 
-/// The graph file of a run, and its labels, one a line. The output node is called `output`.
+/// The graph file of a run, and its labels, one per line. The output node is called `output`.
 ///
 /// # Errors
 /// [`ExportError::Unwritable`] for a network that the format cannot represent; errors of a damaged run.
@@ -73,10 +73,10 @@ pub fn check_node_name(name: &str) -> Result<(), String> {
     let later = |c: char| c.is_ascii_alphanumeric() || "_.\\/>-".contains(c);
     let mut chars = name.chars();
     match chars.next() {
-        _ if name == "input" => Err("cannot be “input”: the image is called so".to_owned()),
+        _ if name == "input" => Err("cannot be “input”, which is the name of the image".to_owned()),
         Some(c) if first(c) && chars.all(later) => Ok(()),
         _ => Err(format!(
-            "cannot be “{name}”: nodes of TensorFlow are called by letters, digits and . _ / - \\ >, the first of them a letter, a digit or a point"
+            "cannot be “{name}”: names of TensorFlow nodes consist of letters, digits and . _ / - \\ >, and begin with a letter, a digit or a point"
         )),
     }
 }

@@ -19,7 +19,7 @@ use super::schema::{AttrValue, DataType, GraphDef, NodeDef, TensorProto, TensorS
 use super::{FrozenGraphError, RECIPE};
 
 /// The network of a file with its recipe as metadata. `labels`, if given, are the contents of the label file beside
-/// it, one a line, which is the only place where apps find them.
+/// it, one per line, which is the only place where apps find them.
 ///
 /// # Errors
 /// [`FrozenGraphError::Unreadable`] for a file that is damaged, uses an unsupported operation, or lacks the metadata
@@ -32,18 +32,16 @@ pub fn read(bytes: &[u8], labels: Option<&[u8]>) -> Result<(Graph, Recipe), Froz
         _ => None,
     });
     let Some(declared) = declared else {
-        return unreadable(
-            "it does not say how images become its input; Salamander did not export it",
-        );
+        return unreadable("it does not describe its preprocessing; Salamander did not export it");
     };
     let mut recipe: Recipe = match serde_json::from_slice(&declared) {
         Ok(recipe) => recipe,
-        Err(error) => return unreadable(format!("its recipe cannot be read ({error})")),
+        Err(error) => return unreadable(format!("its preprocessing cannot be read ({error})")),
     };
     let mut graph = Reader::default().graph(&file)?;
     if let Some(labels) = labels {
         let Ok(text) = std::str::from_utf8(labels) else {
-            return unreadable("its labels are no text");
+            return unreadable("its labels are not text");
         };
         recipe.labels = text.lines().map(str::to_owned).collect();
     }
@@ -85,7 +83,7 @@ fn decode(bytes: &[u8]) -> Result<GraphDef, FrozenGraphError> {
     match GraphDef::decode(bytes) {
         Ok(file) if !file.node.is_empty() => Ok(file),
         Ok(_) => unreadable("it holds no graph"),
-        Err(error) => unreadable(format!("it is damaged, or no frozen graph ({error})")),
+        Err(error) => unreadable(format!("it is damaged, or not a frozen graph ({error})")),
     }
 }
 
@@ -177,7 +175,7 @@ impl Reader {
 /// The element type in an attribute of a node.
 pub(super) fn element(node: &NodeDef, name: &str) -> Result<ElementType, FrozenGraphError> {
     let Some(Value::Type(number)) = attribute(node, name) else {
-        return unreadable(format!("“{}” does not say its type", node.name));
+        return unreadable(format!("“{}” has no type", node.name));
     };
     type_of(*number, &node.name)
 }
@@ -187,7 +185,7 @@ fn type_of(number: i32, name: &str) -> Result<ElementType, FrozenGraphError> {
         Ok(DataType::DtFloat) => Ok(ElementType::F32),
         Ok(DataType::DtInt32) => Ok(ElementType::I32),
         Ok(DataType::DtUint8) => Ok(ElementType::U8),
-        _ => unreadable(format!("“{name}” is of the type {number}")),
+        _ => unreadable(format!("“{name}” has the unsupported type {number}")),
     }
 }
 

@@ -81,7 +81,7 @@ impl Reader {
                     return unreadable(format!("“{}” has no inputs", node.name));
                 };
                 let [axis] = *self.ints(node, *axis)?.as_slice() else {
-                    return unreadable(format!("“{}” goes along several axes", node.name));
+                    return unreadable(format!("“{}” uses several axes", node.name));
                 };
                 self.to().concat(parts, axis)
             }
@@ -119,7 +119,7 @@ impl Reader {
                     .map(|(_, mask)| &mask.value)
                     .all(|mask| *mask == Some(Value::I(0)))
                 {
-                    return unreadable(format!("“{}” leaves out where it cuts", node.name));
+                    return unreadable(format!("“{}” does not say where it slices", node.name));
                 }
                 let (begin, end) = (self.ints(node, at(1)?)?, self.ints(node, at(2)?)?);
                 let steps = self.ints(node, at(3)?)?;
@@ -144,7 +144,7 @@ impl Reader {
             }
             other => {
                 return unreadable(format!(
-                    "“{}” is the operation {other}, which is not known here",
+                    "“{}” is the unsupported operation {other}",
                     node.name
                 ));
             }
@@ -156,7 +156,7 @@ impl Reader {
         match self.to().constant_of(value).map(|tensor| &tensor.data) {
             Some(Element::I32(values)) => Ok(values.iter().map(|one| i64::from(*one)).collect()),
             _ => unreadable(format!(
-                "axes, margins or shapes of “{}” are no constants",
+                "axes, margins or shapes of “{}” are not constants",
                 node.name
             )),
         }
@@ -258,7 +258,7 @@ impl Reader {
                 }
                 sliding.pads = [before, after].concat();
             }
-            _ => return unreadable(format!("“{}” has a padding that is not known", node.name)),
+            _ => return unreadable(format!("“{}” has an unknown padding", node.name)),
         }
         Ok(sliding)
     }
@@ -338,7 +338,7 @@ fn pair(node: &NodeDef, name: &str) -> Result<[i64; 2], FrozenGraphError> {
     match attribute(node, name) {
         Some(Value::List(list)) => match list.i.as_slice() {
             [1, down, across, 1] if *down > 0 && *across > 0 => Ok([*down, *across]),
-            _ => unreadable(format!("“{}” has {name} that are not known", node.name)),
+            _ => unreadable(format!("“{}” has unknown {name}", node.name)),
         },
         _ => unreadable(format!("“{}” has no {name}", node.name)),
     }

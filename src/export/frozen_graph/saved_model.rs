@@ -92,7 +92,7 @@ pub fn read_saved_model(bytes: &[u8]) -> Result<(Vec<u8>, [String; 2]), FrozenGr
     let model = SavedModel::decode(bytes)
         .map_err(|error| FrozenGraphError::Unreadable(error.to_string()))?;
     if model.saved_model_schema_version != SCHEMA_VERSION {
-        return Err(wrong("it is of another version"));
+        return Err(wrong("it has another version"));
     }
     let mut graphs = model.meta_graphs.into_iter();
     let served = graphs.find(|graph| {
@@ -102,7 +102,7 @@ pub fn read_saved_model(bytes: &[u8]) -> Result<(Vec<u8>, [String; 2]), FrozenGr
             .map(|info| info.tags.as_slice());
         tags.is_some_and(|tags| tags == [SERVE])
     });
-    let served = served.ok_or_else(|| wrong("it has no graph that is served"))?;
+    let served = served.ok_or_else(|| wrong("it has no graph for serving"))?;
     let signature = served.signature_def.get(SIGNATURE);
     let signature = signature
         .filter(|signature| signature.method_name == PREDICT)

@@ -219,7 +219,7 @@ fn what_cannot_be_written_is_said_before_anything_is() {
     let message = |graph: &Graph| write(graph, &recipe(&["a"])).unwrap_err().to_string();
     let holes = message(&tiny(4, 2, 1));
     assert!(
-        holes.contains("“layer” (Conv) has steps and holes"),
+        holes.contains("“layer” (Conv) has both stride and dilation"),
         "{holes}"
     );
     let mut graph = tiny(4, 1, 1);

@@ -35,11 +35,14 @@ impl Writer<'_> {
         let inputs: Vec<String> = inputs.map(|id| self.tensor(*id)).collect();
         let name = self.tensor(operator.output);
         let Some(first) = inputs.first().cloned() else {
-            return self.refuse(operator, "has nothing that it could be computed of");
+            return self.refuse(operator, "has no inputs");
         };
         let steps = match &operator.kind {
             Kind::Quantize | Kind::Dequantize => {
-                return self.refuse(operator, "is of integers, which frozen graphs here are not");
+                return self.refuse(
+                    operator,
+                    "computes with integers, which frozen graphs do not support",
+                );
             }
             Kind::Conv { slide, activation }
             | Kind::DepthwiseConv {
@@ -205,7 +208,7 @@ impl Writer<'_> {
         let (Some(values), &[first, height, width, last]) =
             (self.program.floats(*kernels), shape.as_slice())
         else {
-            return self.refuse(operator, "has kernels that are no constants");
+            return self.refuse(operator, "has kernels that are not constants");
         };
         let (op, kernel) = if let Kind::DepthwiseConv { multiplier, .. } = operator.kind {
             let channels = last / multiplier.max(1);
@@ -242,7 +245,7 @@ impl Writer<'_> {
             if slide.strides != [1, 1] {
                 return self.refuse(
                     operator,
-                    "has steps and holes at once, which TensorFlow has not",
+                    "has both stride and dilation, which TensorFlow does not support",
                 );
             }
             self.with_holes(slide, &place, convolution([1, 1], Padding::Valid))

@@ -31,7 +31,7 @@ impl Lowering<'_> {
             E::Log => return self.unary(node, Unary::Log),
             E::Sqrt => return self.unary(node, Unary::Sqrt),
             E::Reciprocal => return self.reciprocal(node),
-            _ => return self.refuse(node, "is arithmetic that cannot be written"),
+            _ => return self.refuse(node, "is unsupported arithmetic"),
         };
         self.chain(node, binary)
     }
@@ -117,7 +117,7 @@ impl Lowering<'_> {
                 Some(Constant::real(constant.as_ref().clone()))
             }
             Some(_) => {
-                return self.refuse(node, "computes with constants that are no 32-bit floats");
+                return self.refuse(node, "computes with constants that are not 32-bit floats");
             }
             None => self.quantized_constant(node, value)?,
         };
@@ -212,7 +212,7 @@ impl Lowering<'_> {
             Act::HardSigmoid { alpha, beta } => return self.hard_sigmoid(node, alpha, beta),
             Act::PRelu => return self.prelu(node),
             Act::Gelu { .. } => {
-                return self.refuse(node, "is an activation that old phones do not know");
+                return self.refuse(node, "is an activation that old phones do not support");
             }
         };
         self.unary(node, unary)
@@ -371,12 +371,12 @@ impl Lowering<'_> {
         let lens = self.lens(node, x)?;
         let rank = lens.len();
         let Some(axis) = crate::graph::wrap(softmax.axis, rank) else {
-            return self.refuse(node, "goes along a dimension that is not there");
+            return self.refuse(node, "uses a dimension that does not exist");
         };
         // Before version 13, all dimensions from the axis on were combined.
         let behind: usize = lens.iter().skip(axis + 1).product();
         if self.graph.opset < 13 && behind > 1 {
-            return self.refuse(node, "goes along several dimensions at once");
+            return self.refuse(node, "uses several dimensions at once");
         }
         let place = self.place(x);
         let (input, order) = if axis == 1 && rank == 4 && (place.last.is_some() || behind > 1) {
@@ -384,10 +384,10 @@ impl Lowering<'_> {
         } else if behind == 1 {
             (self.plain(node, x)?, Order::Plain)
         } else {
-            return self.refuse(node, "goes along a dimension before the last one");
+            return self.refuse(node, "uses a dimension before the last one");
         };
         if order == Order::Plain && axis + 1 < rank {
-            return self.refuse(node, "goes along a dimension before the last one");
+            return self.refuse(node, "uses a dimension before the last one");
         }
         let output = self.new_in(node, value, order)?;
         self.program.push(Kind::Softmax, &[input], output);

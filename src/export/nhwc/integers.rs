@@ -78,7 +78,7 @@ impl Making {
             None => self.refuse(
                 real,
                 operator,
-                "would be computed with real numbers in a model of integers",
+                "would be computed in floats in an integer model",
             ),
         }
     }
@@ -172,7 +172,7 @@ impl Making {
             return self.refuse(
                 integers,
                 "DequantizeLinear",
-                "reads integers that are no pixels",
+                "reads integers that are not pixels",
             );
         }
         let name = format!("{}/int8", info.name);
@@ -200,7 +200,7 @@ impl Making {
         let name = spelled(&operator.kind);
         let real = operator.output;
         if self.program.info(real).element != ElementType::F32 {
-            return self.refuse(real, name, "computes with what integers stand for nothing");
+            return self.refuse(real, name, "computes with integers that have no scale");
         }
         let mut inputs = Vec::with_capacity(operator.inputs.len());
         for read in &operator.inputs {

@@ -37,7 +37,7 @@ impl Lowering<'_> {
         if groups != 1 && !depthwise {
             return self.refuse(
                 node,
-                format!("has {groups} groups for {channels} channels; only 1 group and one for each channel can be written"),
+                format!("has {groups} groups for {channels} channels; only 1 group or one per channel is supported"),
             );
         }
         let spatial = lens.get(2..).unwrap_or_default();
@@ -360,7 +360,7 @@ impl Lowering<'_> {
             _ => Vec::new(),
         };
         if values.len() != units {
-            return self.refuse(node, "adds something else than one number for each output");
+            return self.refuse(node, "does not add one number per output");
         }
         Ok(Constant::real(Tensor::new([units], values)))
     }

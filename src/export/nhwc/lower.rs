@@ -102,7 +102,7 @@ impl Lowering<'_> {
                 self.refuse(node, "is an operator that cannot be computed with integers")
             }
             Op::ConvTranspose(_) | Op::Norm(_) | Op::Blocked(_) | Op::Other(_) => {
-                self.refuse(node, "is an operator that is not known here")
+                self.refuse(node, "is an unsupported operator")
             }
         }
     }

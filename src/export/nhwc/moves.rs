@@ -15,12 +15,12 @@ impl Lowering<'_> {
             ReduceKind::Max => Reduction::Max,
             ReduceKind::Min => Reduction::Min,
             ReduceKind::SumSquare | ReduceKind::ArgMax | ReduceKind::ArgMin => {
-                return self.refuse(node, "is a reduction that cannot be written");
+                return self.refuse(node, "is an unsupported reduction");
             }
         };
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         let Some(mut axes) = self.graph.reduced_axes(node) else {
-            return self.refuse(node, "goes along dimensions that are not known");
+            return self.refuse(node, "uses unknown dimensions");
         };
         axes.sort_unstable();
         let rank = self.lens(node, x)?.len();
@@ -80,7 +80,7 @@ impl Lowering<'_> {
             | Reshaping::Shape { .. }
             | Reshaping::Size
             | Reshaping::ConstantOfShape { .. } => {
-                self.refuse(node, "works on shapes that are not known before it runs")
+                self.refuse(node, "works on shapes that are unknown before it runs")
             }
         }
     }
@@ -157,7 +157,7 @@ impl Lowering<'_> {
             Moves::Slice(_) => self.slice(node),
             Moves::Split { axis, .. } => self.split(node, *axis),
             Moves::Gather { axis } => self.gather(node, *axis),
-            _ => self.refuse(node, "is an operator that cannot be written"),
+            _ => self.refuse(node, "is an unsupported operator"),
         }
     }
 
@@ -165,7 +165,7 @@ impl Lowering<'_> {
         let value = self.output(node)?;
         let rank = self.lens(node, value)?.len();
         let Some(axis) = wrap(axis, rank) else {
-            return self.refuse(node, "goes along a dimension that is not there");
+            return self.refuse(node, "uses a dimension that does not exist");
         };
         let parts: Vec<_> = node.inputs.iter().flatten().copied().collect();
         let is_last = rank == 4 && parts.iter().any(|part| self.place(*part).last.is_some());
@@ -212,7 +212,7 @@ impl Lowering<'_> {
             None => filled,
         };
         if self.graph.element(x) != Some(ElementType::F32) {
-            return self.refuse(node, "pads values that are no 32-bit floats");
+            return self.refuse(node, "pads values that are not 32-bit floats");
         }
         let each = |dim: usize| [given[dim], given[rank + dim]];
         let (input, output, pads) = if rank == 4 && self.place(x).last.is_some() {

@@ -27,7 +27,7 @@ impl Making {
         let info = self.program.info(id).clone();
         if let (Some(contents), None) = (&info.contents, &info.quantization) {
             let Element::F32(values) = &contents.data else {
-                return self.refuse(operator.output, name, "reads a constant of other numbers");
+                return self.refuse(operator.output, name, "reads a constant of another type");
             };
             let quantization = match demanded {
                 Some(demanded) => demanded.clone(),
@@ -37,7 +37,7 @@ impl Making {
                     return self.refuse(
                         operator.output,
                         name,
-                        "has weights that are real numbers in a model of integers",
+                        "has float weights in an integer model",
                     );
                 }
                 None => symmetric(values),
@@ -82,7 +82,7 @@ impl Making {
     fn bias(&mut self, operator: &Operator, inputs: &[TensorId]) -> Result<TensorId, Unwritable> {
         let name = spelled(&operator.kind);
         let [x, weights, bias] = *inputs else {
-            return self.refuse(operator.output, name, "has other than three inputs");
+            return self.refuse(operator.output, name, "does not have three inputs");
         };
         let (of_input, _) = self.scale(x, name)?;
         let Some(of_weights) = self.quantization(weights) else {
@@ -92,7 +92,11 @@ impl Making {
         let info = self.program.info(bias).clone();
         let count = info.shape.iter().product::<usize>();
         let Some(contents) = &info.contents else {
-            return self.refuse(operator.output, name, "adds what is no constant");
+            return self.refuse(
+                operator.output,
+                name,
+                "adds something that is not a constant",
+            );
         };
         if products.len() != 1 && products.len() != count {
             return self.refuse(
@@ -114,14 +118,14 @@ impl Making {
             return self.refuse(
                 operator.output,
                 name,
-                "adds a bias that has not the scale of what it is added to",
+                "adds a bias with a different scale than the value it is added to",
             );
         }
         let Element::F32(values) = &contents.data else {
             return self.refuse(
                 operator.output,
                 name,
-                "adds other numbers than 32-bit floats",
+                "adds numbers that are not 32-bit floats",
             );
         };
         let scale_of = |at: usize| products[if products.len() == 1 { 0 } else { at }];

@@ -135,7 +135,7 @@ impl<'a> Lowering<'a> {
         shape: &[usize],
     ) -> Result<TensorId, Unwritable> {
         let Some(element) = self.graph.element(value) else {
-            return self.refuse(node, "gives values of a type that is not known");
+            return self.refuse(node, "gives values of an unknown type");
         };
         if !matches!(
             element,
@@ -160,7 +160,7 @@ impl<'a> Lowering<'a> {
         let [n, c, h, w] = *lens.as_slice() else {
             return self.refuse(
                 node,
-                format!("works on {} dimensions where an image has 4", lens.len()),
+                format!("works on {} dimensions, but an image has 4", lens.len()),
             );
         };
         let plain = self.plain(node, value)?;

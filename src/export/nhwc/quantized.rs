@@ -116,7 +116,7 @@ impl Lowering<'_> {
             }
         };
         if quantization.scales.len() > 1 && quantization.zero != 0 {
-            return self.refuse(node, "has weights whose zero is not at 0");
+            return self.refuse(node, "has weights with a zero point other than 0");
         }
         Ok(Some(Constant {
             tensor,
@@ -127,7 +127,7 @@ impl Lowering<'_> {
     /// The scales and the zero point of a `QuantizeLinear` or `DequantizeLinear`.
     fn declared(&self, node: &Node, rank: usize) -> Result<Quantization, Unwritable> {
         let Op::Quantization(change) = &node.op else {
-            return self.refuse(node, "does not say what integers stand for");
+            return self.refuse(node, "has no scale for its integers");
         };
         let scales = self.floats(node, 1)?.1.to_vec();
         let zeros: Vec<i32> = match node.input(2).map(|zero| self.graph.constant_of(zero)) {
@@ -142,7 +142,7 @@ impl Lowering<'_> {
         };
         let is_scale = |scale: &f32| scale.is_finite() && *scale > 0.0;
         let Some(zero) = zeros.first().copied() else {
-            return self.refuse(node, "has a zero point that is not known before it runs");
+            return self.refuse(node, "has a zero point that is unknown before it runs");
         };
         if zeros.iter().any(|other| *other != zero) {
             return self.refuse(node, "has several zero points");
@@ -190,7 +190,7 @@ impl Lowering<'_> {
                     self.graph.element(value),
                     Some(ElementType::U8 | ElementType::I8)
                 ) {
-                    return self.refuse(node, "gives integers of other than 8 bits");
+                    return self.refuse(node, "gives integers that do not have 8 bits");
                 }
                 self.program.set_element(output, ElementType::I8);
                 self.program.set_quantization(output, Some(declared));
@@ -209,7 +209,8 @@ impl Lowering<'_> {
                     None => self.program.set_quantization(input, Some(declared)),
                     Some(known) if **known == declared => {}
                     Some(_) => {
-                        return self.refuse(node, "reads integers by another scale than they have");
+                        return self
+                            .refuse(node, "reads integers with a different scale than they have");
                     }
                 }
                 let output = self.new_in(node, value, order)?;

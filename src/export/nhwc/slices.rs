@@ -9,7 +9,7 @@ impl Lowering<'_> {
     pub fn slice(&mut self, node: &Node) -> Result<(), Unwritable> {
         let (x, value) = (self.input(node, 0)?, self.output(node)?);
         let Some(cuts) = self.graph.cuts(node) else {
-            return self.refuse(node, "cuts at places that are not known before it runs");
+            return self.refuse(node, "slices at places that are unknown before it runs");
         };
         let mut begin = vec![0; self.lens(node, x)?.len()];
         for (axis, start, _, step) in cuts {
@@ -27,7 +27,7 @@ impl Lowering<'_> {
         let x = self.input(node, 0)?;
         let rank = self.lens(node, x)?.len();
         let Some(axis) = wrap(axis, rank) else {
-            return self.refuse(node, "goes along a dimension that is not there");
+            return self.refuse(node, "uses a dimension that does not exist");
         };
         let mut begin = vec![0; rank];
         for part in &node.outputs {
@@ -54,11 +54,11 @@ impl Lowering<'_> {
             _ => None,
         };
         let (Some(axis), Some(one)) = (axis, one) else {
-            return self.refuse(node, "picks other than one value by a constant");
+            return self.refuse(node, "does not select one value by a constant");
         };
         let len = lens.get(axis).copied().unwrap_or(0);
         let Some(one) = wrap(one, len) else {
-            return self.refuse(node, "picks a value that is not there");
+            return self.refuse(node, "selects a value that does not exist");
         };
         let mut begin = vec![0; lens.len()];
         let mut size = lens;

@@ -46,7 +46,7 @@ impl Onnx {
             family: &Family::ONNX,
             variant: "fp32",
             title: "ONNX, uint8",
-            sentence: "Takes plain pixels; the normalisation is inside, so that nobody has to guess it. The one to choose.",
+            sentence: "Takes pixels; normalisation is part of the model. Recommended.",
             file: "model.onnx",
         },
         input: InputKind::Uint8Nhwc,
@@ -58,7 +58,7 @@ impl Onnx {
             family: &Family::ONNX,
             variant: "float",
             title: "ONNX, float",
-            sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that want no uint8.",
+            sentence: "Takes normalised float pixels, [N, 3, H, W]. For runtimes and converters that do not support uint8.",
             file: "model-float.onnx",
         },
         input: InputKind::Float32Nchw,
@@ -70,7 +70,7 @@ impl Onnx {
             family: &Family::ONNX,
             variant: "fp16",
             title: "ONNX, fp16",
-            sentence: "Computes in half precision, for runtimes on phone GPUs and NPUs that want it. On most processors no faster than ONNX.",
+            sentence: "Computes in half precision, for runtimes on phone GPUs and NPUs that need it. On most CPUs no faster than ONNX.",
             file: "model-fp16.onnx",
         },
         input: InputKind::Uint8Nhwc,
@@ -82,7 +82,7 @@ impl Onnx {
             family: &Family::ONNX,
             variant: "int8",
             title: "ONNX, int8",
-            sentence: "A quarter of the size and faster on every processor; computes in 8-bit integers, fitted to your training images. A few answers in a hundred may change.",
+            sentence: "A quarter of the size and faster on every CPU; computes in 8-bit integers, calibrated on your training images. A few percent of the answers may change.",
             file: "model-int8.onnx",
         },
         input: InputKind::Uint8Nhwc,
@@ -162,7 +162,7 @@ impl Exporter for Onnx {
 
     fn open(&self, files: &[ModelFile], threads: usize) -> Result<Box<dyn Runner>, EvaluateError> {
         let Some(file) = files.first() else {
-            return Err(OnnxError::Model("there is no file of it".into()).into());
+            return Err(OnnxError::Model("its file is missing".into()).into());
         };
         let runner = OnnxRunner::from_bytes(&file.bytes, Path::new(&file.name), threads)?;
         Ok(Box::new(runner))

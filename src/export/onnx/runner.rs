@@ -54,7 +54,10 @@ impl OnnxRunner {
             .find(|(key, _)| key == RECIPE_KEY)
             .map(|(_, value)| value)
             .ok_or_else(|| {
-                no_export("the model carries no preprocessing; Salamander did not export it".into())
+                no_export(
+                    "the model does not describe its preprocessing; Salamander did not export it"
+                        .into(),
+                )
             })?;
         let recipe: Recipe = serde_json::from_str(&recipe)
             .map_err(|error| no_export(format!("its preprocessing cannot be read ({error})")))?;
@@ -105,7 +108,7 @@ impl Runner for OnnxRunner {
                 let secs = self.most_time.as_secs();
                 return Err(EvaluateError::NoExport {
                     path: self.path.clone(),
-                    reason: format!("one image takes it longer than {secs} s"),
+                    reason: format!("it takes longer than {secs} s per image"),
                 });
             }
         }

@@ -67,7 +67,7 @@ pub(super) fn load(
         });
     }
     let all: Vec<&FramePrediction> = fit.iter().chain(&compare).copied().collect();
-    work.stage("Loading frames to calibrate on", Some(all.len() as u64));
+    work.stage("Loading calibration images", Some(all.len() as u64));
     let recipe = model.recipe(InputKind::Uint8Nhwc);
     let mut loaded: Vec<Option<Frame>> = all.iter().map(|_| None).collect();
     in_parallel(

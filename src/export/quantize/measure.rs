@@ -254,5 +254,5 @@ pub(super) fn histograms(
 }
 
 pub(super) fn missing() -> ExportError {
-    crate::onnx::OnnxError::Model("it gave fewer outputs than it was asked for".into()).into()
+    crate::onnx::OnnxError::Model("it returned fewer outputs than requested".into()).into()
 }

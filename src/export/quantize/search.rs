@@ -291,7 +291,7 @@ impl Searcher<'_> {
         let seen = histograms(prepared, &how.ranges, &frames.fit, frames.side, self.work)?;
         let candidates = [
             ("ranges of 99.99 %", Rule::Part(0.9999)),
-            ("ranges of least squared error", Rule::SquaredError),
+            ("ranges with the least squared error", Rule::SquaredError),
         ]
         .map(|(name, rule)| {
             let mut state = self.state.clone();

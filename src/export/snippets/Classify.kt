@@ -222,7 +222,7 @@ fun main(arguments: Array<String>) {
             val npy = File(folder, (image["inputs"] as Map<*, *>)[recipe.kind] as String)
             val apart = levels(made, values(npy), recipe)
             checked += 1
-            if (apart > 2.01) problems.add("$file: ${image["image"]} becomes another input, by $apart levels of 255")
+            if (apart > 2.01) problems.add("$file: preprocessing ${image["image"]} does not give the expected input: they differ by $apart levels of 255")
             if (runner == null) continue
             val found = runner.run(values(npy), recipe)
             val expected = (image["expected"] as Map<*, *>)[file] as List<*>

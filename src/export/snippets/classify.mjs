@@ -176,7 +176,7 @@ async function check(golden) {
       const exact = await npy(image.inputs[kind], kind);
       const made = input(square(await decoded(at(image.image))), kind);
       const levels = apart(made, exact) * (kind === 'uint8_nhwc' ? 1 : Math.min(...recipe.std));
-      if (!(levels <= 2.01)) problems.push(`${model.file}: ${image.image} becomes another input, by ${levels.toFixed(1)} levels`);
+      if (!(levels <= 2.01)) problems.push(`${model.file}: preprocessing ${image.image} does not give the expected input: they differ by ${levels.toFixed(1)} levels of 255`);
       const [found, expected] = [await run(exact), image.expected[model.file]];
       const difference = apart(found, expected);
       largest = Math.max(largest, Number.isNaN(difference) ? Infinity : difference);

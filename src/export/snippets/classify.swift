@@ -289,7 +289,7 @@ func check() throws -> Bool {
             let npy = try values(folder.appendingPathComponent((image["inputs"] as! [String: String])[recipe.kind]!))
             let apart = levels(made, npy, recipe)
             checked += 1
-            if apart > 2.01 { problems.append("\(file): \(name) becomes another input, by \(apart) levels of 255") }
+            if apart > 2.01 { problems.append("\(file): preprocessing \(name) does not give the expected input: they differ by \(apart) levels of 255") }
             guard let runner = runner else { continue }
             let expected = (image["expected"] as! [String: [NSNumber]])[file]!
             for (found, expected) in zip(try runner.run(npy, recipe, labels), expected) {

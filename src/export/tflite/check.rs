@@ -25,7 +25,10 @@ pub fn integers(bytes: &[u8]) -> Result<usize, TfliteError> {
         let all = graph.tensors();
         let at = usize::try_from(place).ok();
         let found = at.and_then(|at| all.filter(|all| at < all.len()).map(|all| all.get(at)));
-        found.map_or_else(|| unreadable("it refers to a tensor that is not there"), Ok)
+        found.map_or_else(
+            || unreadable("it refers to a tensor that does not exist"),
+            Ok,
+        )
     };
     let mut count = 0;
     for operator in graph.operators().iter().flatten() {
@@ -60,7 +63,7 @@ pub fn integers(bytes: &[u8]) -> Result<usize, TfliteError> {
                 if !(is_pixels || first == Type::INT8)
                     || !(is_output || result.type_() == Type::INT8)
                 {
-                    return wrong("changes other numbers than integers");
+                    return wrong("converts something other than integers");
                 }
             }
             Code::DEQUANTIZE => {
@@ -68,12 +71,12 @@ pub fn integers(bytes: &[u8]) -> Result<usize, TfliteError> {
                     || result.type_() != Type::FLOAT32
                     || !outputs.contains(&made)
                 {
-                    return wrong("makes real numbers before the end");
+                    return wrong("computes floats before its end");
                 }
             }
             _ => {
                 if result.type_() != Type::INT8 {
-                    return wrong("gives other numbers than 8-bit integers");
+                    return wrong("does not give 8-bit integers");
                 }
                 let is_layer = is_layer(code);
                 for (at, place) in reads.iter().enumerate() {
@@ -84,7 +87,7 @@ pub fn integers(bytes: &[u8]) -> Result<usize, TfliteError> {
                         _ => Type::INT8,
                     };
                     if kind_of(*place)? != wanted {
-                        return wrong("reads other numbers than integers");
+                        return wrong("does not read integers");
                     }
                 }
                 if is_layer {
@@ -175,7 +178,7 @@ fn layer(
     }
     let zeros = known.and_then(|known| known.zero_point());
     if zeros.iter().flatten().any(|zero| zero != 0) {
-        return Ok(Some("has weights whose zero is not at 0"));
+        return Ok(Some("has weights with a zero point other than 0"));
     }
     if of_bias.len() != of_weights.len() {
         return Ok(Some("has a bias of other scales than its weights"));

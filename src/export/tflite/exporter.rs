@@ -28,7 +28,7 @@ impl Tflite {
             family: &Family::TFLITE,
             variant: "fp32",
             title: "TensorFlow Lite",
-            sentence: "For Android and iOS: MediaPipe, LiteRT. Takes plain pixels; labels are inside.",
+            sentence: "For Android and iOS: MediaPipe, LiteRT. Takes pixels; labels are included.",
             file: "model.tflite",
         },
         weights: Weights::Float32,
@@ -39,7 +39,7 @@ impl Tflite {
             family: &Family::TFLITE,
             variant: "fp16",
             title: "TensorFlow Lite, fp16",
-            sentence: "The same in half the size. The one to choose for a phone.",
+            sentence: "The same at half the size. Recommended for phones.",
             file: "model-fp16.tflite",
         },
         weights: Weights::Float16,
@@ -50,7 +50,7 @@ impl Tflite {
             family: &Family::TFLITE,
             variant: "int8",
             title: "TensorFlow Lite, int8",
-            sentence: "Everything in 8-bit integers: a quarter of the size, faster, for chips that compute with nothing else.",
+            sentence: "Everything in 8-bit integers: a quarter of the size, faster, for chips that support nothing else.",
             file: "model-int8.tflite",
         },
         weights: Weights::Int8,
@@ -121,7 +121,7 @@ impl Exporter for Tflite {
             reason,
         };
         let Some(file) = files.first() else {
-            return Err(no_export(self.info.file, "there is no file of it".into()));
+            return Err(no_export(self.info.file, "its file is missing".into()));
         };
         if self.weights == Weights::Int8 {
             // The file on disk is what is verified: with a single float layer it is no integer model.

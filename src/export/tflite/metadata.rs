@@ -105,13 +105,13 @@ fn output<'a>(fbb: &mut FlatBufferBuilder<'a>, about: &About) -> TensorMetadata<
     let stats = fb::Stats::create(fbb, &args);
     let args = fb::AssociatedFileArgs {
         name: Some(fbb.create_string(LABELS)),
-        description: Some(fbb.create_string("The class of each probability, one a line.")),
+        description: Some(fbb.create_string("The class of each probability, one per line.")),
         type_: fb::AssociatedFileType::TENSOR_AXIS_LABELS,
     };
     let labels = fb::AssociatedFile::create(fbb, &args);
     let args = fb::TensorMetadataArgs {
         name: Some(fbb.create_string(&about.recipe.output.name)),
-        description: Some(fbb.create_string("A probability for each class.")),
+        description: Some(fbb.create_string("One probability per class.")),
         content: Some(content),
         stats: Some(stats),
         associated_files: Some(fbb.create_vector(&[labels])),

@@ -41,7 +41,7 @@ pub fn read_graph(bytes: &[u8]) -> Result<Graph, TfliteError> {
 
 pub(super) fn open(bytes: &[u8]) -> Result<fb::Model<'_>, TfliteError> {
     if bytes.len() < 8 || !fb::model_buffer_has_identifier(bytes) {
-        return unreadable("it is no TensorFlow Lite file");
+        return unreadable("it is not a TensorFlow Lite file");
     }
     fb::root_as_model(bytes).map_err(|error| {
         // The lines after the first describe the path to the field.
@@ -71,12 +71,11 @@ fn metadata<'a>(model: fb::Model<'a>, name: &str) -> Option<&'a [u8]> {
 /// The file's recipe, with the labels and the normalisation in its metadata and archive.
 fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, TfliteError> {
     let Some(json) = metadata(model, RECIPE) else {
-        return unreadable(
-            "it does not say how images become its input; Salamander did not export it",
-        );
+        return unreadable("it does not describe its preprocessing; Salamander did not export it");
     };
-    let mut recipe: Recipe = serde_json::from_slice(json)
-        .map_err(|error| TfliteError::Unreadable(format!("its recipe cannot be read ({error})")))?;
+    let mut recipe: Recipe = serde_json::from_slice(json).map_err(|error| {
+        TfliteError::Unreadable(format!("its preprocessing cannot be read ({error})"))
+    })?;
     let Some(described) = metadata(model, "TFLITE_METADATA") else {
         return unreadable("it has no metadata");
     };
@@ -84,13 +83,13 @@ fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, T
         .map_err(|error| TfliteError::Unreadable(format!("its metadata is damaged ({error})")))?;
     let main = described.subgraph_metadata().filter(|all| !all.is_empty());
     let Some(main) = main.map(|all| all.get(0)) else {
-        return unreadable("its metadata says nothing of input and output");
+        return unreadable("its metadata does not describe input and output");
     };
     let input = main.input_tensor_metadata().filter(|all| !all.is_empty());
     let output = main.output_tensor_metadata().filter(|all| !all.is_empty());
     let (Some(input), Some(output)) = (input.map(|all| all.get(0)), output.map(|all| all.get(0)))
     else {
-        return unreadable("its metadata says nothing of input and output");
+        return unreadable("its metadata does not describe input and output");
     };
 
     // Callers that follow the metadata normalise accordingly; a model that reads bytes must not require it.
@@ -124,7 +123,7 @@ fn recipe(bytes: &[u8], model: fb::Model<'_>, graph: &Graph) -> Result<Recipe, T
         .and_then(|file| archive::find(bytes, file.name()?))
         .and_then(|labels| std::str::from_utf8(labels).ok());
     let Some(labels) = labels else {
-        return unreadable("the file of its labels is missing or damaged");
+        return unreadable("its labels file is missing or damaged");
     };
     recipe.labels = labels.lines().map(str::to_owned).collect();
     let classes = graph
@@ -227,7 +226,10 @@ impl<'a> Reader<'a> {
             let tensors = tensors.filter(|tensors| place < tensors.len())?;
             Some(tensors.get(place))
         });
-        found.map_or_else(|| unreadable("it refers to a tensor that is not there"), Ok)
+        found.map_or_else(
+            || unreadable("it refers to a tensor that does not exist"),
+            Ok,
+        )
     }
 
     fn set(&mut self, place: i32, value: ValueId) -> Result<(), TfliteError> {
@@ -299,7 +301,7 @@ impl<'a> Reader<'a> {
         match self.contents(tensor)?.map(|contents| contents.data) {
             Some(Element::I32(values)) => Ok(values.into_iter().map(i64::from).collect()),
             Some(Element::I64(values)) => Ok(values),
-            _ => unreadable("axes, margins or shapes are no constants"),
+            _ => unreadable("axes, margins or shapes are not constants"),
         }
     }
 
@@ -320,7 +322,7 @@ impl<'a> Reader<'a> {
                     _ => unreadable("a margin's value has no scale"),
                 }
             }
-            _ => unreadable("a margin's value is no constant"),
+            _ => unreadable("a margin's value is not a constant"),
         }
     }
 }

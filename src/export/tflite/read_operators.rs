@@ -187,7 +187,7 @@ impl Reader<'_> {
             Code::DEQUANTIZE => match element(self.tensor(inputs[0])?)? {
                 ElementType::F16 => self.graph.cast(x, element(self.tensor(output)?)?),
                 ElementType::I8 | ElementType::U8 => x,
-                _ => return unreadable("it widens numbers that are no 16-bit floats"),
+                _ => return unreadable("it converts numbers that are not 16-bit floats"),
             },
             Code::SOFTMAX => {
                 let beta = operator
@@ -256,7 +256,7 @@ impl Reader<'_> {
                 self.graph.transpose(x, &perm)
             }
             Code(number) => {
-                return unreadable(format!("it has operator {number}, which is not known here"));
+                return unreadable(format!("it has the unsupported operator {number}"));
             }
         })
     }
@@ -362,10 +362,7 @@ impl Reader<'_> {
             fb::ActivationFunctionType::RELU6 => (0.0, 6.0),
             fb::ActivationFunctionType::RELU_N1_TO_1 => (-1.0, 1.0),
             other => {
-                return unreadable(format!(
-                    "it has activation {}, which is not known here",
-                    other.0
-                ));
+                return unreadable(format!("it has the unsupported activation {}", other.0));
             }
         };
         let [min, max] = [min, max].map(|bound: f64| self.graph.number(bound / f64::from(scale)));
@@ -413,7 +410,7 @@ impl Reader<'_> {
 }
 
 fn without_options<T>(code: Code) -> Result<T, TfliteError> {
-    unreadable(format!("operator {} does not say how it works", code.0))
+    unreadable(format!("operator {} has no options", code.0))
 }
 
 fn sliding(
@@ -424,7 +421,7 @@ fn sliding(
     let auto_pad = match padding {
         fb::Padding::SAME => AutoPad::SameUpper,
         fb::Padding::VALID => AutoPad::Valid,
-        other => return unreadable(format!("it has padding {}, which is not known", other.0)),
+        other => return unreadable(format!("it has the unknown padding {}", other.0)),
     };
     Ok(Sliding {
         auto_pad,

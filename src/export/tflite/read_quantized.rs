@@ -53,7 +53,9 @@ impl Reader<'_> {
         known: Known,
         element: ElementType,
     ) -> Result<[ValueId; 2], TfliteError> {
-        let wrong = || TfliteError::Unreadable("a zero point is no integer of its tensor".into());
+        let wrong = || {
+            TfliteError::Unreadable("a zero point is not an integer of its tensor's type".into())
+        };
         let zeros: Element = match element {
             ElementType::I8 => {
                 let zeros = known.zeros.iter().map(|zero| i8::try_from(*zero));

@@ -149,7 +149,7 @@ fn a_damaged_file_is_an_error_and_nothing_worse() {
         read(b"<html>no model")
             .unwrap_err()
             .to_string()
-            .contains("no TensorFlow Lite")
+            .contains("not a TensorFlow Lite")
     );
     // Bytes of the tables at the start, and of the archive at the end.
     let mut whole = bytes.clone();
@@ -448,7 +448,7 @@ fn a_file_that_is_called_so_and_is_none_is_refused_as_what_it_is_called() {
     std::fs::write(&path, "<html>not found</html>").unwrap();
     let message = crate::export::open(&path, 1).err().unwrap().to_string();
     assert!(
-        message.contains("no TensorFlow Lite file") && message.contains("model.TFLITE"),
+        message.contains("not a TensorFlow Lite file") && message.contains("model.TFLITE"),
         "{message}"
     );
 }

@@ -40,7 +40,7 @@ impl Web {
             family: &Family::WEB,
             variant: "fp32",
             title: "Web page",
-            sentence: "A folder with a page that classifies in the browser, offline; for any plain web server, and for trying the model on a phone.",
+            sentence: "A folder with a page that classifies in the browser, offline; for any web server, and for trying the model on a phone.",
             file: FOLDER,
         },
     };

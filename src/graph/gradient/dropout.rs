@@ -114,6 +114,6 @@ fn masked(
         .ok_or_else(|| refuse("has no constant ratio between 0 and 1"))?;
     let shape = graph
         .shape(x)
-        .ok_or_else(|| refuse("drops values of a tensor whose shape is not known"))?;
+        .ok_or_else(|| refuse("drops values of a tensor whose shape is unknown"))?;
     Ok((x, ratio, shape.to_vec()))
 }

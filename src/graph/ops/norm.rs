@@ -103,8 +103,7 @@ impl Family for Norm {
     fn gradient(&self, b: &mut Backward<'_>, at: &Arriving<'_>) -> Parts {
         match self {
             Self::Batch { training: true, .. } => Err(GraphError::Model(
-                "it cannot be trained through a “BatchNormalization” that measures its statistics anew"
-                    .into(),
+                "it cannot be trained through a “BatchNormalization” in training mode".into(),
             )),
             Self::Batch { epsilon, .. } => batch(*epsilon, b, at),
             Self::Layer { axis, epsilon, .. } => layer(*axis, *epsilon, b, at),

@@ -13,7 +13,8 @@ use crate::onnx::{Element, ElementType, Tensor};
 
 impl Graph {
     /// Converts weights and operators to fp16. Inputs and outputs keep their types. The last softmax, and everything
-    /// computed from its result, stay in fp32, because in 0..=1 the steps of fp16 are widest near 1. Other softmaxes, those of attention, are computed in fp32, and their results are rounded.
+    /// computed from its result, stay in fp32, because in 0..=1 the steps of fp16 are widest near 1. Other softmaxes,
+    /// those of attention, are computed in fp32, and their results are rounded.
     ///
     /// # Errors
     /// [`GraphError::Model`] names an operator that is not supported, or a weight that is out of the range of fp16.

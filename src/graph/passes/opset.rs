@@ -42,11 +42,11 @@ impl Graph {
                 let name = graph.name_of_node(&node).to_owned();
                 return Err(GraphError::Model(match since {
                     Some(since) => format!(
-                        "“{name}” is the operator {}, which is there since version {since}, and version {version} was asked for",
+                        "“{name}” is the operator {}, which needs version {since} or later, but version {version} was requested",
                         node.op.op_type()
                     ),
                     None => format!(
-                        "“{name}” is the operator {}, which is passed on as it is and known in version {} only",
+                        "“{name}” is the operator {}, which is not converted and only supported in version {}",
                         node.op.op_type(),
                         self.opset
                     ),
@@ -77,7 +77,7 @@ impl Graph {
                     let Some(axes) = self.ints_of(given) else {
                         let name = self.name_of(given);
                         return Err(GraphError::Model(format!(
-                            "the axes “{name}” are computed, which version {version} does not take"
+                            "the axes “{name}” are computed, which version {version} does not support"
                         )));
                     };
                     reduce.axes = Some(axes.to_vec());
@@ -196,7 +196,7 @@ mod tests {
             error.contains("“swished”") && error.contains("HardSwish"),
             "{error}"
         );
-        assert!(error.contains("since version 14"), "{error}");
+        assert!(error.contains("needs version 14"), "{error}");
         assert_eq!(graph.to_opset(14).unwrap().opset, 14);
     }
 }

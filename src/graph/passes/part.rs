@@ -94,7 +94,7 @@ impl Graph {
             .find_map(|node| node.reads().find(is_unknown));
         if let Some(value) = missing {
             return Err(GraphError::Model(format!(
-                "the part of it that was asked for also needs “{}”",
+                "the requested part also needs “{}”",
                 self.name_of(value)
             )));
         }

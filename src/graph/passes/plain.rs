@@ -23,7 +23,7 @@ impl Graph {
     pub fn plain(mut self) -> Result<Self, GraphError> {
         if !READABLE.contains(&self.opset) {
             return Err(GraphError::Model(format!(
-                "its operators are of version {}, where {} to {} are read; export it again with opset_version={OPSET}",
+                "it uses opset {}, but only {} to {} are supported; export it again with opset_version={OPSET}",
                 self.opset,
                 READABLE.start(),
                 READABLE.end()
@@ -71,7 +71,7 @@ impl Graph {
             }
             if self.foreign(id).is_some() && self.consumers(id).next().is_some() {
                 return Err(GraphError::Model(format!(
-                    "its value “{}” is of a type that is not supported (bfloat16, text or a sequence)",
+                    "its value “{}” has an unsupported type (bfloat16, text or a sequence)",
                     self.name_of(id)
                 )));
             }
@@ -225,8 +225,7 @@ impl Graph {
 
 fn older(name: &str, opset: i64, node: &Node) -> GraphError {
     GraphError::Model(format!(
-        "“{name}” is a {} of operator version {opset}, which means something else since version 13; export it again with \
-         opset_version={OPSET}",
+        "“{name}” is a {} of opset {opset}, whose meaning changed in version 13; export it again with opset_version={OPSET}",
         node.op.op_type()
     ))
 }

@@ -27,7 +27,7 @@ pub struct SetAside {
 }
 
 /// The remedy for a file that is set aside, as the end of a sentence.
-const REMEDY: &str = "so it was set aside; convert it with another program and use the copy";
+const REMEDY: &str = "so it was skipped; convert it with another program and use the copy";
 
 static LIST: Mutex<Vec<SetAside>> = Mutex::new(Vec::new());
 static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());

@@ -40,7 +40,7 @@ pub(super) fn enter() -> Confinement {
 #[cfg(target_os = "linux")]
 #[allow(
     clippy::unnecessary_wraps,
-    reason = "other systems do not keep to such a limit"
+    reason = "other systems do not enforce such a limit"
 )]
 fn memory() -> Option<u64> {
     let info = rustix::system::sysinfo();

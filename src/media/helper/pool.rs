@@ -253,7 +253,7 @@ impl Decoder {
                     return match (status.signal(), status.code()) {
                         (Some(signal), _) => format!("signal {signal}"),
                         (None, Some(code)) => format!("exit code {code}"),
-                        (None, None) => "no reason known".into(),
+                        (None, None) => "unknown reason".into(),
                     };
                 }
                 Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),

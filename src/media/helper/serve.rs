@@ -180,8 +180,7 @@ fn done(job: Job, confinement: &Confinement, answers: &Answers) -> (Reply, Vec<u
         Ok(Ok(reply)) => reply,
         Ok(Err(error)) => (Reply::Failed(error.into()), Vec::new()),
         Err(_) => {
-            let reason = "is damaged in a way that its decoder does not foresee; convert it with another program and \
-                          use the copy";
+            let reason = "is damaged in a way that its decoder cannot handle; convert it with another program and use the copy";
             (Reply::Failed(Failure::Unusable(reason.into())), Vec::new())
         }
     }
@@ -201,7 +200,7 @@ fn answer(
     let media = |name: &str| match file {
         Some(file) => MediaFile::of_open(file, Path::new(name)),
         None => Err(MediaError::Ffmpeg(
-            "find the file that was handed over".into(),
+            "find the file that was passed on".into(),
         )),
     };
     let plain = |reply| Ok((reply, Vec::new()));

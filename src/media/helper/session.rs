@@ -79,7 +79,7 @@ impl DecodingSession {
         path: &Path,
     ) -> Result<Self, Trouble> {
         let failed = |error: io::Error| {
-            MediaError::Ffmpeg(format!("be started in a process of its own: {error}"))
+            MediaError::Ffmpeg(format!("be started in a separate process: {error}"))
         };
         let program = program().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         let mut session = Self {
@@ -156,7 +156,7 @@ impl DecodingSession {
     pub fn nonsense(&mut self) -> Trouble {
         self.decoder = None;
         Trouble::Died {
-            cause: "made its decoder answer nonsense".into(),
+            cause: "made its decoder send invalid replies".into(),
             again: true,
         }
     }

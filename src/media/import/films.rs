@@ -232,13 +232,12 @@ impl Importing<'_> {
         } else if self.options.videos == Videos::AddOnly || other && !self.adds(before) {
             if broken_off {
                 known.note = Some(format!(
-                    "its frames were being replaced by {} when that was broken off, and those of before are still \
-                     there; import it with --replace to have only the ones you ask for",
+                    "replacing its frames by those at {} was interrupted, and the old ones are still there; import it with --replace to finish",
                     sampled(&before.sampling)
                 ));
             } else if other && self.options.videos == Videos::Extract {
                 known.note = Some(format!(
-                    "its frames are {}; they were left as they are, and none were added",
+                    "its frames were extracted at {}; they were kept, and none were added",
                     sampled(&before.sampling)
                 ));
             }
@@ -384,18 +383,18 @@ impl Importing<'_> {
             gone = self.replace(&source.id, extracted)?;
             if gone > 0 {
                 note = Some(format!(
-                    "{gone} frames of the earlier sampling are in the trash"
+                    "{gone} frames of the earlier extraction were moved to the trash"
                 ));
             }
             if let Some(note) = note.as_ref().filter(|_| !self.options.replace) {
                 self.work.warn(format!(
-                    "The replacement of the frames of “{}” had been broken off and is finished now: {note}.",
+                    "The interrupted replacement of the frames of “{}” is now finished: {note}.",
                     file.path.display()
                 ));
             }
         } else if neighbour.is_some() && extracted.like_neighbours > 0 {
             note = Some(format!(
-                "{} of its new frames have the class of their neighbours in time",
+                "{} of its new frames got the class of their neighbours in time",
                 extracted.like_neighbours
             ));
         }
@@ -494,5 +493,5 @@ fn sampled(sampling: &Sampling) -> String {
         Some(px) => format!("{px} pixels wide"),
         None => "as wide as the video".to_owned(),
     };
-    format!("{} a second, {width}", sampling.fps.0)
+    format!("{} per second, {width}", sampling.fps.0)
 }

@@ -45,7 +45,8 @@ const MAX_WARNINGS: usize = 40;
 const MAX_RECORDED: usize = 2000;
 
 /// The reason why a file is not moved to its class.
-const COPY_CAME_FIRST: &str = "the same file came before in this import, and the first counts";
+const COPY_CAME_FIRST: &str =
+    "it is a copy of an earlier file of this import, which determines the class";
 
 /// How the class of a new source is determined.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -157,7 +158,7 @@ pub fn import_planned(
     outcome.notes.extend(notes);
     if options.ignore_split && forget_sides(&mut groups) {
         outcome.notes.push(
-            "The given split into train, validation and test folders is not kept: new files are split like all others."
+            "The split into train, validation and test folders is ignored: new files are split like all others."
                 .to_owned(),
         );
     }
@@ -246,7 +247,7 @@ impl Importing<'_> {
         self.outcome.files.sort_by(|a, b| a.path.cmp(&b.path));
         if let Some(more @ 1..) = self.warnings.checked_sub(MAX_WARNINGS) {
             self.work.warn(format!(
-                "{more} more files were left out or are there already."
+                "{more} more files were left out or are already in the project."
             ));
         }
     }
@@ -256,11 +257,12 @@ impl Importing<'_> {
         let name = report.path.display();
         let warning = match &report.fate {
             Fate::Failed(sentence) => Some(sentence.clone()),
-            Fate::Known(known) if known.asked.is_some() || known.note.is_some() => {
-                Some(format!("“{name}” is there already: {}", known.text()))
-            }
+            Fate::Known(known) if known.asked.is_some() || known.note.is_some() => Some(format!(
+                "“{name}” is already in the project: {}",
+                known.text()
+            )),
             Fate::Imported { asked: Some(_), .. } => Some(format!(
-                "“{name}” was there already: {}",
+                "“{name}” was already in the project: {}",
                 report.fate.text()
             )),
             _ => None,
@@ -295,7 +297,10 @@ impl Importing<'_> {
             // A conflict was already warned of.
             if known.asked.is_none() {
                 let name = report.path.display();
-                warnings.push(format!("“{name}” is there already: {}", known.text()));
+                warnings.push(format!(
+                    "“{name}” is already in the project: {}",
+                    known.text()
+                ));
             }
         }
         for warning in warnings {
@@ -371,7 +376,7 @@ impl Importing<'_> {
                 Ok(None)
             }
             Err(error @ (ProjectError::BadClassName { .. } | ProjectError::ClassClash { .. })) => {
-                let refused = format!("no class “{class}” could be made: {error}");
+                let refused = format!("the class “{class}” could not be created: {error}");
                 self.work.warn(refused.clone());
                 self.refused.insert(class.clone(), refused.clone());
                 Ok(Some(refused))

@@ -128,13 +128,13 @@ impl Reason {
         match self {
             Self::NotMedia(kind) => format!("neither image nor video: {kind}"),
             Self::Hidden => "hidden (the name begins with a dot)".to_owned(),
-            Self::SystemFile => "files of the system, like Thumbs.db".to_owned(),
+            Self::SystemFile => "system files, such as Thumbs.db".to_owned(),
             Self::DriveThumbnail => "thumbnails made by a network drive".to_owned(),
             Self::Deleted => "in a trash folder".to_owned(),
             Self::ArchiveLeftover => "leftovers of an archive (__MACOSX)".to_owned(),
             Self::ThisProject => "this project's own files".to_owned(),
-            Self::OtherProject => "of another Salamander project, but no frames".to_owned(),
-            Self::FolderTwice => "links to folders that were looked through already".to_owned(),
+            Self::OtherProject => "other files of a Salamander project".to_owned(),
+            Self::FolderTwice => "links to folders that were already searched".to_owned(),
             Self::Special => "pipes, sockets or devices".to_owned(),
         }
     }

@@ -104,7 +104,7 @@ pub fn plan(
     options: &ImportOptions,
     work: &Work,
 ) -> Result<ImportPlan, MediaError> {
-    work.stage("Looking through files", None);
+    work.stage("Searching for files", None);
     let Walked {
         roots,
         files,
@@ -136,7 +136,7 @@ pub fn plan(
         plan.empty_classes = classes;
         if !others.is_empty() {
             plan.notes.push(format!(
-                "Empty folders make no class if their names tell nothing of what images show ({}); a class that is meant can be added by its name.",
+                "Empty folders with generic names did not become classes ({}); if one is meant as a class, add it by name.",
                 quoted(&others)
             ));
         }
@@ -364,7 +364,7 @@ fn sort_in(
                                 format!("{error}; rename the folder “{}”", folder.display())
                             }),
                             None => Err(format!(
-                                "no class can be called like the folder “{}”, whose name is not valid Unicode; rename it",
+                                "the folder “{}” cannot become a class, because its name is not valid Unicode; rename it",
                                 folder.display()
                             )),
                         }
@@ -427,10 +427,10 @@ fn sort_in(
         let folder = folder.to_string_lossy();
         plan.notes.push(match alone.len() {
             1 => format!(
-                "“{name}” was given by itself, so the name of its folder (“{folder}”) is not taken for a class; it stays unsorted until a class is chosen."
+                "“{name}” was given individually, so the name of its folder (“{folder}”) is not used as its class; it stays unsorted until you choose a class."
             ),
             count => format!(
-                "{count} files were given by themselves, so the name of their folder (“{folder}”) is not taken for a class; they stay unsorted until a class is chosen."
+                "{count} files were given individually, so the name of their folder (“{folder}”) is not used as their class; they stay unsorted until you choose a class."
             ),
         });
     }

@@ -149,10 +149,10 @@ impl Importing<'_> {
             return;
         }
         self.outcome.notes.push(match self.sides.elsewhere {
-            0 => "The given split into train, validation and test folders is kept as it is.".to_owned(),
-            1 => "The given split is kept but for one file, whose report says why; to have it whole, import into a new project.".to_owned(),
+            0 => "The split into train, validation and test folders is kept.".to_owned(),
+            1 => "The split of the folders is kept except for one file, whose report says why; to keep it completely, import into a new project.".to_owned(),
             count => format!(
-                "The given split is kept but for {count} files, whose reports say why; to have it whole, import into a new project."
+                "The split of the folders is kept except for {count} files, whose reports say why; to keep it completely, import into a new project."
             ),
         });
     }
@@ -171,12 +171,12 @@ pub(super) fn forget_sides(groups: &mut [PlanGroup]) -> bool {
 fn other_side(asked: Split, given: Option<Split>) -> String {
     match given {
         Some(given) => format!(
-            "it was given for {} before and now for {}; it stays on the side it has",
+            "its folder was for {} before and is for {} now; it stays on its side",
             side_text(given),
             side_text(asked)
         ),
         None => format!(
-            "it is given for {} now, but was imported without a side before, together with others; it stays so",
+            "its folder is for {} now, but it was imported without a side before, together with others; it stays that way",
             side_text(asked)
         ),
     }

@@ -348,7 +348,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> String {
         && error.kind() == ErrorKind::NotFound
     {
         return format!(
-            "“{}” is a link to “{}”, which is not there",
+            "“{}” is a link to “{}”, which does not exist",
             path.display(),
             target.display()
         );

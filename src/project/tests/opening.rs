@@ -73,7 +73,7 @@ fn create_takes_an_empty_folder_or_one_of_class_folders_only() {
 fn what_is_no_project_says_so() {
     let dir = tempfile::tempdir().unwrap();
     for (path, expected) in [
-        (dir.path().to_owned(), "is no Salamander project"),
+        (dir.path().to_owned(), "is not a Salamander project"),
         (dir.path().join("absent"), "there is no such folder"),
     ] {
         let message = Project::open(&path).unwrap_err().to_string();
@@ -170,7 +170,7 @@ fn numbers_that_no_project_can_have_are_damage() {
             fs::write(root.join(file), &changed).unwrap();
         }
         let message = Project::open(&root).unwrap_err().to_string();
-        let all = ["project.json", part, "move it away"];
+        let all = ["project.json", part, "move it elsewhere"];
         assert!(
             all.iter().all(|part| message.contains(part)),
             "{place}: {message}"

@@ -170,21 +170,21 @@ fn header_of(text: &Lines, path: &Path) -> Result<Header, ShardError> {
             log::debug!("{}: {found:?}", path.display());
             return Err(ShardError::bad(
                 path,
-                "is no list of trainings; `salamander sweep --out` makes one",
+                "is not a list of trainings; `salamander sweep --out` makes one",
             ));
         }
     };
     if header.salamander_trainings != FORMAT {
         return Err(ShardError::bad(
             path,
-            "is a list of trainings of another version of Salamander; make it anew with this one",
+            "is a list of trainings from another version of Salamander; make it again with this one",
         ));
     }
     if text.lines() != header.shards + 1 {
         return Err(ShardError::bad(
             path,
             format!(
-                "is damaged: it should hold {} trainings and holds {}; copy it again",
+                "is damaged: it should hold {} trainings, but holds {}; copy it again",
                 header.shards,
                 text.lines().saturating_sub(1)
             ),
@@ -204,9 +204,9 @@ fn training_of(text: &Lines, number: usize, path: &Path) -> Result<ListedTrainin
     let training: ListedTraining =
         serde_json::from_slice(line).map_err(|error| damaged(&error.to_string()))?;
     let settings = training.settings.check();
-    settings.map_err(|error| damaged(&format!("has a setting that cannot be: {error}")))?;
+    settings.map_err(|error| damaged(&format!("has an invalid setting: {error}")))?;
     if training.shard != number || training.training == 0 {
-        return Err(damaged("makes no sense"));
+        return Err(damaged("is inconsistent"));
     }
     Ok(training)
 }

@@ -68,7 +68,7 @@ fn sweep_of(project: &Project, header: &Header, list: &Path) -> Result<Sweep, Sh
         ShardError::bad(
             list,
             format!(
-                "is of the sweep “{}”, which “{}” does not have; give the project that it was listed from",
+                "belongs to the sweep “{}”, which “{}” does not have; give the project from which it was listed",
                 header.sweep,
                 project.root().display()
             ),
@@ -152,7 +152,7 @@ impl Taking<'_> {
             return Err(ShardError::bad(
                 dir,
                 format!(
-                    "is of training {number}, which the sweep “{sweep}” does not have; make it anew"
+                    "belongs to training {number}, which the sweep “{sweep}” does not have; make it again"
                 ),
             ));
         };

@@ -56,7 +56,7 @@ impl PartManifest for Manifest {
         if manifest.salamander_training != FORMAT {
             return Err(ShardError::bad(
                 &path,
-                "is of another version of Salamander; make the part anew with this one",
+                "is from another version of Salamander; make the part again with this one",
             ));
         }
         let sound = match &manifest.outcome {

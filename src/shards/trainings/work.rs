@@ -29,8 +29,8 @@ const WHOLE: &str = "whole";
 /// Makes the part of a training, unless it exists.
 ///
 /// # Errors
-/// Errors that another attempt may not have, as for [`crate::shards::make_part`]. A training that cannot be done is no
-/// error: its reason is recorded in the part.
+/// Errors that a retry may avoid, as for [`crate::shards::make_part`]. A failed training is not an error: its reason is
+/// recorded in the part.
 pub(in crate::shards) fn make_part(order: &WorkOrder, work: &Work) -> Result<MadePart, ShardError> {
     let (header, training, id) = read_one(&order.list, order.shard)?;
     let dir = part_dir(&order.out, order.shard);

@@ -161,7 +161,10 @@ impl Pace {
             .map(|frame| project.abs(&frame.path))
             .collect();
         let plans = blocks.plans();
-        work.stage("Measuring this machine", Some(plans.len() as u64));
+        work.stage(
+            "Measuring the speed of this machine",
+            Some(plans.len() as u64),
+        );
         let batch = settings.head.learn.batch_size.max(1);
         let head_rate =
             measure_steps_per_second(settings, dim, classes, train.clamp(1, 2_000), 0.3, work)?;

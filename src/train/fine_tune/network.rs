@@ -66,6 +66,6 @@ pub(super) fn network(
 /// The cut of a plan with fine-tuning.
 pub(in crate::train) fn cut_of(plan: &Plan) -> Result<&CutAt, TrainError> {
     plan.cut.as_ref().ok_or_else(|| {
-        TrainError::Setting("a training of the head alone has no blocks to train".into())
+        TrainError::Setting("training the head alone leaves no blocks to train".into())
     })
 }

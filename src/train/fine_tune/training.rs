@@ -92,7 +92,7 @@ pub(in crate::train) fn fine_tune(
     let mut trained = training.run(curves, show, work)?;
     let chosen = fine_tune.learn.keep_by != KeepBy::Last;
     let mut kept_head = (chosen && trained.best_step == 0 && trained.steps > 0).then_some(
-        "No fine-tuned weights did better on the validation images than the head alone, so that is kept.",
+        "No fine-tuned weights were better on the validation images than the head alone, so the head alone is kept.",
     );
     if !chosen
         && let (Some(head), Some(last)) = (head_best, trained.best)
@@ -102,7 +102,7 @@ pub(in crate::train) fn fine_tune(
         trained.best_step = 0;
         trained.best = Some(head);
         kept_head = Some(
-            "The fine-tuned weights did worse on the validation images than the head alone, beyond chance, so the head is kept.",
+            "The fine-tuned weights were significantly worse on the validation images than the head alone, so the head alone is kept.",
         );
     }
 

@@ -121,7 +121,7 @@ impl FineTuningVerdict {
             )
         } else {
             format!(
-                "Fine-tuning took the test accuracy from {} to {}",
+                "Fine-tuning changed the test accuracy from {} to {}",
                 percent(self.head_only),
                 percent(self.fine_tuned)
             )
@@ -142,12 +142,12 @@ impl FineTuningVerdict {
             }
             (_, Some(interval)) => {
                 format!(
-                    "{change}: on {} test images that does not show that it was worth it ({interval}).",
+                    "{change}: {} test images are too few to show that it was worth it ({interval}).",
                     self.frames
                 )
             }
             (_, None) => format!(
-                "{change}; the test images come from only {} recordings, too few to say whether it was worth it.",
+                "{change}; the test images come from only {} sources, too few to tell whether it was worth it.",
                 self.groups
             ),
         }

@@ -16,7 +16,7 @@ pub struct Histogram {
     pub sum: f64,
     /// The sum of their squares.
     pub sum_squares: f64,
-    /// Counts of the buckets, which have equal width between `min` and `max`; a single one if these are equal.
+    /// Counts of the buckets, which divide `min..=max` into equal widths; a single one if these are equal.
     pub counts: Vec<u32>,
 }
 
@@ -27,7 +27,7 @@ pub struct Bucket {
     pub left: f64,
     /// Its upper end.
     pub right: f64,
-    /// How many numbers are in it.
+    /// The number of values in it.
     pub count: u32,
 }
 
@@ -68,7 +68,7 @@ impl Histogram {
         })
     }
 
-    /// The number of numbers.
+    /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().map(|count| u64::from(*count)).sum()

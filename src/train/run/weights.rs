@@ -44,7 +44,7 @@ impl Run {
         let path = self.dir.join(FINE_TUNED_FILE);
         let Some(hash) = &self.fine_tuned_hash else {
             return if crate::files::exists(&path) {
-                Err(files::damaged(&path)("“run.json” knows nothing of it"))
+                Err(files::damaged(&path)("“run.json” does not list it"))
             } else {
                 Ok(None)
             };
@@ -55,7 +55,9 @@ impl Run {
         let (tensors, _) = files::read_tensors(&path)?;
         let fine_tuned = FineTunedWeights::of_file(&path, tensors)?;
         if fine_tuned.hash() != hash {
-            return Err(files::damaged(&path)("it is not the one this run made"));
+            return Err(files::damaged(&path)(
+                "it is not the file that this run wrote",
+            ));
         }
         Ok(Some(fine_tuned))
     }

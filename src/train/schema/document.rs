@@ -13,8 +13,7 @@ pub(super) struct Document;
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "# Settings of a training\n\nEach is an option of `salamander train` and a field of the window. Without it, its \
-             default is taken. This page is made from the schema in `src/train/schema/`.\n",
+            "# Settings of a training\n\nEach is an option of `salamander train` and a field in the window. This page is generated from the schema in `src/train/schema/`.\n",
         )?;
         for group in SettingGroup::ALL {
             write!(f, "\n## {}\n", group.title())?;
@@ -41,9 +40,12 @@ fn section(f: &mut fmt::Formatter<'_>, setting: &Setting) -> fmt::Result {
         setting.option(),
         match &setting.kind {
             Kind::Name { .. } => "a name".to_owned(),
-            Kind::Choice { .. } => "one of those below".to_owned(),
-            Kind::Switch { .. } => "on with the option, off without".to_owned(),
-            _ => setting.allowed().trim_start_matches("it is ").to_owned(),
+            Kind::Choice { .. } => "one of the values below".to_owned(),
+            Kind::Switch { .. } => "on if given".to_owned(),
+            _ => setting
+                .allowed()
+                .trim_start_matches("it must be ")
+                .to_owned(),
         }
     )?;
     if let Some(flag) = setting.retrain {

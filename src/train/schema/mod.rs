@@ -322,22 +322,22 @@ impl Setting {
             Kind::Whole {
                 range: [least, most],
                 ..
-            } => format!("it is a whole number from {least} to {most}"),
+            } => format!("it must be a whole number from {least} to {most}"),
             Kind::WholeOr {
                 range: [least, most],
                 nothing,
                 ..
             } => match nothing.word {
-                "" => format!("it is a whole number from {least} to {most}"),
-                word => format!("it is a whole number from {least} to {most}, or {word}"),
+                "" => format!("it must be a whole number from {least} to {most}"),
+                word => format!("it must be a whole number from {least} to {most}, or {word}"),
             },
-            Kind::Real { range, .. } => format!("it is a number {range}"),
-            Kind::Switch { .. } => "it is yes or no".to_owned(),
+            Kind::Real { range, .. } => format!("it must be a number {range}"),
+            Kind::Switch { .. } => "it must be yes or no".to_owned(),
             Kind::Choice { options, .. } => {
                 let words: Vec<&str> = options.iter().map(|option| option.word).collect();
-                format!("it is one of {}", words.join(", "))
+                format!("it must be one of {}", words.join(", "))
             }
-            Kind::Name { .. } => "it is a name".to_owned(),
+            Kind::Name { .. } => "it must be a name".to_owned(),
         }
     }
 
@@ -426,7 +426,7 @@ impl TrainSettings {
         let held_out = u32::from(split.validation_percentage) + u32::from(split.testing_percentage);
         if held_out > 90 {
             return Err(TrainError::Setting(format!(
-                "--validation-percentage and --testing-percentage are {held_out} % together; at least 10 % must be left to learn from"
+                "--validation-percentage and --testing-percentage are {held_out} % together; at least 10 % must remain for training"
             )));
         }
         Ok(())

@@ -21,17 +21,17 @@ const KEEP_OPTIONS: &[ChoiceOption] = &[
     ChoiceOption {
         word: "accuracy",
         title: "Best accuracy",
-        brief: "The one with the most right answers; where that is equal, the lowest cross-entropy",
+        brief: "The highest accuracy; among equals, the lowest cross-entropy",
     },
     ChoiceOption {
         word: "cross-entropy",
         title: "Lowest cross-entropy",
-        brief: "The one with the lowest cross-entropy; where that is equal, the most right answers",
+        brief: "The lowest cross-entropy; among equals, the highest accuracy",
     },
     ChoiceOption {
         word: "last",
-        title: "The last",
-        brief: "The last one: nothing is chosen by the validation {images}",
+        title: "Last step",
+        brief: "The last evaluation: validation {images} are not used for selection",
     },
 ];
 
@@ -51,12 +51,12 @@ const OPTIMIZER_OPTIONS: &[ChoiceOption] = &[
     ChoiceOption {
         word: "momentum",
         title: "Momentum",
-        brief: "Stochastic gradient descent with momentum 0.9: one rate for all weights, less noise",
+        brief: "Stochastic gradient descent with momentum 0.9",
     },
     ChoiceOption {
         word: "adam",
         title: "Adam",
-        brief: "A step of its own size for each weight (Kingma and Ba 2015)",
+        brief: "Adaptive step size for each weight (Kingma and Ba 2015)",
     },
     ChoiceOption {
         word: "adam-w",

@@ -22,7 +22,7 @@ fn rate_and_gradient_are_measured_and_change_no_bit() {
     let data = data();
     for optimizer in EVERY_OPTIMIZER {
         let mut norms_by_clip = Vec::new();
-        // No gradient is as long as the last limit, with which the step computes the norm all the same.
+        // No gradient is as long as the last limit, with which the step computes the norm anyway.
         for clip_norm in [0.05, 0.0, 1e30] {
             let mut settings = settings(optimizer);
             settings.eval_step_interval = 1;

@@ -141,7 +141,7 @@ fn found_ui(
         None => {
             words_ui(
                 ui,
-                "What is marked must be said; then the network is tried and measured.",
+                "Fill in what is marked; then the network is run and measured.",
             );
             false
         }
@@ -166,7 +166,7 @@ fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, known: &str, answer: &Prope
         }
         let (word, color) = match answer.provenance {
             Provenance::Found => ("found", t.faint),
-            Provenance::Given => ("as you said", t.faint),
+            Provenance::Given => ("as you chose", t.faint),
             Provenance::Assumed => ("assumed", t.accent),
             Provenance::Missing => ("please choose", t.danger),
         };
@@ -178,13 +178,13 @@ fn answer_ui<T>(ui: &mut Ui, t: &Tokens, what: &str, known: &str, answer: &Prope
 fn normalisation_ui(ui: &mut Ui, t: &Tokens, answer: &Property<[[f32; 3]; 2]>, asked: &mut Asked) {
     answer_ui(ui, t, "Normalisation", "", answer);
     let chosen = answer.value.map(|mean_std| {
-        Normalisation::of(mean_std).map_or_else(|| "by its own figures".to_owned(), titled)
+        Normalisation::of(mean_std).map_or_else(|| "by its own values".to_owned(), titled)
     });
-    let shown = chosen.unwrap_or_else(|| "How were its images normalised?".into());
+    let shown = chosen.unwrap_or_else(|| "How is its input normalised?".into());
     choice(
         ui,
         "normalisation",
-        "Normalisation of the images",
+        "Normalisation of the input",
         &shown,
         |ui| {
             for one in Normalisation::ALL {
@@ -245,8 +245,8 @@ fn size_ui(ui: &mut Ui, t: &Tokens, answer: &Property<u32>, asked: &mut Asked) {
         return;
     }
     answer_ui(ui, t, "Size", "", answer);
-    let shown = shown.unwrap_or_else(|| "How large is its input?".into());
-    choice(ui, "input size", "Size of the input", &shown, |ui| {
+    let shown = shown.unwrap_or_else(|| "What is its input size?".into());
+    choice(ui, "input size", "Input size", &shown, |ui| {
         for px in SIZES {
             if menu_item(ui, None, &format!("{px} × {px} pixels"), RichText::new("")).clicked() {
                 asked.size_px = Some(px);
@@ -265,7 +265,7 @@ fn pooled_ui(ui: &mut Ui, t: &Tokens, found: &FoundNetwork, asked: &mut Asked) {
             .map_or(String::new(), |dim| format!(", {dim} values"));
         format!("{}{dim}", pooled.name)
     });
-    let shown = shown.unwrap_or_else(|| "Which layer is pooled?".into());
+    let shown = shown.unwrap_or_else(|| "Which layer is the pooled one?".into());
     choice(ui, "pooled layer", "Pooled layer", &shown, |ui| {
         for one in &inspected.choices {
             let right = widgets::faint(t, format!("{}, {} values", one.operator, one.dim));
@@ -295,7 +295,7 @@ fn preview_ui(ui: &mut Ui, t: &Tokens, found: &Arc<FoundNetwork>, view: &mut Vie
     if let Some((_, texture)) = &view.preview {
         widgets::image_ui(ui, rect, texture, 6);
     }
-    response.on_hover_text("An image of the project, cut and resized as the network sees it");
+    response.on_hover_text("An image of the project, cropped and resized as the network sees it");
     let [mean, std] = found
         .inspected
         .normalisation
@@ -322,7 +322,7 @@ fn candidate_ui(ui: &mut Ui, t: &Tokens, candidate: &Candidate) {
         .multiply_accumulates
         .get(&candidate.default_resolution);
     let cost = format!(
-        "{} parameters, {} MACs, {}, {} values in a bottleneck, {:.0} ms an image on one core",
+        "{} parameters, {} MACs, {}, {} values per bottleneck, {:.0} ms per image on one core",
         words::millions(candidate.parameters),
         words::millions(macs.copied().unwrap_or_default()),
         words::bytes(candidate.file_bytes()),
@@ -336,9 +336,9 @@ fn candidate_ui(ui: &mut Ui, t: &Tokens, candidate: &Candidate) {
         .map(|offer| offer.depth.title().to_lowercase())
         .collect();
     let depths = match &candidate.hindrance {
-        None => format!("Can be trained: {}.", depths.join(", ")),
+        None => format!("Depths: {}.", depths.join(", ")),
         Some(reason) => format!(
-            "Can be trained: {}. Not all of it: {reason}.",
+            "Depths: {}. Not the whole network: {reason}.",
             depths.join(", ")
         ),
     };

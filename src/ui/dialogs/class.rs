@@ -38,7 +38,7 @@ fn class_field_ui(
     let wrong = if trimmed.is_empty() {
         None
     } else if known {
-        Some("There is a class of this name already".to_owned())
+        Some("A class of this name already exists".to_owned())
     } else {
         ClassName::new(trimmed).err().map(|error| error.to_string())
     };
@@ -163,7 +163,7 @@ fn merge_field_ui(
     });
     let [from, into] = [from, into].map(|name| words::shorten(name.as_str(), 22));
     let words = format!(
-        "There is a class “{into}” already. Merge the two: {} of “{from}” go to “{into}”, and “{from}” is gone. Runs that knew both say so. You can undo this.",
+        "A class “{into}” already exists. Merging moves {} of “{from}” to “{into}” and removes “{from}”. Runs that were trained on both note this. You can undo it.",
         cx.app.noun().count(frames)
     );
     message_ui(ui, MERGE_LINES, RichText::new(words).color(t.hint_text));

@@ -26,7 +26,7 @@ pub(super) fn extend_ui(ui: &mut Ui, cx: &mut Cx<'_>, id: &RunId, more: &mut u32
     let response = number_ui(
         ui,
         "More steps",
-        "How many steps are added to those that it has",
+        "How many steps to add",
         more,
         &Number {
             range: 1..=MOST.saturating_sub(extension.done).max(1),
@@ -60,16 +60,16 @@ fn what_happens(entry: &RunEntry, extension: &Extension, more: u32) -> String {
     let steps = words::count(u64::from(extension.done), "step");
     let planned = run.settings.steps();
     let how = if run.result().is_some_and(|of| of.stopped_early) {
-        "It stopped early; evaluations without improvement are counted anew."
+        "It stopped early; counting of evaluations without improvement restarts."
     } else if depth == Depth::Head {
-        "It goes on as if it had never ended."
+        "Training continues as if it had never ended."
     } else if extension.done.saturating_add(more) == planned {
-        "It goes on as if it had never been stopped."
+        "Training continues as if it had never been stopped."
     } else {
-        "Its learning rate rises and falls once more over the added steps."
+        "The learning rate rises and falls again over the added steps."
     };
     format!(
-        "“{title}” has trained {} for {steps}. {how} The weights that did best so far stay kept until others do better.",
+        "“{title}” has trained {} for {steps}. {how} The best weights so far are kept until better ones are found.",
         words::depth_part(depth)
     )
 }
@@ -79,9 +79,9 @@ fn in_all(extension: &Extension, more: u32) -> String {
     let all = words::count(u64::from(extension.done) + u64::from(more), "step");
     match extension.secs_per_step {
         Some(secs) => format!(
-            "{all} in all, {} more",
+            "{all} in total, {} more",
             words::about(secs * f64::from(more))
         ),
-        None => format!("{all} in all"),
+        None => format!("{all} in total"),
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn import_plan_ui(
         field_label(
             ui,
             &format!(
-                "Class of {} given without a class folder",
+                "Class of {} outside class folders",
                 words::count(alone as u64, "file")
             ),
         );
@@ -58,16 +58,16 @@ pub(super) fn import_plan_ui(
     }
     let sides = sides(plan);
     if !sides.is_empty() {
-        field_label(ui, "A split was given");
+        field_label(ui, "The folders define a split");
         ui.label(widgets::small(t, sides.join(" · ")));
-        let keep = ui.checkbox(keep_split, "Keep the given split");
+        let keep = ui.checkbox(keep_split, "Keep this split");
         keep.on_hover_text(
-            "Off: the folders’ names are not taken for sides, and the files are split like all others",
+            "Off: the folder names are ignored, and the files are split like all others",
         );
         ui.label(widgets::faint(
             t,
             if *keep_split {
-                "These files stay on their sides, whatever the percentages say."
+                "These files stay on their sides, regardless of the percentages."
             } else {
                 "These files are split like all others, by the percentages."
             },
@@ -109,7 +109,7 @@ fn class_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, answer: &mut Plan
     let selected = match answer {
         PlanAnswer::Unsorted => "Unsorted: sort them by hand".to_owned(),
         PlanAnswer::Class(name) => format!("“{}”", words::shorten(name.as_str(), 30)),
-        PlanAnswer::New(_) => "A new class".to_owned(),
+        PlanAnswer::New(_) => "New class".to_owned(),
     };
     let folder = loose(plan)
         .filter_map(|group| group.folder.file_name()?.to_str())
@@ -144,7 +144,7 @@ fn class_ui(ui: &mut Ui, session: &Session, plan: &ImportPlan, answer: &mut Plan
                 );
                 pick(ui, &label, PlanAnswer::Class(folder));
             }
-            pick(ui, "A new class…", PlanAnswer::New(String::new()));
+            pick(ui, "New class…", PlanAnswer::New(String::new()));
         },
     );
 }

@@ -37,7 +37,7 @@ pub(super) fn import_report_ui(
         return End::Close;
     };
     let totals = outcome.totals();
-    title_ui(ui, "What became of each file");
+    title_ui(ui, "What happened to each file");
     for note in &outcome.notes {
         ui.add(Label::new(widgets::small(t, note)).wrap());
     }
@@ -49,7 +49,7 @@ pub(super) fn import_report_ui(
             .collect();
         ui.add(Label::new(widgets::faint(t, reasons.join(" · "))).wrap());
     }
-    text_field(ui, "Search in names", text, "A part of the name or folder");
+    text_field(ui, "Search in names", text, "Part of the name or folder");
     view.follow(&outcome, *filter, text.trim());
     let most = (ui.ctx().content_rect().height() - 380.0).clamp(120.0, 420.0);
     // High enough for all files, including those that a search hides.
@@ -65,7 +65,7 @@ pub(super) fn import_report_ui(
                 }
             }
             if view.rows.is_empty() {
-                ui.label(widgets::muted(t, "No file fits."));
+                ui.label(widgets::muted(t, "No file matches."));
             }
         });
     end_ui(ui, cx, &outcome, &totals, view)
@@ -162,17 +162,17 @@ fn end_ui(
             end = End::Close;
         }
         if button(ui, Some(icons::COPY), "Copy as text")
-            .on_hover_text("Copy the shown lines, one file a line")
+            .on_hover_text("Copy the lines shown, one per file")
             .clicked()
         {
             ui.ctx().copy_text(as_text(outcome, &view.rows));
         }
         if totals.conflicts > 0 {
             let label = format!(
-                "Move {} to the asked class",
+                "Move {} to the requested class",
                 words::number(totals.conflicts)
             );
-            let tip = "These files were in the project under another class and were left there; move them to the class that this import asked for";
+            let tip = "These files were already in the project under another class and were left there; move them to the class requested by this import";
             if button(ui, None, &label).on_hover_text(tip).clicked() {
                 cx.act(Action::Import(ImportAction::MoveConflicts));
                 end = End::Close;

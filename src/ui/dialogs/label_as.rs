@@ -40,7 +40,7 @@ pub(super) fn label_as_ui(
             input.consume_key(Modifiers::NONE, Key::ArrowDown),
         )
     });
-    let field = text_field(ui, "Class", text, "Type a part of the class’s name");
+    let field = text_field(ui, "Class", text, "Type part of the class’s name");
     if fresh {
         field.request_focus();
     }
@@ -96,12 +96,12 @@ pub(super) fn label_as_ui(
             }
         }
         if choices.is_empty() {
-            ui.label(widgets::muted(t, "No class has this in its name."));
+            ui.label(widgets::muted(t, "No class name contains this."));
         }
     });
     ui.label(widgets::faint(
         t,
-        "Return gives the chosen class, the arrows choose another.",
+        "Press Return to apply the chosen class; use the arrow keys to choose another.",
     ));
     match take.and_then(|index| choices.into_iter().nth(index)) {
         Some(Choice::Label { label, .. }) => {

@@ -26,7 +26,7 @@ pub(super) fn make_ui(
     );
     words_ui(
         ui,
-        "Each folder in it is a class. Images are taken out of the videos, a model learns them, is tried on some that it has not seen, and is written for computers (ONNX) and phones (TensorFlow Lite). It takes some minutes.",
+        "Each folder in it is a class. Frames are extracted from the videos; a model is trained, tested on images it has not seen, and exported for computers (ONNX) and phones (TensorFlow Lite). This takes some minutes.",
     );
     field_label(ui, "Folder for the model and its project");
     let field = text_field(
@@ -41,9 +41,9 @@ pub(super) fn make_ui(
     let place = Path::new(out.trim());
     let ready = place.is_absolute();
     let message = if ready {
-        "It is made when it is not there. Nothing of yours in it is touched."
+        "It is created if it does not exist. Your files in it are not changed."
     } else {
-        "The folder must be a full path."
+        "Give the full path of the folder."
     };
     message_ui(ui, 1, widgets::faint(t, message));
     let go = ready && confirmed(ui);

@@ -27,7 +27,7 @@ pub(super) fn run_note_ui(
     words_ui(
         ui,
         &format!(
-            "Of {}. They are kept beside the run; what was trained is not changed.",
+            "For {}. They are stored beside the run, which itself is not changed.",
             words::run_title(&entry.run)
         ),
     );
@@ -39,7 +39,7 @@ pub(super) fn run_note_ui(
         field.request_focus();
     }
     field_label(ui, "Note");
-    let hint = "What was tried, and what came of it";
+    let hint = "What you tried, and how it went";
     let text = ui
         .add(
             TextEdit::multiline(note)

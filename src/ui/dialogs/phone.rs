@@ -30,13 +30,13 @@ pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
     let mut failed = false;
     match &trial.state {
         PhoneState::Making(task) => {
-            words_ui(ui, &format!("The page of {title} is being made."));
+            words_ui(ui, &format!("Making the page of {title}…"));
             let running = cx.app.tasks.running().iter().find(|run| run.id == *task);
             let progress = running.map(|running| running.work.progress());
             waiting_ui(ui, progress.as_ref());
         }
         PhoneState::Opening(_) => {
-            words_ui(ui, "Another address is being opened.");
+            words_ui(ui, "Switching to another address…");
             waiting_ui(ui, None);
         }
         PhoneState::Open(served) => open_ui(ui, cx, trial, served, &title),
@@ -62,7 +62,7 @@ pub(super) fn phone_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
                 _ => "Cancel",
             };
             if button(ui, None, label)
-                .on_hover_text("Nothing is open any more after this")
+                .on_hover_text("Stops serving the page")
                 .clicked()
             {
                 end = End::Close;
@@ -83,7 +83,7 @@ fn waiting_ui(ui: &mut Ui, progress: Option<&Progress>) {
         let words = match stage {
             Some(stage) if !stage.is_empty() => stage,
             Some(_) => "Begins".to_owned(),
-            None => "Waits for its turn".to_owned(),
+            None => "Waiting for another job".to_owned(),
         };
         ui.label(widgets::muted(t, words));
         let fraction = progress.and_then(Progress::fraction);
@@ -96,7 +96,7 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, trial: &PhoneTrial, served: &Served, ti
     words_ui(
         ui,
         &format!(
-            "Read the code with the phone’s camera. The phone takes a photo and says itself what {title} sees in it; photos stay on the phone."
+            "Scan the code with the phone’s camera. The phone takes a photo and runs {title} on it; photos never leave the phone."
         ),
     );
     ui.add_space(4.0);
@@ -118,9 +118,9 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, trial: &PhoneTrial, served: &Served, ti
     });
     interfaces_ui(ui, cx, &trial.interfaces, Some(served));
     let only = if served.address.is_loopback() {
-        "Open: only this address, which leads to this computer alone, until you close this."
+        "Served only at this address, reachable only from this computer, until you close this."
     } else {
-        "Open: only this address, in the local network, until you close this. It gives out the page and the model, by plain http."
+        "Served only at this address, in the local network, until you close this. The page and the model are sent by plain HTTP."
     };
     ui.add(egui::Label::new(widgets::small(t, only)).wrap());
     let stats = served.stats();
@@ -214,7 +214,7 @@ pub fn phone_button(ui: &mut Ui, cx: &mut Cx<'_>, run: &crate::train::RunId) {
     });
     if button
         .inner
-        .on_hover_text("Show a code that opens the model’s page on a phone in the same network")
+        .on_hover_text("Show a QR code that opens the model’s page on a phone in the same network")
         .clicked()
     {
         cx.act(Action::Phone(PhoneAction::Try(run.clone())));

@@ -35,7 +35,7 @@ pub(super) fn new_project_ui(
             });
             let choose = button(ui, None, "Choose…");
             if choose
-                .on_hover_text("Choose the folder in which the project's folder is made")
+                .on_hover_text("Choose where to create the project’s folder")
                 .clicked()
             {
                 cx.act(Action::Ask(Ask::ProjectsFolder));
@@ -58,7 +58,7 @@ pub(super) fn new_project_ui(
     let message = match &site {
         Some(ProjectSite::Project) => {
             let words = format!(
-                "There is a project “{}” here already.",
+                "A project “{}” already exists here.",
                 words::shorten(cleaned, 40)
             );
             RichText::new(words).color(t.danger)
@@ -66,11 +66,11 @@ pub(super) fn new_project_ui(
         Some(ProjectSite::Refused(why)) => RichText::new(words::sentence(why)).color(t.danger),
         Some(ProjectSite::Free) | None => {
             let words = if cleaned.is_empty() {
-                "The project becomes a folder of its own.".to_owned()
+                "The project will be a folder of its own.".to_owned()
             } else if complete {
                 words::shorten(&root.to_string_lossy(), 64)
             } else {
-                "The folder must be a full path.".to_owned()
+                "Give the full path of the folder.".to_owned()
             };
             widgets::faint(t, words)
         }
@@ -83,7 +83,7 @@ pub(super) fn new_project_ui(
         ui.label(widgets::small(
             t,
             format!(
-                "What you dropped is added to it ({}).",
+                "What you dropped will be imported into it ({}).",
                 words::count(files.len() as u64, "item")
             ),
         ));
@@ -93,11 +93,7 @@ pub(super) fn new_project_ui(
     buttons_ui(ui, |ui| {
         if there {
             let open = accent_button(ui, Some(icons::FOLDER_OPEN), "Open it");
-            if open
-                .on_hover_text("Open the project that is there")
-                .clicked()
-                || go
-            {
+            if open.on_hover_text("Open the existing project").clicked() || go {
                 cx.act(Action::OpenAndAdd(root.clone(), files.to_vec()));
                 end = End::Close;
             }
@@ -119,7 +115,7 @@ pub(super) fn new_project_ui(
         }
         if files.iter().any(|path| path.extension().is_none()) {
             let make = button(ui, None, "Make a model…");
-            let tip = "Import, train, evaluate and export what you dropped in one go";
+            let tip = "Import what you dropped, train, evaluate and export in one go";
             if make.on_hover_text(tip).clicked() {
                 cx.act(Action::Make(MakeAction::Offer(files.to_vec())));
                 end = End::Close;

@@ -11,11 +11,11 @@ pub(super) fn quit_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
     if cx.app.is_quitting() {
         ui.horizontal(|ui| {
             spinner(ui, 20.0);
-            title_ui(ui, "Finishing what must not be cut…");
+            title_ui(ui, "Finishing what cannot be interrupted…");
         });
         return End::Open;
     }
-    title_ui(ui, "Quit while something is running?");
+    title_ui(ui, "Quit while a job is running?");
     let titles: Vec<&str> = cx
         .app
         .tasks
@@ -27,7 +27,9 @@ pub(super) fn quit_ui(ui: &mut Ui, cx: &mut Cx<'_>) -> End {
     let what = titles.first().copied().unwrap_or("A job");
     words_ui(
         ui,
-        &format!("“{what}” is not finished. What is done is kept; the rest can be done next time."),
+        &format!(
+            "“{what}” is not finished. Finished work is kept; the rest can be done next time."
+        ),
     );
     let mut end = End::Open;
     buttons_ui(ui, |ui| {

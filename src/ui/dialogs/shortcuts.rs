@@ -25,10 +25,10 @@ pub(super) fn shortcuts_ui(ui: &mut Ui, noun: Noun) -> End {
         ("1–9", "Give the selected {images} a class"),
         ("0", "Make the selected {images} unsorted"),
         ("Arrows", "Go from {image} to {image}"),
-        ("Shift+Arrows", "Select {images} along the way"),
+        ("Shift+Arrows", "Extend the selection"),
         ("Shift+Click", "Select a range"),
-        ("Ctrl+Click", "Add one or take it out"),
-        ("Escape", "Close what is open, select nothing"),
+        ("Ctrl+Click", "Add or remove one"),
+        ("Escape", "Close what is open, clear the selection"),
     ]
     .into_iter()
     .map(|(keys, what)| (keys.to_owned(), noun.fill(what)))
@@ -65,7 +65,7 @@ pub(super) fn shortcuts_ui(ui: &mut Ui, noun: Noun) -> End {
     ui.add(
         Label::new(widgets::faint(
             t,
-            "Every command is also in the palette, which finds it by a part of its name.",
+            "Every command is also in the palette, which finds it by part of its name.",
         ))
         .wrap(),
     );

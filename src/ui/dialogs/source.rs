@@ -35,9 +35,9 @@ pub(super) fn remove_source_ui(
     words_ui(
         ui,
         if ids.len() == 1 {
-            "It is taken off the list. Its file stays where it is."
+            "It is removed from the list. Its file stays where it is."
         } else {
-            "They are taken off the list. Their files stay where they are."
+            "They are removed from the list. Their files stay where they are."
         },
     );
     if frames > 0 {
@@ -80,7 +80,7 @@ pub(super) fn extract_again_ui(
     words_ui(
         ui,
         &format!(
-            "Frames are taken at {}. Frames that are there already are not written twice.",
+            "Frames are extracted at {}. Existing frames are not written again.",
             words::sampling(&session.import.sampling)
         ),
     );
@@ -94,16 +94,16 @@ pub(super) fn extract_again_ui(
         ui.radio_value(
             &mut how.replace,
             true,
-            "Replace them; the new frames take over their labels",
+            "Replace them; the new frames get their labels",
         );
         ui.radio_value(&mut how.replace, false, "Keep both");
     }
     ui.checkbox(
         &mut how.like_neighbours,
-        "Give frames between labelled ones the class of these",
+        "Label frames between labelled ones",
     )
     .on_hover_text(
-        "A new frame whose nearest labelled frames before and after it are of one class gets that class; others get the class of the video. You can undo it",
+        "If the nearest labelled frames before and after a new frame have the same class, it gets that class; others get the class of the video. You can undo this",
     );
     let mut end = End::Open;
     let go = confirmed(ui);
@@ -132,11 +132,11 @@ pub(super) fn extract_much_ui(
     again: Option<AgainOptions>,
     amount: &Amount,
 ) -> End {
-    title_ui(ui, "Extract so many frames?");
+    title_ui(ui, "Extract this many frames?");
     words_ui(
         ui,
         &format!(
-            "This gives {amount}. A lower rate or a part of each video gives fewer; neighbouring frames teach little more."
+            "This gives {amount}. For fewer, lower the rate or use part of each video; neighbouring frames add little."
         ),
     );
     let mut end = End::Open;

@@ -45,11 +45,11 @@ pub(super) fn sweep_ui(
     title_ui(ui, "Sweep");
     words_ui(
         ui,
-        "Trains once for each combination and shows what accuracy costs. Each training is a run; everything else is as it is set at the left.",
+        "Trains once for each combination and compares accuracy and cost. Each training is a run; all other settings are those on the left.",
     );
     let room = (ui.ctx().content_rect().height() - 290.0).clamp(120.0, 460.0);
     ScrollArea::vertical()
-        .id_salt("what is swept over")
+        .id_salt("settings to vary")
         .max_height(room)
         .show(ui, |ui| {
             ui.set_width(ui.available_width() - 10.0);
@@ -104,7 +104,7 @@ pub(super) fn sweep_ui(
                 accent_button(ui, Some(icons::PLAY), "Start sweep")
             })
             .inner
-            .on_disabled_hover_text("Something is missing, or a training is under way");
+            .on_disabled_hover_text("Something is missing, or a training is running");
         if start.clicked() {
             cx.act(Action::Sweep(SweepAction::Start(draft.clone())));
             end = End::Close;
@@ -176,7 +176,7 @@ fn axes_ui(ui: &mut Ui, draft: &mut SweepDraft, base: &TrainSettings) {
                 ui.set_width((ui.available_width() - 44.0).max(80.0));
                 text_field(ui, &name, text, hint(setting));
             });
-            let remove = format!("Do not sweep over {}", setting.title);
+            let remove = format!("Do not vary {}", setting.title);
             if icon_button(ui, icons::CROSS, &remove, "").clicked() {
                 removed = Some(index);
             }
@@ -217,7 +217,7 @@ fn hint(setting: &Setting) -> &'static str {
         Kind::Real { .. } => "0.01, 0.03 or 0.001..0.1 log 5",
         Kind::Whole { .. } | Kind::WholeOr { .. } => "100, 200 or 100..500 linear 3",
         Kind::Switch { .. } => "no, yes",
-        Kind::Choice { .. } | Kind::Name { .. } => "words with commas between",
+        Kind::Choice { .. } | Kind::Name { .. } => "words separated by commas",
     }
 }
 
@@ -225,7 +225,7 @@ fn repeats_ui(ui: &mut Ui, draft: &mut SweepDraft) {
     number_ui(
         ui,
         "Splits",
-        "Each combination is trained with so many splits; figures are their mean, with an interval",
+        "Number of splits to train each combination with; figures are their mean, with an interval",
         &mut draft.repeats,
         &Number {
             range: 1..=20,
@@ -259,9 +259,9 @@ fn counted(draft: &SweepDraft, base: &TrainSettings) -> Result<(usize, usize), S
 fn summary((count, alike): (usize, usize), estimate: Option<&SweepEstimate>) -> String {
     let trainings = words::count(count as u64, "training");
     let time = match estimate {
-        None => ", measuring how long they take…".to_owned(),
+        None => ", estimating how long they take…".to_owned(),
         Some(SweepEstimate { secs: None, .. }) => {
-            "; how long they take could not be measured".to_owned()
+            "; their duration could not be estimated".to_owned()
         }
         Some(SweepEstimate {
             secs: Some(secs), ..
@@ -270,7 +270,7 @@ fn summary((count, alike): (usize, usize), estimate: Option<&SweepEstimate>) -> 
     let alike = match alike {
         0 => String::new(),
         alike => format!(
-            "; {} left out that would be the same as another",
+            "; {} left out as a duplicate",
             words::counted(alike as u64, "combination is", "combinations are")
         ),
     };

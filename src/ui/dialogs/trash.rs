@@ -15,7 +15,7 @@ pub(super) fn empty_trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, found: &Trash) -> End
     words_ui(
         ui,
         &format!(
-            "{}, {}, will be deleted for good. {}",
+            "{}, {}, will be permanently deleted. {}",
             contents(found, noun),
             words::bytes(found.bytes),
             no_way_back(noun)
@@ -37,11 +37,11 @@ pub(super) fn empty_trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, found: &Trash) -> End
 pub(super) fn delete_ui(ui: &mut Ui, cx: &mut Cx<'_>, paths: &[String]) -> End {
     let noun = cx.app.noun();
     let images = noun.count(paths.len());
-    title_ui(ui, &format!("Delete {images} for good?"));
+    title_ui(ui, &format!("Permanently delete {images}?"));
     words_ui(ui, no_way_back(noun));
     let mut end = End::Open;
     buttons_ui(ui, |ui| {
-        if danger_button(ui, Some(icons::TRASH), "Delete for good").clicked() {
+        if danger_button(ui, Some(icons::TRASH), "Delete permanently").clicked() {
             let action = LabelAction::DeleteForGood(paths.to_vec());
             cx.act(Action::Label(action));
             end = End::Close;
@@ -57,7 +57,7 @@ fn no_way_back(noun: Noun) -> &'static str {
     match noun {
         Noun::Photo => "This cannot be undone.",
         Noun::Frame | Noun::Image => {
-            "This cannot be undone; frames of a video can be taken out of it again."
+            "This cannot be undone, but frames of a video can be extracted again."
         }
     }
 }

@@ -13,7 +13,7 @@ pub(super) fn undo_import_ui(ui: &mut Ui, cx: &mut Cx<'_>, frames: usize) -> End
     words_ui(
         ui,
         &format!(
-            "{} that were extracted since go to the trash with their labels, and what was imported leaves the project. Redo brings all of it back.",
+            "{} extracted since then move to the trash with their labels, and the imported files are removed from the project. Redo restores everything.",
             words::frames(frames)
         ),
     );

@@ -23,7 +23,7 @@ const GAP: f32 = 10.0;
 const COMPARE: Card = Card {
     what: Measurement::Compare,
     title: "Which is better",
-    about: "Both runs judge the same {images}. Only those on which one is right and the other wrong tell anything. {Images} of one source err together, so the test over sources must agree with that over {images}.",
+    about: "Both runs classify the same {images}. Only those that one gets right and the other wrong count. Mistakes on {images} of one source are correlated, so the test over sources must agree with the one over {images}.",
     button: "Compare",
 };
 
@@ -104,7 +104,7 @@ fn found_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, found: &Com
     ui.label(widgets::muted(
         t,
         format!(
-            "{} that only one of them has right",
+            "{} that only one of them gets right",
             noun.count(differing.len())
         ),
     ));

@@ -30,14 +30,14 @@ impl Default for View {
 const RELIABILITY: Card = Card {
     what: Measurement::Reliability,
     title: "Calibration",
-    about: "Whether of the {images} that the model calls with 80 % probability 80 % are right. The temperature, a number that all logits are divided by, is fitted on the validation {images}; it is in every prediction and in every export, and never changes which class is first.",
+    about: "Whether 80 % of the {images} that the model classifies with 80 % probability are right. All logits are divided by the temperature, a number fitted on the validation {images}. It is part of every prediction and every export, and never changes which class comes first.",
     button: "Measure",
 };
 
 const HELD_OUT: Card = Card {
     what: Measurement::HeldOut,
-    title: "Images of none of the classes",
-    about: "A classifier always names one of its classes. How well a low probability gives away an image of something else is measured by holding out each class in turn: a head that has never seen it judges its {images}.",
+    title: "Images of unknown classes",
+    about: "A classifier always answers with one of its classes. How well a low probability reveals an image of something else is measured by holding out each class in turn: a head that was trained without it classifies its {images}.",
     button: "Hold out classes",
 };
 
@@ -51,7 +51,10 @@ pub fn confidence_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut
         if let Found::Reliability(found, calibration) = found {
             match found {
                 Some(found) => reliability_ui(ui, session, found, calibration.as_deref()),
-                None => sentence_ui(ui, "There is nothing on this side of the split.".to_owned()),
+                None => sentence_ui(
+                    ui,
+                    "There are no images on this side of the split.".to_owned(),
+                ),
             }
         }
     });
@@ -62,7 +65,7 @@ pub fn confidence_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut
                 Some(found) => held_out_ui(ui, cx, session, found, view),
                 None => sentence_ui(
                     ui,
-                    "That takes at least three classes, and test or validation images.".to_owned(),
+                    "This needs at least three classes, and test or validation images.".to_owned(),
                 ),
             }
         }
@@ -149,7 +152,7 @@ fn held_out_ui(
         "Unknown",
         [
             "threshold of the highest probability",
-            "wrongly taken or refused",
+            "wrongly accepted or rejected",
         ],
         220.0,
         |plot| {
@@ -175,13 +178,13 @@ fn held_out_ui(
         },
     );
     ui.horizontal_wrapped(|ui| {
-        ui.colored_label(t.danger, "Of other classes, taken for one of these");
+        ui.colored_label(t.danger, "Unknown classes, taken for a known one");
         ui.add_space(12.0);
-        ui.colored_label(t.accent_text, "Of these classes, called unknown");
+        ui.colored_label(t.accent_text, "Known classes, called unknown");
     });
     ui.horizontal(|ui| {
         ui.label(widgets::muted(t, "At most called unknown"));
-        let name = "Per cent called unknown";
+        let name = "Percent called unknown";
         slider(ui, name, &mut view.rejects, 0.0..=25.0, false, 150.0);
         ui.label(widgets::muted(t, format!("{:.0} %", view.rejects)));
     });
@@ -192,7 +195,7 @@ fn held_out_ui(
     sentence_ui(
         ui,
         format!(
-            "Below {} an image is unknown: {} of the {side} {} are, and {} of {} of a class that the model does not know are not.",
+            "Below {}, an image is unknown: {} of the {side} {} are rejected, and {} of {} of unknown classes are accepted.",
             words::percent(chosen.threshold),
             words::percent(chosen.false_reject),
             noun.many(),
@@ -209,7 +212,7 @@ fn held_out_ui(
     if fine_tuned {
         hint(
             ui,
-            "The backbone of this run was trained further and has seen the classes that are held out here: images of something really new may be taken for a class more often.",
+            "The backbone of this run was fine-tuned on the held-out classes too: images of something truly new may be taken for a class more often.",
         );
     }
     ui.add_space(4.0);
@@ -217,14 +220,14 @@ fn held_out_ui(
         None => {
             ui.label(widgets::faint(
                 t,
-                "A run without a calibration keeps no threshold.",
+                "A run without calibration cannot have a threshold.",
             ));
         }
         Some(threshold) => {
             let rate = view.rejects / 100.0;
             if accent_button(ui, None, "Use this threshold")
                 .on_hover_text(
-                    "Keeps it with the run: predictions and exports say “unknown” below it",
+                    "Stores it with the run: predictions and exports answer “unknown” below it",
                 )
                 .clicked()
             {

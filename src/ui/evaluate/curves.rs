@@ -162,12 +162,12 @@ fn table_ui(
             ui.spacing_mut().item_spacing.y = 0.0;
             let many = words::sentence(session.noun().many());
             let headings = [
-                (many.as_str(), COUNT + 14.0, "How many there were of this class"),
-                ("Sources", COUNT, "Videos, and groups of photos that look alike, that they come from"),
-                ("Recall", MEASURE, "Part of this class that was found"),
-                ("Precision", MEASURE, "Part of what was called this class that was right"),
+                (many.as_str(), COUNT + 14.0, "Number of images of this class"),
+                ("Sources", COUNT, "Number of videos, or groups of similar photos, that they come from"),
+                ("Recall", MEASURE, "Fraction of the images of this class that were recognised"),
+                ("Precision", MEASURE, "Fraction of the images classified as this class that belong to it"),
                 ("F1", MEASURE, "Harmonic mean of recall and precision"),
-                ("AP", COUNT, "Average precision: the mean precision over all thresholds of the probability, weighted by the recall gained"),
+                ("AP", COUNT, "Average precision: mean precision over all probability thresholds, weighted by the gain in recall"),
                 ("AUC", COUNT, "Area under the ROC curve: how often an image of this class has a higher probability for it than one of another class"),
             ];
             let figures_width: f32 = headings.iter().map(|(_, width, _)| width + 8.0).sum();

@@ -57,8 +57,8 @@ pub fn data_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
 const QUALITY: Card = Card {
     what: Measurement::Quality,
     title: "Dark and blurred {images}",
-    about: "The accuracy in quarters of the {images}, from the darkest to the brightest, and from the most blurred to the sharpest; and by the time of day where the files tell it.",
-    button: "Look at them",
+    about: "Accuracy by quartile, from the darkest to the brightest {images} and from the most blurred to the sharpest; and by time of day if the files record it.",
+    button: "Measure them",
 };
 
 fn quality_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
@@ -108,7 +108,7 @@ fn times_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
     }
     let t = tokens(ui);
     ui.label(widgets::name("Time of day")).on_hover_text(
-        "From EXIF of photos, and from what films say of their beginning; a film that says it in universal time is shown in the time zone of this computer.",
+        "From the EXIF data of photos and the recording times of videos; times given in UTC are shown in the time zone of this computer.",
     );
     egui::Grid::new("Time of day")
         .num_columns(4)
@@ -129,21 +129,21 @@ fn times_ui(ui: &mut Ui, noun: Noun, found: &QualityParts) {
 const LEAK: Card = Card {
     what: Measurement::Leak,
     title: "Leak meter",
-    about: "A second head is trained on a plain random split, where {images} of one source are on both sides, as many tools do. What it seems to do better is what those {images} give away.",
+    about: "A second head is trained on a random split of {images}, as many tools do, so that {images} of one source are on both sides. Its apparent gain in accuracy is leakage.",
     button: "Measure the leak",
 };
 
 const FOLDS: Card = Card {
     what: Measurement::Folds,
     title: "Cross-validation by source",
-    about: "Every source is tested once, by a head that has not seen it. With few test sources this says more than the test accuracy, because all {images} count.",
+    about: "Each source is tested once, with a head that was not trained on it. With few test sources this is more reliable than the test accuracy, because all {images} count.",
     button: "Cross-validate",
 };
 
 const LEARNING: Card = Card {
     what: Measurement::Learning,
     title: "Learning curve",
-    about: "Heads are trained on parts of the sources. How their accuracy grows says what more sources would bring.",
+    about: "Heads are trained on fractions of the sources. The growth of their accuracy shows what more sources would add.",
     button: "Measure the curve",
 };
 
@@ -173,7 +173,8 @@ fn folds_ui(ui: &mut Ui, noun: Noun, found: Option<&CrossValidation>) {
     let Some(found) = found else {
         sentence_ui(
             ui,
-            "A class has a single source, which cannot be both learned from and tested.".to_owned(),
+            "A class has a single source, which cannot be used for both training and testing."
+                .to_owned(),
         );
         return;
     };
@@ -197,7 +198,7 @@ fn learning_ui(ui: &mut Ui, noun: Noun, found: Option<&LearningCurve>) {
     let Some(found) = found else {
         sentence_ui(
             ui,
-            noun.fill("There are too few sources to learn from, or no test {images}.")
+            noun.fill("There are too few sources to train on, or no test {images}.")
                 .into_owned(),
         );
         return;
@@ -223,7 +224,7 @@ fn learning_ui(ui: &mut Ui, noun: Noun, found: Option<&LearningCurve>) {
     let axes = Axes {
         id: "learning curve",
         title: "Accuracy",
-        names: ["sources a class", "test accuracy"],
+        names: ["sources per class", "test accuracy"],
         x: [0.0, most * 1.04],
         y: [(lowest - 0.05).max(0.0), 1.02],
         x_percent: false,

@@ -52,7 +52,7 @@ fn pending_ui(ui: &mut Ui, session: &Session) {
             .and_then(|result| result.test_accuracy)
             .map_or_else(|| "–".to_owned(), words::percent);
         ui.label(figure(text));
-        ui.label(widgets::small(t, "as measured when it was trained"));
+        ui.label(widgets::small(t, "as measured after training"));
     });
 }
 
@@ -73,11 +73,11 @@ fn accuracy_ui(
             Split::Test => ("Test accuracy", format!("of {many} it has never seen")),
             Split::Validation => (
                 "Validation accuracy",
-                format!("of the {many} that chose the weights: a little too good"),
+                format!("of the {many} that selected the weights: slightly optimistic"),
             ),
             Split::Train => (
                 "Training accuracy",
-                format!("of the {many} it learned from: no measure of anything new"),
+                format!("of the {many} it was trained on: says nothing about new {many}"),
             ),
         };
         section(ui, title, |_| {});
@@ -93,17 +93,17 @@ fn accuracy_ui(
         );
         ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(16.0))).wrap())
             .on_hover_text(
-                noun.fill("The 95 % interval by bootstrap over sources (videos, and groups of photos that look alike): whole sources are drawn again, because {images} of one source look alike. More sources make it smaller"),
+                noun.fill("95 % interval, by bootstrap over sources (videos, and groups of similar photos): whole sources are resampled, because {images} of one source look alike. More sources make it narrower"),
             );
         ui.horizontal(|ui| {
             ui.label(widgets::muted(t, format!("Macro F1 {}", figures.macro_f1)))
-                .on_hover_text("Mean over the classes of F1, the harmonic mean of precision and recall: every class counts the same, however few there are of it");
+                .on_hover_text("Mean over the classes of F1, the harmonic mean of precision and recall: every class counts equally, however few images it has");
         });
         if figures.sources > 0 && figures.sources < 6 {
             hint(
                 ui,
                 &format!(
-                    "These {many} come from only {}. Others could change the figure a lot.",
+                    "These {many} come from only {}. With other sources the figure could be quite different.",
                     words::count(figures.sources, "source")
                 ),
             );
@@ -111,33 +111,33 @@ fn accuracy_ui(
         let changed = session.evaluate.changed();
         if changed > 0 {
             let words = format!(
-                "{} changed since; the figures are from before.",
+                "{} changed since; the figures are out of date.",
                 words::count(changed as u64, "label")
             );
             hint_with(ui, &words, |ui| {
                 let again = quiet_button(ui, Some(icons::REFRESH), "Measure again");
-                if again.on_hover_text(noun.fill("Judge the {images} by their labels now")).clicked() {
+                if again.on_hover_text(noun.fill("Evaluate again with the current labels")).clicked() {
                     cx.act(Action::Evaluate(EvaluateAction::Again));
                 }
             });
         }
         if evaluation.missing > 0 {
             let words = format!(
-                "{} of the run are gone from the project or from the run's classes and were left out.",
+                "{} of the run are no longer in the project or in the run's classes and were left out.",
                 noun.count(evaluation.missing as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
         if evaluation.relabelled > 0 {
             let words = format!(
-                "{} of the run got another label since and were judged by that.",
+                "{} of the run were relabelled since and were evaluated with their new labels.",
                 noun.count(evaluation.relabelled as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
         }
         if evaluation.changed > 0 {
             let words = format!(
-                "{} of the run hold another image since and were judged by that.",
+                "{} of the run have changed since and were evaluated as they are now.",
                 noun.count(evaluation.changed as usize)
             );
             ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
@@ -176,13 +176,17 @@ fn classes_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation, figures: 
                     (
                         session.noun().many(),
                         COUNT,
-                        "How many there were of this class",
+                        "Number of images of this class",
                     ),
-                    ("recall", FIGURE, "Part of this class that was found"),
+                    (
+                        "recall",
+                        FIGURE,
+                        "Fraction of the images of this class that were recognised",
+                    ),
                     (
                         "precision",
                         FIGURE,
-                        "Part of what was called this class that was right",
+                        "Fraction of the images classified as this class that belong to it",
                     ),
                 ] {
                     right(ui, width, |ui| {
@@ -233,14 +237,14 @@ fn interval_words(figures: &Figures, many: &str) -> String {
     };
     match figures.accuracy.interval_95.map(words::percent_range) {
         Some([low, high]) => format!(
-            "With {} other {} like these the figure lies between {:.0} and {:.0} %, 19 times out of 20.",
+            "With {} other {} like these, the figure would be between {:.0} and {:.0} %, 19 times out of 20.",
             words::number(figures.sources),
             others,
             low,
             high,
         ),
         None if figures.sources == 1 => {
-            "All from one source: how it does on others cannot be told.".to_owned()
+            "All from one source: its accuracy on others is unknown.".to_owned()
         }
         None => String::new(),
     }
@@ -252,7 +256,7 @@ fn sources_ui(ui: &mut Ui, session: &Session, evaluation: &Evaluation) {
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, "Per source", |ui| {
-            ui.label(widgets::faint(t, "the worst first"));
+            ui.label(widgets::faint(t, "worst first"));
         });
         ui.spacing_mut().item_spacing.y = 6.0;
         ui.spacing_mut().interact_size.y = 18.0;

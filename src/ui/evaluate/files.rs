@@ -27,8 +27,8 @@ pub fn files_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_
         empty(
             ui,
             icons::VIDEO,
-            "What does it say of something new?",
-            "Drop videos, photos or folders here that the model has never seen. A film plays with what the model says of each moment; folders named as classes say how often it is right. Nothing is added to the project.",
+            "What does it make of something new?",
+            "Drop videos, photos or folders that the model has never seen. A video plays with the prediction for each moment; folders named after classes show how often it is right. Nothing is added to the project.",
             |ui| {
                 if accent_button(ui, Some(icons::PLUS), "Choose files…").clicked() {
                     cx.act(Action::Ask(Ask::Predict));
@@ -138,7 +138,7 @@ fn accuracy_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut try_i
                     )
                 })
                 .collect();
-            let words = format!("By their folders {}", words.join(", "));
+            let words = format!("By folder: {}", words.join(", "));
             ui.add(egui::Label::new(widgets::muted(t, words)).truncate());
         }
     });
@@ -156,7 +156,7 @@ fn adopt_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             cx.act(Action::Evaluate(EvaluateAction::PickFiles(true)));
         }
         if selected == 0 {
-            let words = "Select what the project should learn from: a click, Ctrl for more; 1–9 adds it to a class.";
+            let words = "Select images to add to the project: click, or Ctrl-click for more; 1–9 adds them to a class.";
             ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
             return;
         }
@@ -164,13 +164,13 @@ fn adopt_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             t,
             format!("{} selected", words::number(selected as u64)),
         ));
-        let tip = "Images are copied into their predicted class. A video becomes a source, its frames are extracted, and the selected ones get their predicted class";
+        let tip = "Photos are copied into their predicted class. A video becomes a source: its frames are extracted, and the selected ones get their predicted class";
         let add = quiet_button(ui, Some(icons::PLUS), "Add as predicted");
         if add.on_hover_text(tip).clicked() {
             cx.act(Action::Evaluate(EvaluateAction::Adopt(None)));
         }
         let chosen = menu_chip(ui, "Add as…", "Add to the project with a class")
-            .on_hover_text("Add them with a class of your choice: mends a wrong prediction");
+            .on_hover_text("Add them with a class of your choice, to correct a wrong prediction");
         Popup::menu(&chosen).width(210.0).show(|ui| {
             ui.spacing_mut().item_spacing.y = 1.0;
             ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
@@ -246,9 +246,8 @@ fn row_ui(
             ui.label(widgets::faint(t, words::timestamp(secs)));
         }
         if prediction.prediction.unknown == Some(true) {
-            ui.colored_label(t.danger, "unknown").on_hover_text(
-                "The highest probability is below the threshold that was chosen for this run",
-            );
+            ui.colored_label(t.danger, "unknown")
+                .on_hover_text("The highest probability is below the threshold of this run");
         }
         if added {
             ui.label(widgets::small(t, "added to the project"));

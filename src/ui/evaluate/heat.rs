@@ -66,7 +66,7 @@ pub fn row_ui(
         match heat {
             Heat::Loading => {
                 spinner(ui, 16.0);
-                let words = "looks at the image; the first time at training images too";
+                let words = "computing; the first time, training images are read too";
                 ui.add(egui::Label::new(widgets::faint(tokens(ui), words)).truncate());
             }
             Heat::Failed(why) => {
@@ -92,8 +92,8 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, classes: &[String],
         HeatClass::Of(index) => classes.get(index).cloned().unwrap_or_default(),
     };
     let label = words::shorten(&name(state.heat_class), 20);
-    let chosen = menu_chip(ui, &label, "Class of the heat map")
-        .on_hover_text("The class whose evidence is shown");
+    let chosen =
+        menu_chip(ui, &label, "Class of the heat map").on_hover_text("The class to explain");
     Popup::menu(&chosen).width(210.0).show(|ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         let mut offered = vec![HeatClass::Predicted];
@@ -156,13 +156,13 @@ pub fn legend_ui(ui: &mut Ui, layer: &HeatLayer) {
     text(ui, bar.left() - 5.0, Align2::RIGHT_CENTER, &low);
     text(ui, bar.right() + 5.0, Align2::LEFT_CENTER, &high);
     let how = if layer.exact {
-        "Exact: the mean over the image, and a constant, are the logit of the class."
+        "Exact: the mean over the image plus a constant is the logit of the class."
     } else {
-        "Weighted by the gradient, because the layer behind the map is not its mean."
+        "Weighted by gradients (Grad-CAM), because the map is not simply averaged by the next layer."
     };
     let (lowest, highest) = layer.range;
     let words = format!(
-        "What each place adds to the logit, beyond the mean of the training images: warm speaks for the class, cold against it; here from {lowest:+.1} to {highest:+.1}. {how}"
+        "What each place adds to the logit compared with the average training image: warm speaks for the class, cold against it; here from {lowest:+.1} to {highest:+.1}. {how}"
     );
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &words));
     response.on_hover_text(&words);

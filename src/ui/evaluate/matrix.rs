@@ -54,15 +54,12 @@ impl View {
 fn order_words(by: MatrixOrder) -> (&'static str, &'static str) {
     match by {
         MatrixOrder::Project => ("as in the project", "In the order of the project's classes"),
-        MatrixOrder::Name => ("by name", "By the names of the classes"),
-        MatrixOrder::Size => ("largest first", "The class with most images first"),
-        MatrixOrder::Accuracy => (
-            "weakest first",
-            "The class of which the smallest part is found first",
-        ),
+        MatrixOrder::Name => ("by name", "Classes in alphabetical order"),
+        MatrixOrder::Size => ("largest first", "The class with the most images first"),
+        MatrixOrder::Accuracy => ("weakest first", "The class with the lowest recall first"),
         MatrixOrder::Similar => (
             "similar together",
-            "Classes that are taken for each other side by side",
+            "Classes that are confused with each other side by side",
         ),
     }
 }
@@ -84,29 +81,41 @@ pub fn matrix_ui(
             });
         });
         let t = tokens(ui);
-        ui.add(egui::Label::new(widgets::faint(
-            t,
-            "A row for the class it was labelled, a column for what the model says. Click a cell to see its images.",
-        )).wrap());
+        ui.add(
+            egui::Label::new(widgets::faint(
+                t,
+                "Rows are the labels, columns the predictions. Click a cell to see its images.",
+            ))
+            .wrap(),
+        );
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            let name = "Per cent of each row instead of counts";
-            if toggle_chip(ui, view.percent, "per cent", name).on_hover_text(name).clicked() {
+            let name = "Percent of each row instead of counts";
+            if toggle_chip(ui, view.percent, "percent", name)
+                .on_hover_text(name)
+                .clicked()
+            {
                 view.percent = !view.percent;
             }
             ui.scope(|ui| {
                 ui.set_max_width(ui.available_width().min(170.0));
                 let chosen = order_words(view.by).0;
-                choice(ui, "order of the matrix", "Order of the classes", chosen, |ui| {
-                    for by in MatrixOrder::ALL {
-                        let (words, tip) = order_words(by);
-                        let item = menu_item(ui, None, words, ());
-                        if item.on_hover_text(tip).clicked() {
-                            view.by = by;
-                            ui.close();
+                choice(
+                    ui,
+                    "order of the matrix",
+                    "Order of the classes",
+                    chosen,
+                    |ui| {
+                        for by in MatrixOrder::ALL {
+                            let (words, tip) = order_words(by);
+                            let item = menu_item(ui, None, words, ());
+                            if item.on_hover_text(tip).clicked() {
+                                view.by = by;
+                                ui.close();
+                            }
                         }
-                    }
-                });
+                    },
+                );
             });
         });
         ui.add_space(4.0);

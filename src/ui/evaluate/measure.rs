@@ -49,7 +49,8 @@ pub fn measurement_ui(
             ui.horizontal(|ui| {
                 let fraction = progress.as_ref().and_then(Progress::fraction);
                 progress_bar(ui, fraction, 200.0);
-                let words = progress.map_or_else(|| "Waits for its turn".to_owned(), |of| of.stage);
+                let words =
+                    progress.map_or_else(|| "Waiting for another job".to_owned(), |of| of.stage);
                 ui.label(widgets::muted(t, words));
                 let cancel = quiet_button(ui, Some(icons::CROSS), "Cancel");
                 if cancel.clicked() {

@@ -60,7 +60,10 @@ pub fn mistakes_ui(
         section(ui, title, |ui| {
             ui.label(widgets::faint(
                 t,
-                format!("{}, the surest first", session.noun().count(shown.len())),
+                format!(
+                    "{}, most confident first",
+                    session.noun().count(shown.len())
+                ),
             ));
             matrix::filter_ui(ui, cx, session, evaluation);
         });
@@ -71,7 +74,7 @@ pub fn mistakes_ui(
             ui.add_space(6.0);
             ui.label(widgets::muted(
                 t,
-                "None: everything on this side was classified right.",
+                "None: all images on this side were classified correctly.",
             ));
             return;
         }
@@ -207,7 +210,7 @@ fn card_ui(
         "labelled".to_owned(),
     );
     line(ui, rect.top() + 132.0, frame.predicted, t.muted, confidence);
-    let tip = format!("{words}\nDouble-click or Space to look at it; a class’s key relabels it");
+    let tip = format!("{words}\nDouble-click or Space to view it; a class’s key relabels it");
     relabel::mouse(ui, cx, session, &response, place, selected);
     response.on_hover_text(tip);
 }

@@ -71,7 +71,7 @@ const PAGES: [(Page, &str, &str); 5] = [
     (
         Page::Mistakes,
         "Mistakes",
-        "What is taken for what, and the images",
+        "Which classes are confused, and the images",
     ),
     (
         Page::Classes,
@@ -81,17 +81,17 @@ const PAGES: [(Page, &str, &str); 5] = [
     (
         Page::Confidence,
         "Confidence",
-        "How far probabilities can be believed, and what is of none of the classes",
+        "How reliable the probabilities are, and how unknown images are recognised",
     ),
     (
         Page::Data,
         "Data",
-        "What the figures owe to the data, and what more of it would bring",
+        "How the figures depend on the data, and what more data would add",
     ),
     (
         Page::Compare,
         "Compare",
-        "This run and another one, frame by frame",
+        "Compare this run with another, frame by frame",
     ),
 ];
 
@@ -144,7 +144,7 @@ pub fn evaluate_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut V
             ui,
             icons::EVALUATE,
             &session.noun().fill("No {images} on this side of the split"),
-            "The project had too few sources to keep some aside. Import more, or raise the test percentage, and train again.",
+            "The project had too few sources to hold some out. Import more, or raise the test percentage, and train again.",
             |ui| {
                 if accent_button(ui, None, "Go to Import").clicked() {
                     cx.act(Action::Go(Workspace::Import));
@@ -204,7 +204,7 @@ fn report_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .add_enabled_ui(!writing, |ui| button(ui, None, label))
         .inner;
     if report
-        .on_hover_text("One page with everything on it, to be sent or printed: written into the run's folder and opened in the browser")
+        .on_hover_text("One page with everything, for sharing or printing; saved in the run's folder and opened in the browser")
         .clicked()
     {
         cx.act(Action::Evaluate(EvaluateAction::Report));
@@ -238,12 +238,12 @@ fn nothing_yet_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let (title, words) = if training {
         (
             "The training is still running",
-            "When it has finished, this page shows how good the classifier is on {images} it has never seen.",
+            "When it has finished, this page shows how accurate the classifier is on {images} it has never seen.",
         )
     } else {
         (
             "Nothing to evaluate yet",
-            "Train first; then this page shows how good the classifier is on {images} it has never seen.",
+            "Train first; then this page shows how accurate the classifier is on {images} it has never seen.",
         )
     };
     empty(
@@ -279,7 +279,7 @@ fn measuring_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             };
             (words, progress.fraction())
         }
-        None => ("Waits for its turn".to_owned(), None),
+        None => ("Waiting for another job".to_owned(), None),
     };
     ui.vertical_centered(|ui| {
         ui.add_space(ui.available_height() * 0.35);
@@ -330,7 +330,7 @@ fn what_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     ui.spacing_mut().item_spacing.x = 10.0;
     let predict = accent_button(ui, Some(icons::PLUS), "Predict on files…");
     if predict
-        .on_hover_text("See what the model says of videos and photos that are not in the project; they can also be dropped on this page")
+        .on_hover_text("See what the model predicts for videos and photos outside the project; you can also drop them on this page")
         .clicked()
     {
         cx.act(Action::Evaluate(EvaluateAction::ShowFiles(true)));

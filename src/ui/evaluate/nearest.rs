@@ -43,19 +43,19 @@ pub fn nearest_ui(
     ui.spacing_mut().item_spacing = vec2(GAP, 4.0);
     let title = noun.fill("Nearest training {images}");
     ui.label(widgets::small(t, title)).on_hover_text(noun.fill(
-        "The training {images} that the backbone holds for most alike, with the cosine of their bottlenecks: 1 is the same {image}. Click one to see it in Label.",
+        "The training {images} that are most similar to the backbone, with the cosine of their bottlenecks: 1 is the same {image}. Click one to see it in Label.",
     ));
     match session.nearest.get(&session.evaluate, path, now) {
         Nearest::Loading => {
             spinner(ui, 16.0);
         }
         Nearest::Failed(why) => {
-            let words = format!("Cannot be told: {why}");
+            let words = format!("Cannot be determined: {why}");
             ui.add(egui::Label::new(widgets::faint(t, &words)).truncate())
                 .on_hover_text(words);
         }
         Nearest::Ready(near) if near.images.is_empty() => {
-            ui.label(widgets::faint(t, "There are none any more."));
+            ui.label(widgets::faint(t, "None are left."));
         }
         Nearest::Ready(near) => {
             let fits = (ui.available_width() / (IMAGE.x + GAP)).round() as usize;

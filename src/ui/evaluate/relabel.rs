@@ -19,7 +19,8 @@ pub fn relabel_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.set_min_height(theme::CHIP_HEIGHT);
         ui.spacing_mut().item_spacing.x = 8.0;
         if chosen.is_empty() {
-            let words = "Select {images} to mend their labels: a click, Shift or Ctrl for more.";
+            let words =
+                "Select {images} to correct their labels: click, or Shift- or Ctrl-click for more.";
             let words = session.noun().fill(words);
             ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
             return;
@@ -35,9 +36,9 @@ pub fn relabel_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         let label = menu_chip(
             ui,
             "Label",
-            &session.noun().fill("Label of the chosen {images}"),
+            &session.noun().fill("Label of the selected {images}"),
         )
-        .on_hover_text("Give them another class; its key does the same");
+        .on_hover_text("Move them to another class; its key does the same");
         Popup::menu(&label).width(210.0).show(|ui| {
             class_items_ui(ui, cx, session);
         });
@@ -49,7 +50,7 @@ pub fn relabel_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         }
         let show = quiet_button(ui, Some(icons::LABEL), "Show in Label");
         if show
-            .on_hover_text("Go to Label, with them selected among the frames beside them")
+            .on_hover_text("Go to Label with them selected, among their neighbouring frames")
             .clicked()
         {
             cx.act(Action::Evaluate(EvaluateAction::ShowInLabel));
@@ -117,14 +118,7 @@ pub fn mouse(
         class_items_ui(ui, cx, session);
         widgets::separator(ui);
         let t = tokens(ui);
-        if menu_item(
-            ui,
-            Some(icons::VIEW),
-            "Look at it",
-            widgets::faint(t, "Space"),
-        )
-        .clicked()
-        {
+        if menu_item(ui, Some(icons::VIEW), "View it", widgets::faint(t, "Space")).clicked() {
             cx.act(Action::Evaluate(EvaluateAction::Preview(Some(place))));
             ui.close();
         }

@@ -163,9 +163,9 @@ fn verdict_ui(ui: &mut Ui, session: &Session, timelines: &Timelines, timeline: &
         if let Some(truth) = timeline.truth(&timelines.classes) {
             let right = truth == verdict.class && verdict.unknown != Some(true);
             let (words, color) = if right {
-                ("right by its folder".to_owned(), t.ok)
+                ("correct by its folder".to_owned(), t.ok)
             } else {
-                (format!("its folder says {}", class(truth)), t.danger)
+                (format!("its folder is {}", class(truth)), t.danger)
             };
             ui.add(Label::new(widgets::small(t, words).color(color)).truncate());
         }
@@ -280,9 +280,8 @@ fn bars_ui(ui: &mut Ui, session: &Session, prediction: Option<&Prediction>, coun
     };
     if prediction.unknown == Some(true) {
         let danger = tokens(ui).danger;
-        ui.colored_label(danger, "unknown").on_hover_text(
-            "The highest probability is below the threshold that was chosen for this run",
-        );
+        ui.colored_label(danger, "unknown")
+            .on_hover_text("The highest probability is below the threshold of this run");
     }
     for class in prediction.top.iter().take(count) {
         let color = color_of(session, &class.class);
@@ -314,7 +313,7 @@ fn timeline_ui(
                 false,
                 90.0,
             )
-            .on_hover_text("Each moment shows the mean of the probabilities around it");
+            .on_hover_text("Each moment shows the mean of the surrounding probabilities");
             ui.label(widgets::faint(t, "smoothed over"));
         });
     });

@@ -34,8 +34,8 @@ pub(super) fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: 
                 .add_enabled_ui(!busy, |ui| accent_button(ui, Some(icons::EXPORT), "Export"))
                 .inner;
             if export
-                .on_hover_text("Write the models, their labels and how images become their input")
-                .on_disabled_hover_text("An export is being made")
+                .on_hover_text("Write the models, their labels and the preprocessing of images")
+                .on_disabled_hover_text("An export is running")
                 .clicked()
             {
                 cx.act(Action::Export(ExportAction::Start));
@@ -56,7 +56,7 @@ fn choices_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, run: &RunId) {
             cx.act(Action::Export(ExportAction::Run(id)));
         }
         also_ui(ui, cx, session);
-        field_label(ui, "Formats, one export: all or none");
+        field_label(ui, "Formats (in one export, all or none)");
         for family in families() {
             family_ui(ui, cx, session, family);
         }
@@ -87,7 +87,7 @@ fn also_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         });
     }
     if session.train.runs.iter().any(|entry| others(&entry)) {
-        let menu = menu_chip(ui, "Another run too", "Another run too");
+        let menu = menu_chip(ui, "Add a run", "Add a run");
         Popup::menu(&menu).width(260.0).show(|ui| {
             for entry in session.train.runs.iter().filter(others) {
                 let label = entry.title();
@@ -192,7 +192,7 @@ fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let mut zip = session.export.zip;
     if ui
         .checkbox(&mut zip, "As one ZIP file")
-        .on_hover_text("Everything in one file, to be sent or stored")
+        .on_hover_text("Everything in one file, for sharing or archiving")
         .changed()
     {
         cx.act(Action::Export(ExportAction::Zip(zip)));
@@ -200,14 +200,14 @@ fn folder_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         if quiet_button(ui, Some(icons::FOLDER), "Another folder…")
-            .on_hover_text("Choose where the export is written")
+            .on_hover_text("Choose where to write the export")
             .clicked()
         {
             cx.act(Action::Ask(Ask::ExportFolder));
         }
         if session.export.dir.is_some()
             && quiet_button(ui, Some(icons::UNDO), "In the project")
-                .on_hover_text("Write into the project’s own exports folder")
+                .on_hover_text("Write to the project’s exports folder")
                 .clicked()
         {
             cx.act(Action::Export(ExportAction::Dir(None)));

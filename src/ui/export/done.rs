@@ -76,7 +76,7 @@ fn title(session: &Session, export: &FoundExport) -> String {
 fn proved(session: &Session, export: &FoundExport) -> String {
     let certificate = &export.certificate;
     let images = session.noun().count(certificate.frames as usize);
-    format!("proved on {images} of the {} side", certificate.split)
+    format!("verified on {images} of the {} side", certificate.split)
 }
 
 fn reveal_ui(ui: &mut Ui, cx: &mut Cx<'_>, export: &FoundExport) {
@@ -177,7 +177,7 @@ fn open_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, export: &FoundExport
         if let Some(model) = view.model(export) {
             flips::flips_ui(ui, session, export, model, &mut view.flips);
         }
-        let beside = widgets::faint(t, format!("Beside: {}", export.others.join(", ")));
+        let beside = widgets::faint(t, format!("Other files: {}", export.others.join(", ")));
         ui.add(egui::Label::new(beside).wrap())
             .on_hover_text(words::path(&export.dir));
     });
@@ -245,7 +245,7 @@ fn model_ui(ui: &mut Ui, export: &FoundExport, model: &ModelCertificate, chosen:
     response.widget_info(|| {
         egui::WidgetInfo::selected(egui::Role::RadioButton, true, chosen, &model.file)
     });
-    response.on_hover_text("Show what this file says").clicked()
+    response.on_hover_text("View this file").clicked()
 }
 
 fn figures_ui(ui: &mut Ui, export: &FoundExport, model: &ModelCertificate) {
@@ -258,7 +258,7 @@ fn figures_ui(ui: &mut Ui, export: &FoundExport, model: &ModelCertificate) {
             model.size_ratio * 100.0
         );
         ui.add(egui::Label::new(widgets::muted(t, size)).truncate())
-            .on_hover_text("Its size, and by that of the same model with all weights in fp32");
+            .on_hover_text("Its size, absolute and relative to the same model in fp32");
     });
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 14.0;
@@ -275,10 +275,10 @@ fn figures_ui(ui: &mut Ui, export: &FoundExport, model: &ModelCertificate) {
         };
         let top1 = egui::Label::new(RichText::new(top1).color(color)).extend();
         ui.add(top1).on_hover_text(format!(
-            "Part of the images that it gets right less that of the run; 95 % interval of the difference {low:+.1} to {high:+.1} points"
+            "Its accuracy minus that of the run; 95 % interval of the difference {low:+.1} to {high:+.1} points"
         ));
         ui.add(egui::Label::new(flips_in_words(model.flips.len())).extend())
-            .on_hover_text("Images for which the file and the run name another class");
+            .on_hover_text("Images for which the file and the run predict different classes");
         if let Some(latency) = &model.latency {
             let time = format!(
                 "{:.1} ms, {:.2} of fp32",
@@ -286,17 +286,17 @@ fn figures_ui(ui: &mut Ui, export: &FoundExport, model: &ModelCertificate) {
             );
             ui.add(egui::Label::new(time).extend())
                 .on_hover_text(format!(
-                    "One image: median, and median of the ratios to the model in fp32 that ran in turn with it; {}",
+                    "Time per image: median, and median ratio to the fp32 model, run alternately with it; {}",
                     export.certificate.runtime
                 ));
         }
     });
     let proof = format!(
-        "{}; largest difference of a probability {:.1e}",
+        "{}; largest difference in probability {:.1e}",
         model.proof, model.max_probability_difference
     );
     ui.add(egui::Label::new(widgets::small(t, proof)).wrap())
-        .on_hover_text(format!("Asked of it: {}", model.acceptance));
+        .on_hover_text(format!("Required: {}", model.acceptance));
     if let Some(loss) = &model.accepted_loss {
         let words = RichText::new(format!("Accepted: {loss}")).color(t.danger);
         ui.add(egui::Label::new(words).wrap());

@@ -58,7 +58,7 @@ pub(super) fn flips_ui(
     ui.horizontal(|ui| {
         ui.label(widgets::name("Changed answers"));
         let words = format!(
-            "{} for which {} names another class than the run",
+            "{} for which {} predicts a different class than the run",
             session.noun().count(model.flips.len()),
             model.file
         );
@@ -95,7 +95,7 @@ fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
     let t = tokens(ui);
     let (rect, response) = ui.allocate_exact_size(CARD, Sense::click());
     let words = format!(
-        "{}, labelled “{}”: the run says {}, the file {}",
+        "{}, labelled “{}”: the run predicts {}, the file {}",
         image_name(&flip.path),
         flip.truth,
         answer(&flip.run),
@@ -146,7 +146,7 @@ fn card_ui(ui: &mut Ui, session: &Session, flip: &Flip) -> bool {
         painter.text(right, Align2::RIGHT_CENTER, percent, font.clone(), t.muted);
     }
     response
-        .on_hover_text(format!("{words}\nClick to look at it"))
+        .on_hover_text(format!("{words}\nClick to view it"))
         .clicked()
 }
 
@@ -192,9 +192,13 @@ pub(super) fn large_ui(ctx: &egui::Context, cx: &mut Cx<'_>, session: &Session, 
             ui.horizontal(|ui| {
                 widgets::class_dot(ui, color_of(session, &top.class));
                 ui.label(format!(
-                    "{who} says {}{}",
+                    "{who} predicts {}{}",
                     answer(top),
-                    if right { ", as it is labelled" } else { "" }
+                    if right {
+                        ", which matches the label"
+                    } else {
+                        ""
+                    }
                 ));
             });
         }

@@ -65,7 +65,7 @@ pub(super) fn how_to_ui(ui: &mut Ui, session: &Session, run: &RunId, view: &mut 
         Language::JavaScript | Language::Kotlin | Language::Swift => example.packages.to_owned(),
     };
     let words = format!(
-        "The model takes an image that was made square and resized as below. labels.txt names its outputs in their order, preprocess.json says the steps in words and numbers; the export’s folder has programs like this one. In {} ({installed}):",
+        "The model’s input is an image that was made square and resized as below. labels.txt lists its outputs in order, preprocess.json describes the steps in words and numbers, and the export’s folder has programs like this one. In {} ({installed}):",
         example.runtime
     );
     panel(ui).show(ui, |ui| {

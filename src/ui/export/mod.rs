@@ -34,9 +34,9 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
     let Some(run) = session.export_run() else {
         let training = session.train.live.is_some();
         let words = if training {
-            "The training is still running. When it has finished, this page makes files that run on a phone."
+            "The training is still running. When it has finished, this page exports models that run on a phone."
         } else {
-            "Train first; then this page makes files that run on a phone."
+            "Train first; then this page exports models that run on a phone."
         };
         empty(ui, icons::EXPORT, "Nothing to export yet", words, |ui| {
             let label = if training { "Watch it" } else { "Go to Train" };
@@ -62,7 +62,7 @@ pub fn export_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut Vie
         ui.set_min_height(theme::CONTROL_HEIGHT);
         ui.label(widgets::heading("Export"));
         let t = tokens(ui);
-        let words = "every file is run on the whole test set before it counts";
+        let words = "every file is verified on the whole test set";
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             phone_button(ui, cx, &run);
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -102,13 +102,13 @@ fn running_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let words = match &progress {
         Some(progress) if !progress.stage.is_empty() => progress.stage.clone(),
         Some(_) => "Exporting".to_owned(),
-        None => "Waits for its turn".to_owned(),
+        None => "Waiting for another job".to_owned(),
     };
     panel(ui).show(ui, |ui| {
         ui.set_width(ui.available_width());
         section(ui, &words, |ui| {
             if quiet_button(ui, Some(icons::CROSS), "Cancel")
-                .on_hover_text("Stop; nothing half-written is left")
+                .on_hover_text("Stop; no partial files are left")
                 .clicked()
             {
                 cx.act(Action::Export(ExportAction::Cancel));
@@ -142,7 +142,7 @@ fn error_ui(ui: &mut Ui, cx: &mut Cx<'_>, failure: &ExportFailure) {
                 }
                 if failure.is_loss
                     && button(ui, None, "Accept the loss")
-                        .on_hover_text("Export it all the same; the certificate says so")
+                        .on_hover_text("Export it anyway; the certificate records this")
                         .clicked()
                 {
                     cx.act(Action::Export(ExportAction::StartAcceptingLoss));

@@ -120,7 +120,7 @@ pub(super) fn phone_ui(
         painter.text(
             place,
             Align2::CENTER_CENTER,
-            "No answer is known",
+            "Expected answer unknown",
             font,
             t.muted,
         );
@@ -134,7 +134,7 @@ pub(super) fn phone_ui(
             .checked_sub(1)
             .unwrap_or(count.saturating_sub(1));
         let next = (view.example + 1) % count.max(1);
-        if icon_button(ui, icons::ARROW_LEFT, "Image before", "").clicked() {
+        if icon_button(ui, icons::ARROW_LEFT, "Previous image", "").clicked() {
             view.example = before;
         }
         let room = ui.available_width() - theme::CONTROL_HEIGHT - 8.0;
@@ -157,6 +157,6 @@ pub(super) fn phone_ui(
             view.example = next;
         }
     });
-    let what = widgets::faint(t, format!("A golden image, as {file} answers"));
+    let what = widgets::faint(t, format!("A golden image, with the answer of {file}"));
     ui.add(egui::Label::new(what).wrap());
 }

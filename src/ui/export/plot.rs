@@ -1,5 +1,5 @@
-//! The price of a smaller or faster file: the models of an export as points, with the part of unchanged answers over
-//! size or time.
+//! The price of a smaller or faster file: the models of an export as points, with the fraction of unchanged answers
+//! over size or time.
 
 use egui::{Align, Id, Layout, Ui};
 
@@ -17,9 +17,9 @@ const RING: f32 = 3.5;
 /// State of the painting.
 #[derive(Default)]
 pub(super) struct View {
-    /// The horizontal axis is the time for one image instead of the size.
+    /// The horizontal axis is the time per image instead of the size.
     time: bool,
-    /// The vertical axis is top-1 instead of the part of answers that are the same as the run's.
+    /// The vertical axis is top-1 accuracy instead of the fraction of answers that match the run's.
     top1: bool,
 }
 
@@ -52,22 +52,22 @@ pub(super) fn plot_ui(ui: &mut Ui, export: &FoundExport, view: &mut View) {
     ui.horizontal(|ui| {
         ui.label(widgets::name("What it costs"));
         let what = match (view.top1, view.time) {
-            (false, false) => "answers that are the run’s, over size",
-            (false, true) => "answers that are the run’s, over the time of one image",
-            (true, false) => "right answers, over size",
-            (true, true) => "right answers, over the time of one image",
+            (false, false) => "answers that match the run, over size",
+            (false, true) => "answers that match the run, over time per image",
+            (true, false) => "correct answers, over size",
+            (true, true) => "correct answers, over time per image",
         };
         ui.add(egui::Label::new(widgets::faint(t, what)).truncate());
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            let name = "Right answers instead of unchanged ones";
+            let name = "Correct answers instead of unchanged ones";
             if toggle_chip(ui, view.top1, "top-1", name)
                 .on_hover_text(name)
                 .clicked()
             {
                 view.top1 = !view.top1;
             }
-            let name = "Time of one image instead of size";
+            let name = "Time per image instead of size";
             if timed
                 && toggle_chip(ui, view.time, "time", name)
                     .on_hover_text(name)
@@ -125,14 +125,14 @@ fn of_search(search: &Search) -> String {
     let images = words::count(search.compared_on, "image");
     if let [only] = &search.candidates[..] {
         return format!(
-            "Ring: the int8 model on {images} that nothing was fitted on; it was good enough there to try no other ({}).",
+            "Ring: the int8 model on held-out {images}; it was accurate enough, so no other was tried ({}).",
             only.name
         );
     }
     let taken = search.candidates.iter().filter(|known| known.taken);
     let taken: Vec<&str> = taken.map(|known| known.name.as_str()).collect();
     format!(
-        "Rings: int8 models that were tried, on {images} that nothing was fitted on. Taken: {}.",
+        "Rings: int8 models that were tried, on held-out {images}. Chosen: {}.",
         taken.join("; ")
     )
 }

@@ -43,7 +43,7 @@ pub fn bulk_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let class = class.on_hover_text(
         session
             .noun()
-            .fill("Give all of them a class; their {images} move along"),
+            .fill("Set the class of all of them; their {images} move along"),
     );
     class_menu_ui(&class, cx, session, &ids, same.as_ref());
     let videos: Vec<SourceId> = selected
@@ -55,13 +55,13 @@ pub fn bulk_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .add_enabled_ui(!videos.is_empty(), |ui| quiet_button(ui, None, "Extract"))
         .inner
         .accessible_name("Extract the selected videos")
-        .on_hover_text("Write the frames of the selected videos");
+        .on_hover_text("Extract the frames of the selected videos");
     if extract.clicked() {
         cx.act(Action::Import(ImportAction::Extract(videos)));
     }
     let remove = quiet_button(ui, Some(icons::TRASH), "Remove…")
         .accessible_name("Remove the selected sources")
-        .on_hover_text("Take the selected sources off the list; asks first");
+        .on_hover_text("Remove the selected sources from the list; asks first");
     if remove.clicked() {
         let frames = ids.iter().map(|id| session.snapshot.counts.source(id));
         cx.act(Action::Open(Dialog::RemoveSource {

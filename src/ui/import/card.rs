@@ -90,7 +90,7 @@ pub fn card_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source,
     facts_ui.style_mut().wrap_mode = Some(egui::TextWrapMode::Truncate);
     let aside = session.previews.set_aside(&source.path);
     if let Some(cause) = &aside {
-        let words = format!("Set aside: it {cause}. Convert it and use the copy.");
+        let words = format!("Skipped: it {cause}. Convert it and use the copy.");
         let text = RichText::new(&words).color(t.danger);
         facts_ui.add(egui::Label::new(text).truncate());
     }
@@ -221,7 +221,7 @@ fn top_ui(
     }
     if session.is_outdated(source) {
         badge(&mut left, "other settings").on_hover_text(format!(
-            "Its frames were taken at {}; the settings are {} now. Extract it again to take them so.",
+            "Its frames were extracted at {}; the settings are now {}. Extract it again to apply them.",
             words::sampling(&source.sampling),
             words::sampling(&session.import.sampling)
         ));
@@ -257,7 +257,7 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
         let cancel = quiet_button(ui, Some(icons::CROSS), "Cancel");
         if cancel
             .accessible_name(format!("Cancel extracting {}", source.name))
-            .on_hover_text("Stop; frames that are written are kept")
+            .on_hover_text("Stop; frames written so far are kept")
             .clicked()
         {
             let action = ImportAction::CancelExtract(source.id.clone());
@@ -300,7 +300,7 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
             let (mark, name, tip) = if damaged {
                 (
                     icon(icons::WARNING, 16.0).color(t.accent_text),
-                    "Extracted in part",
+                    "Partly extracted",
                     "The video is damaged; the frames that could be read are in the project",
                 )
             } else {
@@ -318,9 +318,9 @@ fn right_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
             let again = extracted.is_some();
             let label = if again { "Extract again…" } else { "Extract" };
             let tip = if again {
-                "Take frames as the settings say now; asks what becomes of those that are there"
+                "Extract frames with the current settings; asks what to do with the existing ones"
             } else {
-                "Write its frames into the project"
+                "Extract its frames into the project"
             };
             ui.spacing_mut().button_padding.y = 4.0;
             ui.spacing_mut().interact_size.y = 28.0;
@@ -356,7 +356,7 @@ fn class_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
     };
     let accessible = format!("Class of {}: {label}", source.name);
     let chip = class_chip(ui, color, &label, &accessible)
-        .on_hover_text(noun_of(source).fill("The class that its {images} are given"));
+        .on_hover_text(noun_of(source).fill("The class that its {images} get"));
     let label = source.class.clone().map_or(Label::Unsorted, Label::Class);
     let ids = std::slice::from_ref(&source.id);
     class_menu_ui(&chip, cx, session, ids, Some(&label));
@@ -442,7 +442,7 @@ fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, source: &Source) {
 fn aside_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
     let again = button(ui, Some(icons::REFRESH), "Try again")
         .accessible_name(format!("Try {} again", source.name))
-        .on_hover_text("Open the video once more");
+        .on_hover_text("Try to open the video again");
     if again.clicked() {
         let action = ImportAction::TryAgain(source.id.clone());
         cx.act(Action::Import(action));
@@ -452,7 +452,10 @@ fn aside_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
 fn missing_ui(ui: &mut Ui, cx: &mut Cx<'_>, source: &Source) {
     let t = tokens(ui);
     let find = button(ui, Some(icons::SEARCH), "Find the file…");
-    if find.on_hover_text("Say where the video is now").clicked() {
+    if find
+        .on_hover_text("Choose where the video is now")
+        .clicked()
+    {
         cx.act(Action::Ask(Ask::Locate(source.id.clone())));
     }
     let place = source.path.parent().unwrap_or_else(|| Path::new(""));

@@ -52,7 +52,7 @@ pub fn oddities(info: Option<&VideoInfo>, warnings: &[String]) -> Vec<Oddity> {
         if info.hdr {
             odd.push(Oddity {
                 badge: "HDR → tone-mapped".to_owned(),
-                words: "Filmed in high dynamic range; frames are mapped to ordinary colours."
+                words: "Filmed in high dynamic range; frames are tone-mapped to standard colours."
                     .to_owned(),
             });
         }

@@ -99,10 +99,10 @@ fn closed_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         return;
     }
     ui.add_space(2.0);
-    let words = "This project may come from somebody else, and it says where its videos are. They are opened once you agree.";
+    let words = "This project may come from somebody else, and it names the places of its videos. They are opened only if you agree.";
     hint_with(ui, words, |ui| {
         let open = button(ui, Some(icons::VIDEO), "Open the project’s videos");
-        let tip = "Shows posters and frames, and remembers it of this project";
+        let tip = "Shows posters and frames; remembered for this project";
         if open.on_hover_text(tip).clicked() {
             cx.act(Action::OpenVideos);
         }
@@ -260,8 +260,7 @@ fn empty_ui(ui: &mut Ui, cx: &mut Cx<'_>) {
         ui,
         icons::VIDEO,
         "Drop videos here",
-        "Or photos, or folders of them. A folder per class works best: the folder’s name becomes \
-         the class. You see the frames before anything is written.",
+        "Or photos, or folders. One folder per class works best: its name becomes the class. You see the frames before anything is written.",
         |ui| {
             if accent_button(ui, Some(icons::PLUS), "Choose files…").clicked() {
                 cx.command(Command::AddFiles);

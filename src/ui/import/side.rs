@@ -56,7 +56,7 @@ fn fps_ui(ui: &mut Ui, session: &Session, sampling: &mut Sampling) {
     ui.horizontal(|ui| {
         let mut fps = sampling.fps.0;
         let width = ui.available_width() - 70.0;
-        let tip = "How many frames are taken from each second of a video";
+        let tip = "How many frames to extract per second of video";
         let moved = slider(
             ui,
             "Frames per second slider",
@@ -116,7 +116,7 @@ fn every_nth(session: &Session, fps: f64) -> String {
     let n = rate / fps;
     let video = format!("{} fps video", words::rate((rate * 100.0).round() / 100.0));
     if n < 1.0 {
-        format!("More than a {video} has: every frame, some twice")
+        format!("More than a {video} has: every frame, some of them twice")
     } else if n < 1.5 {
         format!("Every frame of a {video}")
     } else {
@@ -161,16 +161,16 @@ fn width_ui(ui: &mut Ui, sampling: &mut Sampling) {
         );
         field
             .accessible_name("Width in pixels")
-            .on_hover_text("How wide the frames are; never wider than the video");
+            .on_hover_text("Width of the frames; never wider than the video");
     });
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = 22.0;
         ui.spacing_mut().icon_width = 16.0;
         ui.checkbox(
             &mut keep,
-            RichText::new("Keep the video’s own size").color(t.muted),
+            RichText::new("Keep the video’s size").color(t.muted),
         )
-        .on_hover_text("Frames as large as the video; they take more room and time");
+        .on_hover_text("Frames as large as the video; they take more space and time");
     });
     sampling.width_px = if keep { None } else { Some(width) };
 }
@@ -182,7 +182,9 @@ fn hours_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     };
     let left = if hours.under_way { " left" } else { "" };
     let count = words::number(hours.hours);
-    let text = format!("About {count} hours{left} on this computer. Several can share it:");
+    let text = format!(
+        "About {count} hours{left} on this computer. Several computers can share the work:"
+    );
     ui.add_space(6.0);
     hint_with(ui, &text, |ui| {
         let t = tokens(ui);
@@ -191,7 +193,7 @@ fn hours_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             .size(theme::TYPE_SMALL)
             .color(t.text);
         ui.add(egui::Label::new(command).wrap().selectable(true));
-        let tip = "Copies the command, which lists what each computer extracts";
+        let tip = "Copies the command that divides the work among computers";
         let copy = button(ui, Some(icons::COPY), "Copy the command");
         if copy.on_hover_text(tip).clicked() {
             ui.ctx().copy_text(hours.command.clone());
@@ -240,7 +242,7 @@ fn rule_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         pick(
             ui,
             "None: unsorted",
-            "Frames are sorted by hand",
+            "You sort the frames by hand",
             ClassRule::Unsorted,
         );
         for class in &session.classes {
@@ -376,8 +378,7 @@ fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
     let mut words = Vec::new();
     if let [(class, _)] = filled.as_slice() {
         words.push(format!(
-            "There is only “{}” so far. A classifier needs at least two classes; add images of \
-             what it must be told apart from.",
+            "There is only “{}” so far. A classifier needs at least two classes; add images of what it is to be distinguished from.",
             class.name
         ));
     }
@@ -386,8 +387,7 @@ fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
         .find(|(_, share)| share.sources == 1 && share.videos == 1)
     {
         words.push(format!(
-            "“{}” comes from a single video. Film it once more at another time of day, so that \
-             accuracy on new videos can be measured.",
+            "“{}” comes from a single video. Film it again at another time of day, so that accuracy on new videos can be measured.",
             class.name
         ));
     }
@@ -396,7 +396,7 @@ fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
         words.push(match (share.videos, share.sources) {
             (0, 1..) => format!("“{name}” has only {}. Add more.", share.count()),
             _ => format!(
-                "“{name}” has only {}. Take more frames per second, or film more.",
+                "“{name}” has only {}. Extract more frames per second, or film more.",
                 share.count()
             ),
         });
@@ -407,8 +407,7 @@ fn lacks(shares: &[(&Class, Share)]) -> Vec<String> {
         && a.frames > 5 * b.frames.max(1)
     {
         words.push(format!(
-            "“{}” has {} times as many images as “{}”. Training evens that out, but “{}” would \
-             gain most from more.",
+            "“{}” has {} times as many images as “{}”. Training balances this, but “{}” would benefit most from more.",
             most.name,
             (a.frames as f64 / b.frames.max(1) as f64).round(),
             least.name,

@@ -174,14 +174,14 @@ fn row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, class: Option<(usize,
     let many = noun.many();
     let tip = match (&key, class) {
         (Some(key), Some(_)) => format!(
-            "Click to show only “{name}”. Press {key} to give it to the selected {many}. \
+            "Click to show only “{name}”. Press {key} to label the selected {many}. \
              Right-click to rename, delete, move"
         ),
         (_, None) => noun
-            .fill("Click to show only unsorted {images}. Press 0 to take the class off")
+            .fill("Click to show only unsorted {images}. Press 0 to remove the class")
             .into_owned(),
         _ => format!(
-            "Click to show only “{name}”; drag {many} here, or press L and type a part of its name"
+            "Click to show only “{name}”; drag {many} here, or press L and type part of its name"
         ),
     };
     response.on_hover_text(tip);
@@ -225,7 +225,7 @@ fn trash_row_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         let show = if chosen { Show::All } else { Show::Trash };
         cx.act(Action::Label(LabelAction::Show(show)));
     }
-    let tip = "Show the {images} that were removed; they can be brought back";
+    let tip = "Show removed {images}; they can be restored";
     response.on_hover_text(session.noun().fill(tip));
 }
 
@@ -328,12 +328,12 @@ fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         .filter(|class| counts.label(&Label::Class(class.name.clone())) > 0)
         .count();
     if session.label.show == Show::Trash {
-        let words = "What lies here stays until it is deleted for good or the trash is emptied. Only that cannot be undone.";
+        let words = "Files stay here until they are permanently deleted or the trash is emptied. Only that cannot be undone.";
         ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
     } else if session.classes.is_empty() {
         hint_with(
             ui,
-            "Make a class for each thing the classifier shall tell apart.",
+            "Create a class for each thing the classifier is to distinguish.",
             |ui| {
                 if quiet_button(ui, Some(icons::PLUS), "New class…").clicked() {
                     cx.command(Command::NewClass);
@@ -344,8 +344,7 @@ fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         widgets::hint(
             ui,
             &format!(
-                "{} wait for a class. Select some (drag, Shift, Ctrl) and press a class’s number, \
-                 or drag them onto it.",
+                "{} without a class. Select some (drag, Shift, Ctrl) and press a class’s number, or drag them onto it.",
                 session.noun().count(counts.unsorted)
             ),
         );
@@ -358,7 +357,7 @@ fn next_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 t,
                 session
                     .noun()
-                    .fill("Space looks at one {image} in full size. Everything can be undone."),
+                    .fill("Space shows one {image} in full size. Everything can be undone."),
             ))
             .wrap(),
         );

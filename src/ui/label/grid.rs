@@ -193,11 +193,11 @@ fn header_ui(ui: &Ui, session: &Session, band: &Band, origin: Pos2) {
         None if section.is_some_and(|section| section.source.is_some()) => (
             session
                 .noun()
-                .fill("{Images} of a source that is not listed")
+                .fill("{Images} from an unknown source")
                 .into_owned(),
             String::new(),
         ),
-        None => ("Put in by hand".to_owned(), String::new()),
+        None => ("Added by hand".to_owned(), String::new()),
     };
     let at = origin + vec2(0.0, band.top + HEADER / 2.0);
     let shown = ui.painter().text(
@@ -293,7 +293,7 @@ fn cell_ui(
         let tip = match failed {
             Some(why) => why,
             None => format!(
-                "{}\nDouble-click or Space to look at it",
+                "{}\nDouble-click or Space to view it",
                 describe(session, frame)
             ),
         };
@@ -390,7 +390,7 @@ fn menu_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         ui.close();
     }
     let words = if trashed {
-        "Delete for good…"
+        "Delete permanently…"
     } else {
         "Move to trash"
     };

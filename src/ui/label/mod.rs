@@ -41,7 +41,7 @@ pub fn label_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &mut View
             ui,
             icons::LABEL,
             &noun.fill("No {images} yet"),
-            "Bring videos or photos in first. Their images appear here, to be sorted into classes.",
+            "Import videos or photos first. Their images appear here, to be sorted into classes.",
             |ui| {
                 if accent_button(ui, None, "Go to Import").clicked() {
                     cx.act(Action::Go(Workspace::Import));
@@ -96,7 +96,7 @@ fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         }
         let delete = ui
             .add_enabled_ui(selected > 0, |ui| {
-                quiet_button(ui, Some(icons::TRASH), "Delete for good…")
+                quiet_button(ui, Some(icons::TRASH), "Delete permanently…")
             })
             .inner
             .on_hover_text(noun.fill("Delete the selected {images} from the trash; asks first"));
@@ -105,9 +105,9 @@ fn trash_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             cx.act(Action::Open(Dialog::DeleteForGood(paths)));
         }
         let words = if selected == 0 {
-            noun.fill("Select {images} to bring them back; a class’s key gives them that class.")
+            noun.fill("Select {images} to restore them; a class’s key gives them that class.")
         } else {
-            noun.fill("Back to the label they had; a class’s key gives them that class.")
+            noun.fill("Restores them with their labels; a class’s key gives them that class.")
         };
         ui.add(egui::Label::new(widgets::faint(t, words)).truncate());
     });
@@ -146,7 +146,7 @@ fn header_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             },
             |ui| {
                 ui.spacing_mut().item_spacing.x = 10.0;
-                let tip = "How large the thumbnails are (Ctrl+[ and Ctrl+])";
+                let tip = "Size of the thumbnails (Ctrl+[ and Ctrl+])";
                 resized = slider(ui, "Thumbnail size", &mut width, 72.0..=288.0, true, 92.0)
                     .on_hover_text(tip)
                     .changed();
@@ -212,7 +212,7 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui,
             icons::TRASH,
             "The trash is empty",
-            &noun.fill("{Images} that are removed lie here until the trash is emptied."),
+            &noun.fill("Removed {images} stay here until the trash is emptied."),
             |ui| {
                 if button(ui, None, &show_all).clicked() {
                     cx.act(Action::Label(LabelAction::Show(Show::All)));
@@ -226,7 +226,7 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui,
             icons::LABEL,
             &noun.fill("No {images} yet"),
-            "The classes are there; now bring videos or photos in.",
+            "The classes are ready; now import videos or photos.",
             |ui| {
                 if accent_button(ui, None, "Go to Import").clicked() {
                     cx.act(Action::Go(Workspace::Import));
@@ -246,13 +246,13 @@ fn nothing_shown_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         (
             icons::OK,
             "Everything is sorted".into(),
-            noun.fill("Every {image} has a class. Look through the classes once more, or train."),
+            noun.fill("Every {image} has a class. Check the classes once more, or train."),
         )
     } else {
         (
             icons::FILTER,
             noun.fill("No {images} here"),
-            noun.fill("No {image} fits what is chosen at the left and above."),
+            noun.fill("No {image} matches the choices on the left and above."),
         )
     };
     empty(ui, glyph, &title, &text, |ui| {

@@ -39,7 +39,7 @@ pub(super) fn advanced_ui(
     };
     let fold = quiet_button(ui, Some(glyph), "Advanced");
     if fold
-        .on_hover_text("Batches, optimiser, cropping, seed, and how fine-tuning is done")
+        .on_hover_text("Batches, optimiser, cropping, seed and fine-tuning")
         .clicked()
     {
         *open = !*open;
@@ -54,8 +54,8 @@ pub(super) fn advanced_ui(
         settings,
         (TrainSettings::classic(), Some(Depth::Head)),
         [
-            "Take those of retrain.py",
-            "The head alone, by 4,000 steps of plain descent, without views",
+            "Use those of retrain.py",
+            "The head alone, 4,000 steps of plain gradient descent, without views",
         ],
     );
     for group in SettingGroup::ALL {
@@ -68,7 +68,7 @@ fn group_ui(ui: &mut Ui, session: &Session, settings: &mut TrainSettings, group:
     section(ui, group.title(), |_| {});
     if group == SettingGroup::FineTuning && session.depth() == Some(Depth::Head) {
         let t = tokens(ui);
-        let words = "They count when the depth is more than the head.";
+        let words = "Used if more than the head is trained.";
         ui.add(egui::Label::new(widgets::faint(t, words)).wrap());
     }
     for setting in SETTINGS.iter().filter(|setting| setting.group == group) {

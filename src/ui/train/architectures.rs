@@ -57,10 +57,13 @@ pub(super) fn architectures_ui(
     }
     ui.label(widgets::faint(
         t,
-        "Hollow: not published. Area: size of the file",
+        "Hollow: accuracy not published. Area: file size",
     ));
     ui.add_space(4.0);
-    ui.label(widgets::faint(t, "Larger sees more and takes longer"));
+    ui.label(widgets::faint(
+        t,
+        "Larger inputs show more detail and take longer",
+    ));
     for architecture in all {
         let glyph = (architecture == *chosen).then_some(icons::CHECK);
         let label = words::architecture_in_words(&architecture);
@@ -156,17 +159,17 @@ pub(super) fn technical(architecture: &Architecture) -> String {
 fn details(architecture: &Architecture) -> Result<String, BackboneError> {
     let entry = architecture.entry()?;
     let accuracy = if let Some(percent) = entry.top1_percent_at(architecture.resolution_px) {
-        format!("{percent:.1} % of ImageNet right, as published")
+        format!("ImageNet accuracy {percent:.1} %, as published")
     } else if let Some(published) = &entry.imagenet_top1 {
         format!(
-            "no accuracy published at this resolution ({:.1} % of ImageNet at {} px)",
+            "no accuracy published at this resolution (ImageNet {:.1} % at {} px)",
             published.percent, published.resolution_px
         )
     } else {
         "added to this project".to_owned()
     };
     Ok(format!(
-        "{}: {} multiply-accumulates an image, {} parameters, {}, {accuracy}. {}",
+        "{}: {} multiply-accumulates per image, {} parameters, {}, {accuracy}. {}",
         words::architecture_name(architecture),
         words::millions(architecture.multiply_accumulates()?),
         words::millions(entry.parameters),
@@ -235,7 +238,7 @@ fn plot_ui(
     let rows = backbones.len() as f32 * ROW;
     ui.label(widgets::faint(
         t,
-        "Right answers on ImageNet, as published, over multiply-accumulates",
+        "Published ImageNet accuracy, over multiply-accumulates",
     ));
     let size = vec2(ui.available_width().max(WIDTH), ACCURACIES + rows + BELOW);
     let (whole, _) = ui.allocate_exact_size(size, Sense::hover());
@@ -335,7 +338,7 @@ fn plot_ui(
         mark(&painter, t, figure.at, figure.radius, &style, &dot);
         figure_text(&painter, figure, &figures, &percent, color);
         let words = format!(
-            "{name} of ImageNet right at {} px, with {} multiply-accumulates and {}",
+            "{name} on ImageNet at {} px, with {} multiply-accumulates and {}",
             published.resolution_px,
             words::millions(published.multiply_accumulates),
             words::bytes(backbone.bytes),
@@ -344,7 +347,7 @@ fn plot_ui(
             words
         } else {
             format!(
-                "{words}; the nearest on offer is {} px",
+                "{words}; the nearest available resolution is {} px",
                 nearest.resolution_px
             )
         };

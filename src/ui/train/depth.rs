@@ -15,7 +15,7 @@ const ROW: f32 = 44.0;
 /// Height of a line of the summary below the choice, points; in a column that is narrower than this it has three.
 const LINE: f32 = 16.0;
 const NARROW: f32 = 210.0;
-const TIP: &str = "How much of the network learns: the layer at its end alone, or blocks before it too, which takes longer and often sees more";
+const TIP: &str = "How much of the network is trained: only the last layer, or blocks before it too, which takes longer and is often more accurate";
 
 /// Paints the choice and its summary.
 pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
@@ -32,12 +32,12 @@ pub(super) fn depth_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         };
         let automatic = DepthRow {
             title: &title,
-            figures: "by the number of images and the time it takes",
+            figures: "by number of images and training time",
             mark: "",
             on: chosen.is_none(),
         };
         if row_ui(ui, &automatic)
-            .on_hover_text("Follows what is recommended, also when images are added. Where the head alone turns out to be right on all images outside the test, nothing more is trained")
+            .on_hover_text("Uses the recommended depth, which may change when images are added. If the head alone classifies all images outside the test set correctly, nothing more is trained")
             .clicked()
         {
             cx.act(Action::Train(TrainAction::SetDepth(None)));
@@ -88,11 +88,11 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
             figures
         }
     } else if let Some(error) = session.estimate_error() {
-        format!("This computer could not be measured: {error}")
+        format!("The speed of this computer could not be measured: {error}")
     } else if session.train.live.is_some() {
-        "measured once the training has ended".to_owned()
+        "measured after the training".to_owned()
     } else {
-        "measuring this computer…".to_owned()
+        "measuring the speed of this computer…".to_owned()
     };
     // The same height while the computer is being measured, so that nothing below jumps afterwards.
     let lines = if ui.available_width() < NARROW {
@@ -105,7 +105,7 @@ fn summary_ui(ui: &mut Ui, session: &Session) {
         ui.set_min_size(size);
         ui.add(egui::Label::new(widgets::faint(t, words).line_height(Some(LINE))).wrap())
             .on_hover_text(
-                "Weights that are trained, disk for what is kept of the images, and the time from images to the trained model when nothing is kept yet; less where the depth is recommended and the head alone turns out to be right",
+                "Number of trained weights, disk space for the cache, and training time with an empty cache; less if the depth is recommended and the head alone is accurate enough",
             );
     });
 }
@@ -127,9 +127,9 @@ fn figures(of: &DepthEstimate, bound: &str) -> String {
 fn tip(depth: Depth, of: Option<&DepthEstimate>) -> String {
     let mut text = match depth {
         Depth::Head => {
-            "Only the layer at the end learns; the network before it stays as it is".to_owned()
+            "Only the last layer is trained; the network before it stays as it is".to_owned()
         }
-        depth => format!("First the head learns alone, then {} with it", {
+        depth => format!("The head is trained first, then {} with it", {
             words::depth_part(depth)
         }),
     };
@@ -138,7 +138,7 @@ fn tip(depth: Depth, of: Option<&DepthEstimate>) -> String {
         text.push_str(&words::count(u64::from(of.steps), "step"));
     }
     if of.is_some_and(|of| of.over_budget) {
-        text.push_str(". What is to be kept does not fit the cache budget, so the rest is computed again in each step");
+        text.push_str(". The activations do not fit into the cache budget, so the rest is recomputed in each step");
     }
     text
 }

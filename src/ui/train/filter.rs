@@ -30,7 +30,7 @@ pub(super) fn filter_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let field = ui
         .add(field)
         .on_hover_text(
-            "A regular expression: only runs whose names match it are listed and compared",
+            "A regular expression: only runs with matching names are listed and compared",
         )
         .accessible_name("Filter runs");
     if field.changed() {

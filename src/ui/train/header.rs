@@ -87,16 +87,16 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, live: &Live, work: Option<&Work>) {
             .add_enabled_ui(begun, |ui| button(ui, icons::STOP, "Stop and keep"))
             .inner;
         if stop
-            .on_hover_text("End the training early and keep what it has learned")
+            .on_hover_text("End the training early and keep the result")
             .on_disabled_hover_text("There is nothing to keep before the first evaluation")
             .clicked()
         {
             cx.act(Action::Train(TrainAction::StopAndKeep));
         }
         let (glyph, label, tip) = if paused {
-            (icons::PLAY, "Resume", "Go on where it was paused")
+            (icons::PLAY, "Resume", "Continue")
         } else {
-            (icons::PAUSE, "Pause", "Wait until it is resumed")
+            (icons::PAUSE, "Pause", "Pause until you continue")
         };
         if button(ui, glyph, label).on_hover_text(tip).clicked() {
             cx.act(Action::Train(TrainAction::Pause(!paused)));
@@ -120,7 +120,7 @@ fn fraction(live: &Live, work: Option<&Work>) -> Option<f32> {
 /// `training the head · step 2,880 of 4,000 · 720 steps/s · 2 s left`, or the work before and after the steps.
 fn progress_words(live: &Live, work: Option<&Work>) -> String {
     let Some(work) = work else {
-        return "waits for its turn".to_owned();
+        return "waiting for another job".to_owned();
     };
     let progress = work.progress();
     let mut parts = Vec::new();
@@ -196,7 +196,7 @@ fn summary(session: &Session) -> String {
         .as_ref()
         .and_then(|id| session.train.run(id))
         .map_or_else(
-            || "the curves and their figures appear here".to_owned(),
+            || "curves and figures appear here".to_owned(),
             |entry| {
                 format!(
                     "{} · {}",

@@ -93,19 +93,19 @@ fn not_ready_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
     let (title, words, label, to) = match session.readiness() {
         Readiness::NoFrames => (
             "Nothing to train on yet",
-            "Bring videos or photos in. Training needs images in at least two classes.",
+            "Import videos or photos. Training needs images in at least two classes.",
             "Go to Import",
             Workspace::Import,
         ),
         Readiness::NothingLabelled => (
             "No {image} has a class yet",
-            "Sort the {images} into at least two classes; then training can begin.",
+            "Sort the {images} into at least two classes; then you can train.",
             "Label {images}",
             Workspace::Label,
         ),
         Readiness::OneClass | Readiness::Ready => (
             "There is only one class with {images}",
-            "A classifier tells things apart, so it needs at least two classes. Label some {images} as something else, or import more.",
+            "A classifier needs at least two classes to distinguish. Label some {images} as something else, or import more.",
             "Label {images}",
             Workspace::Label,
         ),

@@ -53,9 +53,9 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.label(widgets::small(
                 t,
                 if result.test_accuracy.is_some() {
-                    format!("of the test {many} right")
+                    format!("of the test {many} correct")
                 } else {
-                    format!("of the validation {many} right")
+                    format!("of the validation {many} correct")
                 },
             ));
             ui.add_space(4.0);
@@ -76,7 +76,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
                 let weights = words::weights(result.trained_weights);
                 ui.scope(|ui| line_ui(ui, "weights", &weights))
                     .response
-                    .on_hover_text("How many weights of the network were trained");
+                    .on_hover_text("Number of weights that were trained");
             }
             line_ui(ui, "took", &words::duration(entry.run.secs().max(1.0)));
             for note in entry.run.all_notes() {
@@ -87,7 +87,7 @@ pub(super) fn result_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
             ui.horizontal_wrapped(|ui| {
                 ui.spacing_mut().item_spacing = vec2(8.0, 6.0);
                 if widgets::button(ui, None, "Evaluate")
-                    .on_hover_text("Look at what it gets wrong")
+                    .on_hover_text("Inspect its mistakes")
                     .clicked()
                 {
                     cx.act(Action::Evaluate(EvaluateAction::Open(id.clone())));
@@ -121,15 +121,15 @@ fn kept_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
     let tip = match (result.best_step, last) {
         _ if is_last && last => "The weights of the last step are kept",
         _ if is_last => {
-            "The weights of the last step did best on the validation images, so they are kept"
+            "The weights of the last step were best on the validation images, so they are kept"
         }
         (0, true) => "The weights from before the first step are kept; a note below says why",
         (0, false) => {
-            "No step did better on the validation images than the weights before the first, so those are kept"
+            "No step was better on the validation images than the weights before the first, so those are kept"
         }
-        (_, true) => "The last weights that can be used are kept; a note below says why",
+        (_, true) => "The last usable weights are kept; a note below says why",
         (_, false) => {
-            "The weights that did best on the validation images are kept; the steps after them did no better"
+            "The best weights on the validation images are kept; later steps were no better"
         }
     };
     ui.scope(|ui| line_ui(ui, "kept step", &value))
@@ -144,7 +144,7 @@ fn stopped_early_ui(ui: &mut Ui, entry: &RunEntry, result: &StageResult) {
     let value = format!("at {} of {}", number(result.steps), number(steps));
     ui.scope(|ui| line_ui(ui, "stopped early", &value))
         .response
-        .on_hover_text("Cross-entropy on the validation images no longer improved, so the rest of the steps was left out");
+        .on_hover_text("Cross-entropy on the validation images no longer improved, so the remaining steps were skipped");
 }
 
 /// A run that was interrupted, and how to resume it.
@@ -163,7 +163,7 @@ fn unfinished_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry) {
         };
         if widgets::button(ui, Some(icons::PLAY), label)
             .accessible_name("Resume training")
-            .on_hover_text("Go on from the last saved step")
+            .on_hover_text("Continue from the last saved step")
             .clicked()
         {
             cx.act(Action::Train(TrainAction::Resume(entry.run.id.clone())));
@@ -181,7 +181,7 @@ fn interrupted(entry: &RunEntry) -> String {
         (None, true) => (
             settings.how_many_training_steps,
             format!(
-                ", while training the head; {part} {} have followed",
+                ", while training the head; {part} {} would have followed",
                 if run.is_undecided() { "might" } else { "would" }
             ),
         ),

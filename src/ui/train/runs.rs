@@ -32,10 +32,16 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
                 let (label, tip) = if *as_table {
                     ("Curves", "Show the curves again")
                 } else {
-                    ("Table", "Show all runs in a table, with the settings in which they differ")
+                    (
+                        "Table",
+                        "Show all runs in a table, with the settings that differ",
+                    )
                 };
                 let glyph = if *as_table { icons::TRAIN } else { icons::GRID };
-                if quiet_button(ui, Some(glyph), label).on_hover_text(tip).clicked() {
+                if quiet_button(ui, Some(glyph), label)
+                    .on_hover_text(tip)
+                    .clicked()
+                {
                     *as_table = !*as_table;
                 }
                 ui.label(widgets::faint(
@@ -51,7 +57,7 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
             ui.add(
                 egui::Label::new(widgets::faint(
                     t,
-                    "Each training becomes a run. Runs can be compared here; none is ever overwritten.",
+                    "Each training makes a run. Compare runs here; none is ever overwritten.",
                 ))
                 .wrap(),
             );
@@ -71,13 +77,19 @@ pub fn runs_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, as_table: &mut b
                 ui.spacing_mut().item_spacing.y = 0.0;
                 let new_one = session.train.live.as_ref().is_some_and(|live| {
                     live.resumed.is_none()
-                        && !session.train.runs.iter().any(|entry| session.train.is_live(&entry.run.id))
+                        && !session
+                            .train
+                            .runs
+                            .iter()
+                            .any(|entry| session.train.is_live(&entry.run.id))
                 });
                 if new_one {
                     live_row_ui(ui, session);
                 }
                 let runs = session.train.runs.iter().enumerate();
-                for (index, entry) in runs.filter(|(_, entry)| entry.is_found(&session.train.filter)) {
+                for (index, entry) in
+                    runs.filter(|(_, entry)| entry.is_found(&session.train.filter))
+                {
                     ui.push_id(&entry.run.id.0, |ui| {
                         row_ui(ui, cx, session, entry, index);
                     });
@@ -211,11 +223,11 @@ pub(super) fn compare_ui(
             .circle_stroke(center, 4.0, Stroke::new(width, color));
     }
     let tip = if focused {
-        "This run is drawn in full"
+        "All curves of this run are shown"
     } else if compared {
         "Stop comparing"
     } else {
-        "Draw its validation curve for comparison"
+        "Show its validation curve for comparison"
     };
     if toggle.on_hover_text(tip).clicked() && !focused {
         cx.act(Action::Train(TrainAction::Overlay(id.clone(), !compared)));
@@ -316,7 +328,7 @@ pub(super) fn more_ui(ui: &mut Ui, cx: &mut Cx<'_>, entry: &RunEntry, training: 
             "Save embedding for the projector",
             (),
         );
-        let tip = "Where the network puts the run’s images, with thumbnails, for TensorBoard: one cloud a class is good, two clouds of one class are two kinds of images";
+        let tip = "The run’s bottlenecks, with thumbnails, for TensorBoard: one cluster per class is good; two clusters of one class are two kinds of images";
         if embedding.on_hover_text(tip).clicked() {
             cx.act(Action::Train(TrainAction::SaveEmbedding(id.clone())));
             ui.close();

@@ -45,7 +45,7 @@ pub fn settings_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, advanced: &m
                     preset,
                     [
                         "Defaults",
-                        "Back to the settings and the depth that are recommended",
+                        "Reset settings and depth to the recommended values",
                     ],
                 );
             });
@@ -112,8 +112,7 @@ fn main_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, settings: &mut Train
             Noun::Photo => "not by photo",
             Noun::Image => "not by image",
         },
-        "All frames of one video, and photos that look alike, stand on the same side: only so does the test \
-         tell how new images will do. A class with too few videos is cut into blocks of time instead, and the run says so",
+        "All frames of one video, and similar photos, are on the same side; otherwise the test accuracy would not hold for new images. A class with too few videos is divided into blocks of time instead, and the run notes this",
     );
 }
 
@@ -191,7 +190,7 @@ fn readiness_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session) {
         );
     } else if let Some((class, frames)) = classes.iter().find(|(_, frames)| *frames < 20) {
         let words = format!(
-            "“{}” has only {}. With so few its accuracy is a matter of luck.",
+            "“{}” has only {}. With so few, its accuracy is a matter of luck.",
             words::shorten(class, 24),
             session.noun().count(*frames)
         );

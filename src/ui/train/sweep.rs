@@ -69,7 +69,7 @@ fn chosen_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &SweepEntry
         let (Some(index), Some(row)) = (chosen, row) else {
             let words = entry.table.notes.first().cloned();
             let words = words.unwrap_or_else(|| {
-                "Click a point or a row to choose a configuration; adopt one to go on with it"
+                "Click a point or a row to select a configuration; adopt it to continue with it"
                     .into()
             });
             let label = egui::Label::new(widgets::faint(t, &words)).truncate();
@@ -83,7 +83,7 @@ fn chosen_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &SweepEntry
                 .add_enabled_ui(can, |ui| accent_button(ui, Some(icons::CHECK), "Adopt"))
                 .inner
                 .on_hover_text(
-                    "Take its settings for the next training, and its run for Evaluate and Export",
+                    "Use its settings for the next training, and its run in Evaluate and Export",
                 )
                 .on_disabled_hover_text("It has not been trained");
             if adopt.clicked() {
@@ -146,10 +146,10 @@ fn details(entry: &SweepEntry, row: &SweepRow) -> String {
 
 fn cost_words(cost: Cost) -> &'static str {
     match cost {
-        Cost::Macs => "multiply-accumulates of one image",
+        Cost::Macs => "multiply-accumulates per image",
         Cost::Size => "size of the model in fp32",
         Cost::Latency => {
-            "time of one image through the whole network on one thread of this computer; fine-tuning changes its weights, not its graph"
+            "time per image for the whole network, on one thread of this computer; fine-tuning changes weights, not the graph"
         }
     }
 }
@@ -173,11 +173,11 @@ fn plot_ui(
     let narrow = ui.available_width() < NARROW;
     ui.horizontal(|ui| {
         if !narrow {
-            ui.label(widgets::name("What accuracy costs"));
+            ui.label(widgets::name("Accuracy and cost"));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 6.0;
-            let tip = "Show test accuracy; the line stays the one that validation chose";
+            let tip = "Show test accuracy; the line is still the one chosen by validation accuracy";
             if toggle_chip(ui, view.test, "test", "Test accuracy")
                 .on_hover_text(tip)
                 .clicked()
@@ -219,7 +219,7 @@ fn plot_ui(
     if placed.is_empty() {
         ui.allocate_ui(vec2(ui.available_width(), height), |ui| {
             ui.centered_and_justified(|ui| {
-                ui.label(widgets::faint(t, "Points appear as trainings end"));
+                ui.label(widgets::faint(t, "Points appear as trainings finish"));
             });
         });
         return;
@@ -311,7 +311,7 @@ fn table_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, entry: &SweepEntry,
         ui.set_min_height((height - 30.0).max(60.0));
         section(ui, "Configurations", |ui| {
             let t = tokens(ui);
-            let words = "ranked by validation images; the test chooses nothing";
+            let words = "ranked by validation images, not by test images";
             ui.add(egui::Label::new(widgets::faint(t, words)).truncate())
                 .on_hover_text(entry.table.notes.join("\n\n"));
         });

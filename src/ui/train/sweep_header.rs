@@ -15,7 +15,7 @@ use crate::ui::widgets::{self, accent_button, button, menu_item, progress_bar};
 /// window.
 pub(super) fn sweeps_button_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
     let t = tokens(ui);
-    let tip = "Train once for each combination of architectures, depths and settings, and see what accuracy costs";
+    let tip = "Train once for each combination of architectures, depths and settings, and compare accuracy and cost";
     let response = short(ui, narrow, icons::GRID, "Sweep…").on_hover_text(tip);
     if session.sweep.list.is_empty() {
         if response.clicked() {
@@ -99,14 +99,14 @@ fn steer_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, work: Option<&Work>
     let paused = work.is_some_and(Work::is_paused);
     ui.add_enabled_ui(!cancelling, |ui| {
         let cancel = short(ui, narrow, icons::CROSS, "Cancel");
-        let tip = "End the sweep now; it can be resumed where it was";
+        let tip = "End the sweep now; it can be resumed later";
         if cancel.on_hover_text(tip).clicked() {
             cx.act(Action::Sweep(SweepAction::Cancel));
         }
         let (glyph, label, tip) = if paused {
-            (icons::PLAY, "Resume", "Go on where it was paused")
+            (icons::PLAY, "Resume", "Continue")
         } else {
-            (icons::PAUSE, "Pause", "Wait until it is resumed")
+            (icons::PAUSE, "Pause", "Pause until you continue")
         };
         if short(ui, narrow, glyph, label).on_hover_text(tip).clicked() {
             cx.act(Action::Sweep(SweepAction::Pause(!paused)));
@@ -144,9 +144,9 @@ fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
             .add_enabled_ui(enabled, |ui| short(ui, narrow, icons::REFRESH, "Try again"))
             .inner
             .on_hover_text(format!(
-                "Try {count} again that could not be done, and what is left; what has ended well is not repeated"
+                "Retry {count} that failed, and train the rest; finished ones are not repeated"
             ))
-            .on_disabled_hover_text("A training is under way");
+            .on_disabled_hover_text("A training is running");
         if again.clicked() {
             cx.act(Action::Sweep(SweepAction::TryAgain(id.clone())));
         }
@@ -158,15 +158,15 @@ fn rest_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, narrow: bool) {
                 accent_button(ui, Some(icons::PLAY), "Resume sweep")
             })
             .inner
-            .on_hover_text("Train what is left; what has ended is not repeated")
-            .on_disabled_hover_text("A training is under way");
+            .on_hover_text("Train the rest; finished trainings are not repeated")
+            .on_disabled_hover_text("A training is running");
         if go.clicked() {
             cx.act(Action::Sweep(SweepAction::Resume(id.clone())));
         }
     }
     curves_ui(ui, cx, session, narrow);
     sweeps_button_ui(ui, cx, session, narrow);
-    let tip = "Move this sweep to the trash; its runs stay";
+    let tip = "Move this sweep to the trash; its runs are kept";
     if widgets::icon_button(ui, icons::TRASH, "Remove sweep", tip).clicked() {
         cx.act(Action::Sweep(SweepAction::Remove(id.clone())));
     }
@@ -194,7 +194,7 @@ fn fraction(session: &Session) -> Option<f32> {
 /// `training 3 of 16 · mobilenet-v2@96, head · computing bottlenecks · 4 min left`
 fn progress_words(session: &Session, work: Option<&Work>) -> String {
     let Some(work) = work else {
-        return "waits for its turn".to_owned();
+        return "waiting for another job".to_owned();
     };
     let stage = work.progress().stage;
     let mut parts = Vec::new();

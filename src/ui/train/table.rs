@@ -68,7 +68,7 @@ pub(super) fn table_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, view: &m
             let t = tokens(ui);
             ui.label(widgets::faint(
                 t,
-                "click a heading to sort, a row to draw its curves, a dot to compare",
+                "click a heading to sort, a row to show its curves, a dot to compare",
             ));
         });
         let built = view.built(ui, session);

@@ -15,7 +15,7 @@ pub fn panel(ui: &Ui) -> Frame {
         .inner_margin(Margin::same(14))
 }
 
-/// A hint: what the data lacks, what to do about it.
+/// A hint, such as what the data lacks and what to do about it.
 pub fn hint(ui: &mut Ui, words: &str) {
     hint_with(ui, words, |_| {});
 }
@@ -45,7 +45,7 @@ pub fn hint_with<R>(ui: &mut Ui, words: &str, add: impl FnOnce(&mut Ui) -> R) ->
         .inner
 }
 
-/// A thin line across, with the usual space around it.
+/// A thin horizontal line, with the usual space around it.
 pub fn separator(ui: &mut Ui) {
     let t = tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), 17.0), egui::Sense::hover());

@@ -150,7 +150,7 @@ impl Zoom {
         }
         self.shown = Some(width / native);
         response.widget_info(|| {
-            let words = format!("Picture at {:.0} %", width / native * 100.0);
+            let words = format!("Image at {:.0} %", width / native * 100.0);
             egui::WidgetInfo::labeled(egui::Role::Image, true, words)
         });
         response
@@ -164,7 +164,7 @@ impl Zoom {
             (
                 "100 %",
                 "Actual size",
-                "A pixel of the image is a pixel of the screen",
+                "One image pixel per screen pixel",
                 Wish::Native,
             ),
             ("Fit", "Fit", "The whole image", Wish::Fit),

@@ -280,7 +280,10 @@ fn a_scan_knows_every_image_and_names_what_is_none() {
     assert_eq!(names, ["a.avif", "b.jxl", "c.pgm", "d", "e.camera7"]);
     let warnings = work.take_warnings();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    assert!(warnings[0].contains("1 video is no frame"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("1 video is not a frame"),
+        "{warnings:?}"
+    );
     assert!(warnings[1].contains("1 camera raw photo"), "{warnings:?}");
     // One warning is enough: the window scans whenever something changes.
     project.scan(&work).unwrap();

@@ -254,7 +254,7 @@ fn further_pages_and_animations_are_told() {
     let (_, remarks) = load(&bytes, "a.webp").unwrap();
     assert_eq!(
         remarks,
-        ["“a.webp” is animated; only its first image was taken"]
+        ["“a.webp” is animated; only its first image was used"]
     );
 
     let pages = tiff_of_pages(3);
@@ -262,7 +262,7 @@ fn further_pages_and_animations_are_told() {
     assert_eq!(image.dimensions(), (4, 4));
     assert_eq!(remarks.len(), 1);
     assert!(
-        remarks[0].contains("3 pages; only the first was taken"),
+        remarks[0].contains("3 pages; only the first was used"),
         "{remarks:?}"
     );
     assert!(load(&tiff_of_pages(1), "scan.tif").unwrap().1.is_empty());

@@ -72,7 +72,7 @@ fn fault(error: &regex::Error) -> String {
             let text = other.to_string();
             let last = text.lines().last().unwrap_or_default();
             let reason = last.strip_prefix("error: ").unwrap_or(last);
-            format!("No regular expression: {reason}.")
+            format!("Not a valid regular expression: {reason}.")
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
         let wrong = RunFilter::new("lite(".to_owned());
         assert_eq!(
             wrong.fault(),
-            Some("No regular expression: unclosed group.")
+            Some("Not a valid regular expression: unclosed group.")
         );
         assert!(!wrong.is_on() && wrong.finds(&["anything"]));
         let large = RunFilter::new("(a{1000}){1000}".to_owned());

@@ -92,7 +92,7 @@ impl App {
             move |work| figure.write(format, &path, replace, work),
             move |app, result| match result {
                 Ok(()) => {
-                    let note = app.notes.add(Tone::Done, "The plot is saved");
+                    let note = app.notes.add(Tone::Done, "Plot saved");
                     note.remedy = folder.map(|folder| {
                         let action = Action::Export(ExportAction::Reveal(folder));
                         ("Show in folder".to_owned(), action)

@@ -92,7 +92,7 @@ pub fn append_in_rows(
 ) -> Result<ValueId, GraphError> {
     let wrong = |text: &str| GraphError::Model(format!("the network cannot be trained: {text}"));
     let [input] = *back.inputs() else {
-        return Err(wrong("it has more than one input behind the cut"));
+        return Err(wrong("it has more than one input after the cut"));
     };
     let [output] = *back.outputs() else {
         return Err(wrong("it has more than one output"));
@@ -246,7 +246,7 @@ impl Layout<'_> {
         }
         let rows = value.rows.ok_or_else(|| {
             let name = self.back.name_of(id);
-            GraphError::Model(format!("the value “{name}” was lost on the way"))
+            GraphError::Model(format!("the value “{name}” was lost in a conversion"))
         })?;
         let shape = self.shape(id)?;
         let planes = if self.block.is_some() {
@@ -270,7 +270,7 @@ impl Layout<'_> {
     fn shape(&self, id: ValueId) -> Result<Vec<usize>, GraphError> {
         self.back.lens(id).ok_or_else(|| {
             GraphError::Model(format!(
-                "the network cannot be trained: the shape of its value “{}” is not known",
+                "the network cannot be trained: the shape of its value “{}” is unknown",
                 self.back.name_of(id)
             ))
         })

@@ -41,7 +41,9 @@ pub struct Pixels {
 /// [`GraphError`] if a pass fails, or if the network does not have exactly one input.
 pub fn prepare(graph: &Graph, mean: [f32; 3], std: [f32; 3]) -> Result<Prepared, GraphError> {
     let &[input] = graph.inputs() else {
-        return Err(GraphError::Model("it has not one input".into()));
+        return Err(GraphError::Model(
+            "it does not have exactly one input".into(),
+        ));
     };
     let mut graph = graph.clone();
     graph.fold_constants()?;
@@ -224,7 +226,7 @@ impl Prepared {
     /// Adds an input for pixels, uint8 `[N, H, W, 3]`, and returns them as `[N, 3, H, W]`.
     pub(super) fn planes_of(&self, made: &mut Graph, image: &str) -> Result<ValueId, GraphError> {
         let Some([batch, channels, height, width]) = self.graph.shape(self.input) else {
-            return Err(GraphError::Model("its input is no image".into()));
+            return Err(GraphError::Model("its input is not an image".into()));
         };
         let interleaved = [batch, height, width, channels].map(Dim::clone);
         let pixels = made.input(image, ElementType::U8, &interleaved);

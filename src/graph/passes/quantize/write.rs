@@ -193,7 +193,7 @@ impl Writer<'_> {
             Some(given) if given.values.len() == weight.data.len() => given.as_ref().clone(),
             Some(_) => {
                 return Err(GraphError::Model(format!(
-                    "the integers of “{name}” are not as many as its numbers"
+                    "“{name}” has a different number of integers than of values"
                 )));
             }
             None => rounded(&weight, layer.axis, has_one_scale)?,
@@ -273,7 +273,7 @@ impl Writer<'_> {
         let found = self.affines.get(&self.plan.root(value)).copied();
         found.ok_or_else(|| {
             GraphError::Model(format!(
-                "the range of “{}” is not known",
+                "the range of “{}” is unknown",
                 self.from.name_of(value)
             ))
         })

@@ -10,7 +10,7 @@ pub(super) const HOW_MANY_TRAINING_STEPS: Setting = Setting {
     group: SettingGroup::Head,
     title: "Training steps",
     unit: "",
-    brief: "How many times the weights of the head are changed, each time by one batch",
+    brief: "Number of training steps for the head, one batch each",
     more: "More is better until the validation curve stops rising.",
     retrain: Some("how_many_training_steps"),
     kind: whole!([1, MOST_STEPS], how_many_training_steps),
@@ -29,7 +29,7 @@ pub(super) const HEAD_SCHEDULE: Setting = Setting {
             ChoiceOption {
                 word: "constant",
                 title: "Constant",
-                brief: "It stays, as in retrain.py",
+                brief: "Constant, as in retrain.py",
             },
             ChoiceOption {
                 word: "cosine",
@@ -51,8 +51,8 @@ pub(super) const HEAD_HIDDEN_UNITS: Setting = Setting {
     group: SettingGroup::Head,
     title: "Hidden units",
     unit: "",
-    brief: "Units of a layer between the bottleneck and the last layer, with a ReLU; 0 has none",
-    more: "Only with many {images} does a head with a hidden layer do better than without; its heat maps hold for each image by itself. Fine-tuning trains it further, and all exports have it.",
+    brief: "Units of a hidden layer with ReLU between the bottleneck and the last layer; 0 for none",
+    more: "A hidden layer helps only with many {images}; heat maps are then specific to each image. Fine-tuning continues to train it, and all exports include it.",
     retrain: None,
     kind: whole!([0, 8_192], head.hidden_units),
 };
@@ -62,8 +62,8 @@ pub(super) const VALIDATION_BATCH_SIZE: Setting = Setting {
     group: SettingGroup::Head,
     title: "Validation batch",
     unit: "{images}",
-    brief: "Validation {images} per evaluation; few make the curve jump",
-    more: "They are drawn again each time. All of them choose the weights, whatever the curve shows.",
+    brief: "Validation {images} per evaluation; with few, the curve is noisy",
+    more: "They are sampled again each time. The kept weights are always selected on all of them, whatever the curve shows.",
     retrain: Some("validation_batch_size"),
     kind: Kind::WholeOr {
         range: [1, 1_000_000_000],
@@ -92,8 +92,8 @@ pub(super) const EVAL_STEP_INTERVAL: Setting = Setting {
         range: [1, MOST_STEPS],
         nothing: Nothing {
             word: "auto",
-            title: "As often as it costs little",
-            brief: "Every 10 steps, or as many more that no more {images} are evaluated than learned from",
+            title: "As often as is cheap",
+            brief: "Every 10 steps, or less often, so that no more {images} are evaluated than trained on",
             instead: 10,
         },
         get: |s| {

@@ -25,12 +25,12 @@ pub(super) const fn optimizer<const P: usize>() -> Setting {
         title: ["Optimiser", "Fine-tuning optimiser"][P],
         unit: "",
         brief: [
-            "How the weights follow the gradient; retrain.py has `sgd`",
-            "How the weights follow the gradient in the fine-tuning",
+            "How weights are updated from the gradient; retrain.py uses `sgd`",
+            "How weights are updated from the gradient in fine-tuning",
         ][P],
         more: [
-            "A learning rate that was not chosen follows the optimiser: 0.01 for `sgd` and `momentum`, 0.001 for `adam` and `adam-w`.",
-            "A learning rate that was not chosen follows the optimiser, as for the head.",
+            "The default learning rate depends on the optimiser: 0.01 for `sgd` and `momentum`, 0.001 for `adam` and `adam-w`.",
+            "The default learning rate depends on the optimiser, as for the head.",
         ][P],
         retrain: None,
         kind: Kind::Choice {
@@ -48,8 +48,8 @@ pub(super) const fn learning_rate<const P: usize>() -> Setting {
         title: ["Learning rate", "Fine-tuning rate"][P],
         unit: "",
         brief: [
-            "How far each step follows the gradient; too small learns slowly, too large makes the curves jump",
-            "The highest learning rate of the fine-tuning; it rises to this in the first tenth of the steps and then falls to zero",
+            "Size of each step along the gradient; too small trains slowly, too large makes the curves jump",
+            "Highest learning rate of fine-tuning; it rises to this in the first tenth of the steps and then falls to zero",
         ][P],
         more: [
             "",
@@ -82,8 +82,8 @@ pub(super) const fn early_stopping<const P: usize>() -> Setting {
         group: GROUPS[P],
         title: ["Early stopping of the head", "Early stopping"][P],
         unit: "evaluations",
-        brief: "Ends once cross-entropy on the validation {images} has not improved for so many evaluations; 0 takes all steps",
-        more: "Which weights are kept is another setting. Where weights are averaged, the averages are evaluated. Prechelt 1998.",
+        brief: "Stops once cross-entropy on the validation {images} has not improved for this many evaluations; 0 for never",
+        more: "Which weights are kept is a separate setting. If weights are averaged, the averages are evaluated. Prechelt 1998.",
         retrain: None,
         kind: whole!([0, 100_000], [P] early_stopping),
     }
@@ -95,10 +95,10 @@ pub(super) const fn keep_by<const P: usize>() -> Setting {
         group: GROUPS[P],
         title: ["Kept weights of the head", "Kept weights"][P],
         unit: "",
-        brief: "Which evaluation on the validation {images} gives the weights that are kept",
+        brief: "Which evaluation on the validation {images} determines the weights that are kept",
         more: [
             "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is.",
-            "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is. The last weights need no choice, because the rate has fallen to zero by then; where they are worse than the head alone on the validation {images}, beyond chance, the head is kept.",
+            "With few validation {images}, accuracy moves in large steps and by chance; cross-entropy also counts how sure each answer is. The last weights need no selection, because the learning rate has fallen to zero by then; if they are significantly worse than the head alone on the validation {images}, the head alone is kept.",
         ][P],
         retrain: None,
         kind: Kind::Choice {
@@ -120,8 +120,8 @@ pub(super) const fn label_smoothing<const P: usize>() -> Setting {
         title: ["Label smoothing of the head", "Label smoothing"][P],
         unit: "",
         brief: [
-            "How far the head is kept from being certain: the share of the answer that is spread over all classes",
-            "How far the network is kept from being certain: the share of the answer that is spread over all classes",
+            "Fraction of the target probability that is spread over all classes, so that the head becomes less certain",
+            "Fraction of the target probability that is spread over all classes, so that the network becomes less certain",
         ][P],
         more: "Szegedy et al. 2016.",
         retrain: None,
@@ -136,12 +136,12 @@ pub(super) const fn mixup<const P: usize>() -> Setting {
         title: ["Mixup of the head", "Mixup"][P],
         unit: "",
         brief: [
-            "How strongly the bottlenecks of two {images} are mixed, and their classes alike; 0 mixes none",
-            "How strongly two {images} of a batch are mixed, and their classes alike; 0 mixes none",
+            "How strongly the bottlenecks and labels of two {images} are mixed; 0 for none",
+            "How strongly pairs of {images} in a batch and their labels are mixed; 0 for none",
         ][P],
         more: [
             "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. The training curve shows the last batch unmixed.",
-            "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. Mixed is what the trained part reads: activations, at depth `all` the pixels. The training curve is of the mixed {images}, each of them right by the share of the class that it is taken for: it stays below the validation curve, and the two do not tell how much was learned by heart.",
+            "It is the α of the Beta distribution that each share is drawn from (Zhang et al. 2018): 0.1 to 0.4 mix most {images} a little, 1 mixes by any share alike. The input of the trained part is mixed: activations, or pixels at depth `all`. The training curve is measured on mixed {images}, so it stays below the validation curve and does not show overfitting.",
         ][P],
         retrain: None,
         kind: real!(UP_TO_TEN, 2, [P] mixup),
@@ -155,12 +155,12 @@ pub(super) const fn dropout<const P: usize>() -> Setting {
         title: ["Dropout of the head", "Dropout"][P],
         unit: "",
         brief: [
-            "The part of what each layer of the head reads that is left out at random in each step, which keeps it from relying on single numbers",
-            "The part of what each layer of the head reads that is left out at random in each step of the fine-tuning",
+            "Fraction of each head layer’s inputs that is dropped at random in each step, so that the head does not rely on single values",
+            "Fraction of each head layer’s inputs that is dropped at random in each fine-tuning step",
         ][P],
         more: [
-            "Srivastava et al. 2014. Evaluations and exports leave out nothing.",
-            "Srivastava et al. 2014. Evaluations leave out nothing; the training curve is measured with it.",
+            "Srivastava et al. 2014. Evaluations and exports drop nothing.",
+            "Srivastava et al. 2014. Evaluations drop nothing; the training curve is measured with dropout.",
         ][P],
         retrain: None,
         kind: real!(BELOW_ONE, 3, [P] dropout),
@@ -174,10 +174,10 @@ pub(super) const fn weight_decay<const P: usize>() -> Setting {
         title: ["Weight decay of the head", "Weight decay"][P],
         unit: "",
         brief: [
-            "How strongly the weights of the head are drawn towards zero, which keeps it from learning single {images} by heart",
-            "How strongly kernels are drawn towards zero, which keeps the network from learning single {images} by heart",
+            "How strongly the weights of the head are pulled towards zero, against overfitting",
+            "How strongly kernels are pulled towards zero, against overfitting",
         ][P],
-        more: "Biases are left alone.",
+        more: "Biases are not decayed.",
         retrain: None,
         kind: real!(NOT_NEGATIVE, [6, 5][P], [P] weight_decay),
     }
@@ -189,8 +189,8 @@ pub(super) const fn average_decay<const P: usize>() -> Setting {
         group: GROUPS[P],
         title: ["Weight averaging of the head", "Weight averaging"][P],
         unit: "",
-        brief: "What is kept is the mean of the last weights; closer to 1 it goes further back, at 0 only the last count",
-        more: "It is the decay of a moving average.",
+        brief: "The kept weights are a moving average; closer to 1 averages over more steps, 0 does not average",
+        more: "This is the decay of an exponential moving average.",
         retrain: None,
         kind: real!(BELOW_ONE, 4, [P] average_decay),
     }
@@ -203,8 +203,8 @@ pub(super) const fn clip_norm<const P: usize>() -> Setting {
         title: ["Gradient limit of the head", "Gradient limit"][P],
         unit: "",
         brief: [
-            "Largest norm of the gradient of the head: no single step goes further; 0 has no limit",
-            "Largest norm of the gradient over all weights: no single step goes further; 0 has no limit",
+            "Largest norm of the head’s gradient, which limits single steps; 0 for no limit",
+            "Largest norm of the gradient over all weights, which limits single steps; 0 for no limit",
         ][P],
         more: "Pascanu et al. 2013.",
         retrain: None,

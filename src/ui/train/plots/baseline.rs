@@ -51,8 +51,7 @@ impl Baseline {
     /// Its entry in the legend.
     pub fn legend_ui(&self, ui: &mut Ui, t: &Tokens) {
         sample_ui(ui, t.muted, true);
-        ui.label(widgets::small(t, &self.label)).on_hover_text(
-            "What the head alone reached on the validation images, before the fine-tuning",
-        );
+        ui.label(widgets::small(t, &self.label))
+            .on_hover_text("Result of the head alone on the validation images, before fine-tuning");
     }
 }

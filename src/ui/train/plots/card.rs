@@ -91,7 +91,7 @@ impl Card<'_> {
                 if first {
                     axis_ui(ui, &mut next);
                 } else if chip(ui, now.is_log(&self.plot.metric), "log")
-                    .on_hover_text("A logarithmic scale shows small values better")
+                    .on_hover_text("Logarithmic scale, which shows small values better")
                     .clicked()
                 {
                     next = now.with_log(&self.plot.metric, !now.is_log(&self.plot.metric));
@@ -118,7 +118,7 @@ impl Card<'_> {
                         84.0,
                     )
                     .on_hover_text(
-                        "How much the strong line is smoothed; the thin line is as measured",
+                        "Smoothing of the thick line; the thin line shows the measured values",
                     );
                     if room > 340.0 {
                         ui.label(widgets::small(t, "smoothing"));
@@ -156,7 +156,7 @@ impl Card<'_> {
             ui,
             icons::MORE,
             &format!("More about the plot {title}"),
-            "Scale, outliers, saving it as a file",
+            "Scale, outliers, save as a file",
         );
         Popup::menu(&more).width(230.0).show(|ui| {
             ui.spacing_mut().item_spacing.y = 1.0;
@@ -168,7 +168,7 @@ impl Card<'_> {
             let item = menu_item(ui, tick(next.ignore_outliers), "Ignore outliers", ());
             if item
                 .on_hover_text(
-                    "The vertical axes of all plots span the values from the 5th to the 95th percentile",
+                    "Limit the vertical axes of all plots to the 5th to 95th percentile",
                 )
                 .clicked()
             {
@@ -191,7 +191,7 @@ impl Card<'_> {
             ui.add(
                 egui::Label::new(widgets::faint(
                     tokens(ui),
-                    "Drag: choose a section. Shift and drag: move it. Ctrl and wheel: zoom. Double click: everything.",
+                    "Drag to select a section, Shift-drag to move it, Ctrl and wheel to zoom, double-click to show everything.",
                 ))
                 .wrap(),
             );
@@ -208,7 +208,7 @@ impl Card<'_> {
     fn fit_ui(&self, ui: &mut Ui) {
         let reset = chip(ui, true, "Reset zoom");
         if reset
-            .on_hover_text("Show the whole curves again; so does a double click")
+            .on_hover_text("Show the whole curves again (double-click)")
             .clicked()
         {
             self.fit(ui);
@@ -226,11 +226,11 @@ impl Card<'_> {
     fn waiting_ui(&self, ui: &mut Ui) {
         let t = tokens(ui);
         let words = if self.session.train.live.is_some() {
-            "The curves begin with the first steps."
+            "Curves appear with the first steps."
         } else if self.session.train.focus.is_some() {
             "This run has no curves."
         } else {
-            "Press Train; the curves appear here while it learns."
+            "Press Train; curves appear here while it runs."
         };
         ui.centered_and_justified(|ui| {
             ui.label(widgets::faint(t, words));
@@ -246,16 +246,15 @@ fn tick(on: bool) -> Option<char> {
 fn axis_ui(ui: &mut Ui, next: &mut CurveView) {
     let axes = [
         (Axis::Step, "steps", "Steps"),
-        (Axis::Time, "time", "Time of training"),
+        (Axis::Time, "time", "Training time"),
         (Axis::Wall, "clock", "Wall clock"),
     ];
     let label = axes
         .iter()
         .find(|(axis, ..)| *axis == next.axis)
         .map_or("steps", |(_, label, _)| label);
-    let chip = menu_chip(ui, label, "Horizontal axis").on_hover_text(
-        "Draw the curves over steps, over the time spent training, or over the clock",
-    );
+    let chip = menu_chip(ui, label, "Horizontal axis")
+        .on_hover_text("Draw the curves over steps, training time or time of day");
     Popup::menu(&chip).width(180.0).show(|ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         for (axis, _, name) in axes {

@@ -161,7 +161,7 @@ impl Column<'_> {
     }
 
     fn histograms_ui(&mut self, ui: &mut Ui, series: &[Series]) {
-        let styles = ["Over each other", "Percentiles"];
+        let styles = ["Overlaid", "Percentiles"];
         let chosen = usize::from(self.view.style == Style::Bands);
         ui.scope(|ui| {
             ui.set_max_width(260.0);

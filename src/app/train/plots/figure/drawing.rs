@@ -150,7 +150,7 @@ impl Figure {
         };
         let name = match axis {
             Axis::Step => "steps",
-            Axis::Time => "time of training",
+            Axis::Time => "training time",
             Axis::Wall => "local time",
         };
         Frame {

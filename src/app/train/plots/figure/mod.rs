@@ -72,10 +72,10 @@ pub enum FigureError {
     #[error("none of these runs has values of “{0}”; choose another quantity")]
     Empty(String),
     /// Another file would be overwritten.
-    #[error("“{0}” is there already; choose another name")]
+    #[error("“{0}” already exists; choose another name")]
     Exists(String),
     /// The image could not be drawn.
-    #[error("the picture could not be made: {0}")]
+    #[error("the plot could not be drawn: {0}")]
     Drawing(String),
     /// It was cancelled.
     #[error(transparent)]

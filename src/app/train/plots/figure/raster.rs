@@ -62,7 +62,7 @@ impl Drawing {
             .flat_map(|pixel| pixel.map(|level| level.round().clamp(0.0, 255.0) as u8))
             .collect();
         let drawing = image::RgbImage::from_raw(columns as u32, rows as u32, bytes)
-            .ok_or_else(|| FigureError::Drawing("its size is wrong".to_owned()))?;
+            .ok_or_else(|| FigureError::Drawing("its size is invalid".to_owned()))?;
         let mut png = std::io::Cursor::new(Vec::new());
         drawing
             .write_to(&mut png, image::ImageFormat::Png)
