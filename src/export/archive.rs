@@ -154,8 +154,11 @@ impl Contents {
             }
             Err(error) => return Err(ExportError::io("read", place)(error)),
         };
-        let no_archive =
-            || no_bundle("it is not a complete ZIP archive; give an export's folder or ZIP file");
+        let no_archive = || {
+            no_bundle(
+                "it is not a complete ZIP archive; give the folder or the ZIP file of an export",
+            )
+        };
         if !ends_as_archive(&mut file).map_err(ExportError::io("read", place))? {
             return Err(no_archive());
         }
