@@ -10,8 +10,8 @@ use super::super::ExportError;
 use super::IMAGE;
 use super::frames::Frame;
 
-/// Frames per batch: enough to keep all cores busy in small layers, few enough that activations fit the caches.
-pub(super) const AT_ONCE: usize = 4;
+/// Frames per batch: few, so that activations stay in the caches of one core.
+pub(super) const AT_ONCE: usize = 2;
 
 /// Runs `frames` through a graph in batches. `of` converts the outputs of a batch, on any thread; `take` receives the
 /// results in the order of the frames, each with the index of its first frame, so that sums have the same bits on any
@@ -42,12 +42,8 @@ pub(super) fn run<T: Send>(
         work,
         || Ok(Session::from_bytes(&bytes, 1)?),
         |session, batch| {
-            let pixels: Vec<u8> = batch
-                .iter()
-                .flat_map(|frame| &frame.pixels)
-                .copied()
-                .collect();
-            let image = Tensor::new([batch.len(), side, side, 3], pixels);
+            let pixels: Vec<&[u8]> = batch.iter().map(|frame| &frame.pixels[..]).collect();
+            let image = Tensor::new([batch.len(), side, side, 3], pixels.concat());
             of(session.run(&[(IMAGE, &image)], &names)?)
         },
         |at, found| {

@@ -1,20 +1,21 @@
 //! Measures activations of the fp32 network on frames. Ranges and sums are computed inside its graph, so that no
 //! feature map leaves ONNX Runtime; each batch is added to the statistics.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::graph::ops::{GlobalPool, Reduce, ReduceKind};
-use crate::graph::passes::quantize::{Prepared, Range, least_kept};
+use crate::graph::passes::quantize::{Layer, Prepared, Range, least_kept};
 use crate::graph::{Graph, ValueId};
 use crate::jobs::Work;
 use crate::onnx::Tensor;
 
 use super::super::ExportError;
 use super::IMAGE;
-use super::batches::run;
+use super::batches::{AT_ONCE, run};
 use super::frames::Frame;
 use super::ranges::Histogram;
-use super::samples::{Moments, Reads};
+use super::samples::{Moments, Read, moments, places};
 
 /// Histograms count only every `STEP`-th value of large maps, on `COUNTED_ON` frames: still over a million values of a
 /// map.
@@ -67,6 +68,46 @@ impl Extremes {
     }
 }
 
+/// What is measured of one value.
+enum Tap {
+    Extremes {
+        value: ValueId,
+        found: Extremes,
+        /// Whether the minimum is measured too.
+        signed: bool,
+        of_map: bool,
+    },
+    /// Of the input of a layer.
+    Read(Read),
+}
+
+impl Tap {
+    /// Adds a batch's outputs, one of `batches`.
+    fn add(
+        &mut self,
+        outputs: &mut impl Iterator<Item = Tensor>,
+        batches: usize,
+    ) -> Result<(), ExportError> {
+        let mut next = || outputs.next().ok_or_else(missing);
+        match self {
+            Self::Extremes { found, signed, .. } => {
+                let max = next()?;
+                for (most, max) in found.max.iter_mut().zip(max.f32()?) {
+                    *most = most.max(*max);
+                }
+                if *signed {
+                    let min = next()?;
+                    for (least, min) in found.min.iter_mut().zip(min.f32()?) {
+                        *least = least.min(*min);
+                    }
+                }
+            }
+            Self::Read(read) => read.add(next()?.f32()?, batches),
+        }
+        Ok(())
+    }
+}
+
 /// Measures the network in fp32.
 pub(super) fn measure(
     prepared: &Prepared,
@@ -76,87 +117,111 @@ pub(super) fn measure(
     work: &Work,
 ) -> Result<Measured, ExportError> {
     let (mut graph, joined) = prepared.from_pixels(IMAGE)?;
-    // The number of channels of a feature map, `None` for other values.
-    let channels_of = |value: &ValueId| match prepared.graph.shape(*value) {
-        Some([_, channels, _, _]) => channels.fixed(),
-        _ => None,
-    };
-    let mut values = prepared.measured();
-    // Feature maps first, the order in which `extremes_of` returns them.
-    values.sort_by_key(|value| channels_of(value).is_none());
-    let channels: Vec<Option<usize>> = values.iter().map(channels_of).collect();
-    let nonnegative: Vec<bool> = values
-        .iter()
-        .map(|value| is_nonnegative(&prepared.graph, *value))
-        .collect();
-    let seen: Vec<ValueId> = values.iter().map(|value| joined.get(*value)).collect();
-    let of_maps = channels.iter().flatten().count();
-    let signed = |at: std::ops::Range<usize>| -> Vec<ValueId> {
-        let at = at.filter(|at| nonnegative.get(*at) == Some(&false));
-        at.filter_map(|at| seen.get(at).copied()).collect()
-    };
-    let least_of = [signed(0..of_maps), signed(of_maps..seen.len())];
-    let (maps, others) = seen.split_at(of_maps);
-    let most = extremes_of(&mut graph, ReduceKind::Max, maps, others);
-    let least = extremes_of(&mut graph, ReduceKind::Min, &least_of[0], &least_of[1]);
     let mut outputs = vec![joined.get(features)];
-    outputs.extend(most);
-    outputs.extend(least);
-    let (mut reads, seen) = Reads::of(prepared, &mut graph, frames.len(), |value| {
+    let mut taps = taps(prepared, &mut graph, frames.len(), |value| {
         joined.get(value)
     });
-    outputs.extend(seen);
-    let mut extremes: Vec<Extremes> = channels
-        .iter()
-        .map(|channels| Extremes {
-            min: vec![0.0; channels.unwrap_or(1)],
-            max: vec![0.0; channels.unwrap_or(1)],
-        })
-        .collect();
+    outputs.extend(taps.iter().flat_map(|(_, outputs)| outputs));
     let mut of_frames = Vec::new();
     let keep = |_: usize, found: Vec<Tensor>| {
         let mut found = found.into_iter();
-        let mut next = || found.next().ok_or_else(missing);
-        of_frames.extend_from_slice(next()?.f32()?);
-        let max = next()?;
-        let mut max = max.f32()?.iter();
-        for extremes in &mut extremes {
-            for (most, max) in extremes.max.iter_mut().zip(&mut max) {
-                *most = most.max(*max);
-            }
+        let features = found.next().ok_or_else(missing)?;
+        of_frames.extend_from_slice(features.f32()?);
+        for (tap, _) in &mut taps {
+            tap.add(&mut found, frames.len().div_ceil(AT_ONCE))?;
         }
-        if nonnegative.contains(&false) {
-            let min = next()?;
-            let mut min = min.f32()?.iter();
-            for (extremes, nonnegative) in extremes.iter_mut().zip(&nonnegative) {
-                let own = extremes.min.iter_mut().filter(|_| !nonnegative);
-                for (least, min) in own.zip(&mut min) {
-                    *least = least.min(*min);
-                }
-            }
-        }
-        reads.add(&mut found)?;
         work.advance(1);
         Ok(())
     };
     work.stage("Measuring the network for int8", None);
     run(&graph, &outputs, frames, side, work, Ok, keep)?;
-    Ok(Measured {
-        ranges: values
-            .iter()
-            .zip(&extremes)
-            .map(|(value, extremes)| (*value, extremes.range()))
-            .collect(),
-        channels: values
-            .into_iter()
-            .zip(extremes)
-            .zip(channels)
-            .filter(|(_, channels)| channels.is_some())
-            .map(|(measured, _)| measured)
-            .collect(),
-        inputs: reads.moments(work)?,
+    let mut measured = Measured {
+        ranges: HashMap::new(),
+        channels: HashMap::new(),
+        inputs: HashMap::new(),
         features: of_frames,
-    })
+    };
+    let mut reads = Vec::new();
+    for (tap, _) in taps {
+        match tap {
+            Tap::Read(read) => reads.push(read),
+            Tap::Extremes {
+                value,
+                found,
+                of_map,
+                ..
+            } => {
+                measured.ranges.insert(value, found.range());
+                if of_map {
+                    measured.channels.insert(value, found);
+                }
+            }
+        }
+    }
+    measured.inputs = moments(reads, frames.len(), work)?;
+    Ok(measured)
+}
+
+/// What a tap is made for.
+enum Of<'a> {
+    Value(ValueId),
+    Layer(&'a Layer),
+}
+
+/// Adds outputs that measure values to a graph that contains the network; `joined` maps a value of the network to that
+/// graph. Values that are computed late come first: ONNX Runtime begins with the node that was added last, if nothing
+/// reads its output, and computes only what that node needs. So each value is measured as soon as it is known, while
+/// it is in the caches, and its memory is used again. In any other order all feature maps would be kept to the end.
+fn taps(
+    prepared: &Prepared,
+    graph: &mut Graph,
+    frames: usize,
+    joined: impl Fn(ValueId) -> ValueId,
+) -> Vec<(Tap, Vec<ValueId>)> {
+    let network = &prepared.graph;
+    let layers = prepared.layers();
+    let places = places(prepared, &layers, frames);
+    let mut all: Vec<Of> = prepared.measured().into_iter().map(Of::Value).collect();
+    all.extend(layers.iter().map(Of::Layer));
+    all.sort_by_key(|of| {
+        let (Of::Value(value) | Of::Layer(Layer { input: value, .. })) = of;
+        Reverse(network.value(*value).producer())
+    });
+    let taps = all.into_iter().map(|of| match of {
+        Of::Layer(layer) => {
+            let x = joined(layer.input);
+            let (read, output) = Read::of(prepared, graph, layer, x, places);
+            (Tap::Read(read), vec![output])
+        }
+        Of::Value(value) => {
+            // Feature maps have a range for each channel.
+            let channels = match network.shape(value) {
+                Some([_, channels, _, _]) => channels.fixed(),
+                _ => None,
+            };
+            let signed = !is_nonnegative(network, value);
+            let kinds = [ReduceKind::Max, ReduceKind::Min];
+            let outputs = kinds.into_iter().take(1 + usize::from(signed));
+            let outputs = outputs
+                .map(|kind| extreme(graph, kind, joined(value), channels.is_some()))
+                .collect();
+            let len = channels.unwrap_or(1);
+            let found = Extremes {
+                min: vec![0.0; len],
+                max: vec![0.0; len],
+            };
+            (
+                Tap::Extremes {
+                    value,
+                    found,
+                    signed,
+                    of_map: channels.is_some(),
+                },
+                outputs,
+            )
+        }
+    });
+    taps.collect()
 }
 
 /// Whether a value is the result of an activation that is never negative.
@@ -165,48 +230,27 @@ fn is_nonnegative(graph: &Graph, value: ValueId) -> bool {
     made.is_some_and(|node| least_kept(graph, node).is_some_and(|least| least >= 0.0))
 }
 
-/// The minimum or maximum of each channel of `maps` and of each of `others`, concatenated; `None` if there are no
-/// values.
-fn extremes_of(
-    graph: &mut Graph,
-    kind: ReduceKind,
-    maps: &[ValueId],
-    others: &[ValueId],
-) -> Option<ValueId> {
-    let mut all = Vec::new();
-    let mut of_maps = Vec::new();
-    for map in maps {
-        of_maps.push(if kind == ReduceKind::Max {
-            // ONNX Runtime pools feature maps in their own memory layout, without a conversion.
-            graph.op(GlobalPool::Max, &[*map])
-        } else {
-            reduced(graph, kind, *map, &[2, 3], true)
-        });
+/// The minimum or maximum of a value, of a feature map that of each channel.
+fn extreme(graph: &mut Graph, kind: ReduceKind, value: ValueId, of_map: bool) -> ValueId {
+    if !of_map {
+        let extreme = graph.reduce_all(kind, value);
+        return graph.reshape(extreme, &[-1]);
     }
-    if !of_maps.is_empty() {
-        let of_maps = graph.concat(&of_maps, 1);
-        all.push(reduced(graph, kind, of_maps, &[0, 2, 3], false));
-    }
-    for other in others {
-        let extreme = graph.reduce_all(kind, *other);
-        all.push(graph.reshape(extreme, &[-1]));
-    }
-    (!all.is_empty()).then(|| graph.concat(&all, 0))
+    let pooled = match kind {
+        // ONNX Runtime pools feature maps in their own memory layout, without a conversion.
+        ReduceKind::Max => graph.op(GlobalPool::Max, &[value]),
+        _ => value,
+    };
+    reduced(graph, kind, pooled, &[0, 2, 3])
 }
 
-fn reduced(
-    graph: &mut Graph,
-    kind: ReduceKind,
-    value: ValueId,
-    axes: &[i64],
-    keep: bool,
-) -> ValueId {
+fn reduced(graph: &mut Graph, kind: ReduceKind, value: ValueId, axes: &[i64]) -> ValueId {
     // The axes are an attribute before operator set 18, an input since.
     if graph.opset < 18 {
-        return graph.op(Reduce::along(kind, axes, keep), &[value]);
+        return graph.op(Reduce::along(kind, axes, false), &[value]);
     }
     let axes = graph.ints(axes);
-    graph.op(Reduce::new(kind, keep), &[value, axes])
+    graph.op(Reduce::new(kind, false), &[value, axes])
 }
 
 /// Histograms of the network's values, each over its known range.

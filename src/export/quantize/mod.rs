@@ -38,7 +38,7 @@ pub use search::{Int8Candidate, Search};
 pub(super) const IMAGE: &str = "image";
 
 /// Increased whenever the same frames and network would give another model.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// A trained classifier in 8-bit integers, as a graph in QDQ form (`QuantizeLinear` and `DequantizeLinear` pairs) that
 /// the formats are written from.

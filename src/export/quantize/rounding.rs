@@ -1,6 +1,6 @@
 //! Rounds a layer's weights jointly, for the inputs that they meet, instead of each to the nearest integer.
 
-use crate::graph::passes::quantize::Integers;
+use crate::graph::passes::quantize::{Integers, nearest};
 
 /// Added to the diagonal of the covariance, as a part of the mean variance: keeps a weight near its value where its
 /// input never varies.
@@ -55,7 +55,7 @@ pub(super) fn descend(
             let (Some(slope), Some(variance)) = (gradient.get(at), diagonal.get(at)) else {
                 continue;
             };
-            let steps = (slope / ((variance + damping) * *scale)).round_ties_even();
+            let steps = nearest(slope / ((variance + damping) * *scale));
             let moved = (f32::from(*integer) + steps).clamp(-127.0, 127.0);
             let change = moved - f32::from(*integer);
             if change == 0.0 {

@@ -1,9 +1,9 @@
 //! Statistics of the inputs of layers: their mean, and the covariance of the values under a kernel.
 //!
-//! The mean is taken over feature maps by pooling them in the graph; large maps are subsampled. It corrects the bias
-//! of layers whose weights are rounded together. For the covariances a few places of each frame are enough, because
-//! neighbouring places are similar. They are spread over the whole map, so that its border, where inputs are padding,
-//! has its natural share. The values at these places leave the graph and are multiplied once all frames have been run.
+//! A few places of each frame are enough, because neighbouring places are similar. They are spread over the whole map,
+//! so that its border, where inputs are padding, has its natural share. The values at these places leave the graph and
+//! are multiplied once all frames have been run. Of layers whose weights are not rounded together, only the mean of
+//! each channel is needed, to correct the bias: it is computed in the graph by pooling the map, large ones subsampled.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,6 @@ use crate::jobs::{Work, cores, in_parallel};
 use crate::onnx::{ElementType, Session, Tensor};
 
 use super::super::ExportError;
-use super::batches::AT_ONCE;
 use super::measure::missing;
 
 /// Layers with more inputs per output are rounded to the nearest: their covariance would take too long.
@@ -26,6 +25,8 @@ const PLACES: usize = 9;
 const MOST_NUMBERS: usize = 100_000_000;
 /// Rows and columns of larger maps are subsampled, to at least this many.
 const LATTICE: usize = 18;
+/// Columns that are multiplied at once for a covariance.
+const BLOCK: usize = 256;
 
 /// Mean and covariance of a layer's inputs.
 #[derive(Clone)]
@@ -56,137 +57,89 @@ impl Moments {
     }
 }
 
-/// Statistics collected from the inputs of a network's layers, batch by batch.
-pub(super) struct Reads {
-    layers: Vec<Read>,
-    frames: usize,
-}
-
-/// Statistics collected from one layer's inputs.
-struct Read {
+/// Statistics collected from a layer's inputs, batch by batch.
+pub(super) struct Read {
     weight: ValueId,
-    /// For each channel, the sum over frames of its mean.
-    sums: Option<Vec<f64>>,
-    /// Inputs at the sampled places, `[rows, inputs]`.
-    rows: Option<Vec<f32>>,
     inputs: usize,
+    seen: Seen,
 }
 
-impl Reads {
-    /// Adds outputs that collect the statistics to a graph that contains the network; `joined` maps a value of the
-    /// network to that graph. The outputs are in the order in which [`Reads::add`] takes them.
+/// What was collected.
+enum Seen {
+    /// For each channel, the sum over frames of its mean.
+    Sums(Vec<f64>),
+    /// Inputs at the sampled places, `[rows, inputs]`.
+    Rows(Vec<f32>),
+}
+
+/// How many places of each frame are sampled for covariances.
+pub(super) fn places(prepared: &Prepared, layers: &[Layer], frames: usize) -> usize {
+    let inputs = layers.iter().filter_map(|layer| inputs(prepared, layer));
+    let each: usize = inputs.sum();
+    PLACES.min((MOST_NUMBERS / (each * frames).max(1)).max(1))
+}
+
+impl Read {
+    /// Adds an output that collects the statistics to a graph that contains the network, where the layer's input is
+    /// called `x`. Rows are sampled at `places` places of each frame.
     pub fn of(
         prepared: &Prepared,
         graph: &mut Graph,
-        frames: usize,
-        joined: impl Fn(ValueId) -> ValueId,
-    ) -> (Self, Vec<ValueId>) {
-        let layers = prepared.layers();
-        let each: usize = layers
-            .iter()
-            .filter_map(|layer| inputs(prepared, layer))
-            .sum();
-        let places = PLACES.min((MOST_NUMBERS / (each * frames).max(1)).max(1));
-        let mut outputs = Vec::new();
-        let mut reads = Vec::new();
-        for layer in &layers {
-            let x = joined(layer.input);
-            let inputs = inputs(prepared, layer);
-            let kernel = kernel(prepared, layer).unwrap_or(1);
-            let thinned = thinned(graph, x);
-            let rows = inputs.and_then(|_| {
-                let x = if kernel == 1 { thinned } else { x };
-                rows(graph, prepared, layer, x, places)
-            });
-            // Under a larger kernel the taps have different means, because some read padding at the border.
-            let mean = (kernel == 1 || rows.is_none()).then(|| mean(graph, thinned));
-            outputs.extend(mean);
-            outputs.extend(rows);
-            reads.push(Read {
-                weight: layer.weight,
-                sums: mean.map(|_| Vec::new()),
-                rows: rows.map(|_| Vec::new()),
-                inputs: inputs.unwrap_or_default(),
-            });
-        }
-        let all = Self {
-            layers: reads,
-            frames,
+        layer: &Layer,
+        x: ValueId,
+        places: usize,
+    ) -> (Self, ValueId) {
+        let inputs = inputs(prepared, layer);
+        let kernel = kernel(prepared, layer).unwrap_or(1);
+        let thinned = thinned(graph, x);
+        let rows = inputs.and_then(|_| {
+            let x = if kernel == 1 { thinned } else { x };
+            rows(graph, prepared, layer, x, places)
+        });
+        let read = Self {
+            weight: layer.weight,
+            inputs: inputs.unwrap_or_default(),
+            seen: match rows {
+                Some(_) => Seen::Rows(Vec::new()),
+                None => Seen::Sums(Vec::new()),
+            },
         };
-        (all, outputs)
+        (read, rows.unwrap_or_else(|| mean(graph, thinned)))
     }
 
-    /// Adds the outputs of a batch.
-    pub fn add(&mut self, seen: &mut impl Iterator<Item = Tensor>) -> Result<(), ExportError> {
-        for read in &mut self.layers {
-            if let Some(sums) = &mut read.sums {
-                let more = seen.next().ok_or_else(missing)?;
-                let more = more.f32()?;
+    /// Adds the output of one of `batches` batches.
+    pub fn add(&mut self, more: &[f32], batches: usize) {
+        match &mut self.seen {
+            Seen::Sums(sums) => {
                 sums.resize(more.len(), 0.0);
                 for (sum, more) in sums.iter_mut().zip(more) {
                     *sum += f64::from(*more);
                 }
             }
-            if let Some(rows) = &mut read.rows {
-                let more = seen.next().ok_or_else(missing)?;
-                let more = more.f32()?;
+            Seen::Rows(rows) => {
                 if rows.is_empty() {
                     // No later batch is larger than the first.
-                    rows.reserve_exact(more.len() * self.frames.div_ceil(AT_ONCE));
+                    rows.reserve_exact(more.len() * batches);
                 }
                 rows.extend_from_slice(more);
             }
         }
-        Ok(())
     }
-
-    /// Means and covariances, by the weight of the layer.
-    pub fn moments(self, work: &Work) -> Result<HashMap<ValueId, Moments>, ExportError> {
-        let product = product();
-        let mut all = HashMap::new();
-        let layers: Vec<Mutex<Option<Read>>> = self
-            .layers
-            .into_iter()
-            .map(|read| Mutex::new(Some(read)))
-            .collect();
-        in_parallel(
-            cores(),
-            &layers,
-            work,
-            || Ok(Session::from_bytes(&product, 1)?),
-            |session, read| {
-                let read = read.lock().take();
-                read.map(|read| read.moments(self.frames, session))
-                    .transpose()
-            },
-            |_, found| {
-                all.extend(found);
-                Ok::<_, ExportError>(())
-            },
-        )?;
-        Ok(all)
-    }
-}
-
-impl Read {
     fn moments(
         self,
         frames: usize,
         session: &mut Session,
     ) -> Result<(ValueId, Moments), ExportError> {
-        let of_maps: Option<Vec<f32>> = self.sums.as_ref().map(|sums| {
-            let means = sums.iter().map(|sum| (sum / frames.max(1) as f64) as f32);
-            means.collect()
-        });
-        let Some(mut rows) = self.rows.filter(|rows| !rows.is_empty()) else {
-            let mean = of_maps.unwrap_or_default();
-            return Ok((
-                self.weight,
-                Moments {
-                    mean,
+        let mut rows = match self.seen {
+            Seen::Rows(rows) => rows,
+            Seen::Sums(sums) => {
+                let means = sums.iter().map(|sum| (sum / frames.max(1) as f64) as f32);
+                let moments = Moments {
+                    mean: means.collect(),
                     covariance: None,
-                },
-            ));
+                };
+                return Ok((self.weight, moments));
+            }
         };
         let inputs = self.inputs.max(1);
         let count = rows.len() / inputs;
@@ -196,7 +149,10 @@ impl Read {
                 *sum += f64::from(*value);
             }
         }
-        let mean: Vec<f32> = sums.iter().map(|sum| (sum / count as f64) as f32).collect();
+        let mean: Vec<f32> = sums
+            .iter()
+            .map(|sum| (sum / count.max(1) as f64) as f32)
+            .collect();
         // Dividing both factors by √count makes the product the covariance.
         let part = (count as f32).sqrt();
         for row in rows.chunks_exact_mut(inputs) {
@@ -204,25 +160,83 @@ impl Read {
                 *value = (*value - mean) / part;
             }
         }
-        let x = Tensor::new([count, inputs], rows);
-        let found = session.run(&[("x", &x)], &["covariance"])?;
-        let found = found.into_iter().next().ok_or_else(missing)?;
         Ok((
             self.weight,
             Moments {
-                mean: of_maps.unwrap_or(mean),
-                covariance: Some(found.f32()?.to_vec()),
+                mean,
+                covariance: Some(square(&rows, inputs, session)?),
             },
         ))
     }
 }
 
-/// A graph that computes `covariance` = xᵀ·x `[K, K]` from rows `x` `[N, K]`.
+/// Means and covariances of the inputs of layers on `frames` frames, by the weight of the layer.
+pub(super) fn moments(
+    reads: Vec<Read>,
+    frames: usize,
+    work: &Work,
+) -> Result<HashMap<ValueId, Moments>, ExportError> {
+    let product = product();
+    let mut all = HashMap::new();
+    let reads: Vec<Mutex<Option<Read>>> = reads
+        .into_iter()
+        .map(|read| Mutex::new(Some(read)))
+        .collect();
+    in_parallel(
+        cores(),
+        &reads,
+        work,
+        || Ok(Session::from_bytes(&product, 1)?),
+        |session, read| {
+            let read = read.lock().take();
+            read.map(|read| read.moments(frames, session)).transpose()
+        },
+        |_, found| {
+            all.extend(found);
+            Ok::<_, ExportError>(())
+        },
+    )?;
+    Ok(all)
+}
+
+/// xᵀ·x `[K, K]` of `x` `[N, K]`, which is symmetric: blocks of columns are multiplied, each pair once.
+fn square(x: &[f32], inputs: usize, session: &mut Session) -> Result<Vec<f32>, ExportError> {
+    let count = x.len() / inputs.max(1);
+    let starts = (0..inputs).step_by(BLOCK);
+    let blocks: Vec<Tensor> = starts
+        .map(|start| {
+            let columns = start..(start + BLOCK).min(inputs);
+            let lines = x.chunks_exact(inputs);
+            let lines: Vec<&[f32]> = lines.filter_map(|line| line.get(columns.clone())).collect();
+            Tensor::new([count, columns.len()], lines.concat())
+        })
+        .collect();
+    let mut square = vec![0.0; inputs * inputs];
+    for (at, a) in blocks.iter().enumerate() {
+        for (beside, b) in blocks.iter().enumerate().skip(at) {
+            let found = session.run(&[("a", a), ("b", b)], &["product"])?;
+            let found = found.into_iter().next().ok_or_else(missing)?;
+            let lines = found.f32()?.chunks_exact(b.shape[1]);
+            for (row, line) in (at * BLOCK..).zip(lines) {
+                for (column, value) in (beside * BLOCK..).zip(line) {
+                    for place in [row * inputs + column, column * inputs + row] {
+                        if let Some(place) = square.get_mut(place) {
+                            *place = *value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    Ok(square)
+}
+
+/// A graph that computes `product` = aᵀ·b `[A, B]` from `a` `[N, A]` and `b` `[N, B]`.
 fn product() -> Vec<u8> {
     let mut graph = Graph::new("covariance");
-    let shape = ["N", "K"].map(Dim::from);
-    let x = graph.input("x", ElementType::F32, &shape);
-    let product = graph.op_named(Linear::TRANSPOSE_BY, &[x, x], "covariance");
+    let [a, b] = [("a", "A"), ("b", "B")]
+        .map(|(name, columns)| graph.input(name, ElementType::F32, &["N".into(), columns.into()]));
+    let product = graph.op_named(Linear::TRANSPOSE_BY, &[a, b], "product");
     graph.output(product);
     graph.to_onnx()
 }
@@ -322,8 +336,22 @@ fn rows(
     };
     let (height, width) = (height + top + bottom, width + left + right);
     let flat = graph.reshape(padded, &[-1, int(maps), int(height * width)]);
-    let mut indices = Vec::new();
     let spread = spread(places, out_rows, out_columns);
+    if rows * columns == 1 {
+        // Multiplied by zeros and ones: faster than a gather, which copies the values one by one.
+        let mut chosen = vec![0.0_f32; height * width * spread.len()];
+        for (at, [row, column]) in spread.iter().enumerate() {
+            let pixel = row * down * width + column * along;
+            if let Some(one) = chosen.get_mut(pixel * spread.len() + at) {
+                *one = 1.0;
+            }
+        }
+        let chosen = graph.constant(Tensor::new([height * width, spread.len()], chosen));
+        let read = graph.op(Linear::MatMul, &[flat, chosen]);
+        let by_place = graph.transpose(read, &[0, 2, 1]);
+        return Some(graph.reshape(by_place, &[-1, int(maps)]));
+    }
+    let mut indices = Vec::new();
     for [row, column] in &spread {
         for tap in 0..rows * columns {
             let row = row * down + tap / columns * apart;

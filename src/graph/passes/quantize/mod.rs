@@ -24,7 +24,7 @@ use crate::graph::value::ValueId;
 
 pub use prepare::{Pixels, Prepared, prepare};
 pub use units::{Layer, cuts_off, least_kept};
-pub use weights::{Integers, by_channel, rounded};
+pub use weights::{Integers, by_channel, nearest, rounded};
 pub use write::quantize;
 
 /// The range of a value. Values outside are clipped.

@@ -517,3 +517,26 @@ fn no_activation_is_lost_where_values_share_a_scale_or_are_cut_off_twice() {
         }
     }
 }
+
+#[test]
+fn nearest_is_to_the_even_one_of_two() {
+    let values = [
+        0.0,
+        -0.0,
+        0.5,
+        1.5,
+        2.5,
+        -0.5,
+        -1.5,
+        0.499_999_97,
+        126.5,
+        4_194_303.5,
+        4_194_304.5,
+        1e30,
+        f32::INFINITY,
+    ];
+    for value in values {
+        assert_eq!(nearest(value), value.round_ties_even(), "{value}");
+    }
+    assert!(nearest(f32::NAN).is_nan());
+}

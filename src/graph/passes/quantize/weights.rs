@@ -19,8 +19,11 @@ pub fn by_channel(shape: &[usize], axis: usize, mut f: impl FnMut(usize, usize))
     let channels = shape.get(axis).copied().unwrap_or(1).max(1);
     let inner: usize = shape.get(axis + 1..).unwrap_or_default().iter().product();
     let count: usize = shape.iter().product();
-    for index in 0..count {
-        f(index / inner.max(1) % channels, index);
+    let inner = inner.max(1);
+    for (line, start) in (0..count).step_by(inner).enumerate() {
+        for index in start..start + inner {
+            f(line % channels, index);
+        }
     }
 }
 
@@ -56,6 +59,19 @@ pub fn rounded(
     Ok(integers)
 }
 
+/// The nearest integer, and of two the even one, as [`f32::round_ties_even`], which calls the C library for each value
+/// unless it is compiled for recent processors only.
+#[must_use]
+pub fn nearest(value: f32) -> f32 {
+    /// Adding 1.5 · 2²³ leaves no bits for a fraction.
+    const NO_FRACTION: f32 = 12_582_912.0;
+    if value.abs() < 4_194_304.0 {
+        (value + NO_FRACTION) - NO_FRACTION
+    } else {
+        value.round_ties_even()
+    }
+}
+
 impl Integers {
     /// Rounds a weight to the nearest multiples of the scales.
     pub(super) fn fill(
@@ -77,7 +93,7 @@ impl Integers {
             ) {
                 // A channel of zeros has the scale 0 until it is raised.
                 let steps = if *scale > 0.0 { value / scale } else { 0.0 };
-                *place = steps.round_ties_even().clamp(-127.0, 127.0) as i8;
+                *place = nearest(steps).clamp(-127.0, 127.0) as i8;
             }
         });
         Ok(())
