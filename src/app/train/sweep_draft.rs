@@ -118,7 +118,7 @@ impl App {
                     Ok(found) => state.estimate = Some(found),
                     Err(JobError::Cancelled) => {}
                     Err(error) => {
-                        log::warn!("the duration of a sweep could not be estimated: {error}")
+                        log::warn!("the duration of a sweep could not be estimated: {error}");
                     }
                 }
             },
