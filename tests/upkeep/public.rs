@@ -199,7 +199,8 @@ fn every_public_item_is_used() {
         }
         for (name, kind, line) in declared(code) {
             declarations += 1;
-            if !used.contains(&(name, kind)) && !(kind == Kind::Other && in_braces(name)) {
+            let in_use = used.contains(&(name, kind)) || kind == Kind::Other && in_braces(name);
+            if !in_use {
                 unused.push((name, format!("src/{shown}:{line}: {name}")));
             }
         }
