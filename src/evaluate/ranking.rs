@@ -61,7 +61,8 @@ impl Ranking {
     }
 
     /// The precision-recall curve as steps, to be drawn with straight lines: each gain in recall has the precision at
-    /// its end, so that the area below the steps is the average precision (`sklearn.metrics.PrecisionRecallDisplay`).
+    /// its end, so that the area below the steps is the average precision, unless there are so many points that only some
+    /// are kept (`sklearn.metrics.PrecisionRecallDisplay`).
     #[must_use]
     pub fn precision_steps(&self) -> Vec<[f64; 2]> {
         let mut steps = Vec::with_capacity(2 * self.precision_recall.len());

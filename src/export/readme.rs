@@ -6,9 +6,10 @@ use crate::text::{bytes, percent, visible};
 
 use super::{Certificate, Model, WrittenModel, snippets};
 
-/// The first words and the last ones of every `README.txt`, by which exports are recognised.
+/// The first words and the last ones of every `README.txt`, by which exports of versions without a manifest are
+/// recognised.
 pub(super) const FIRST_WORDS: &str = "An image classifier made by Salamander ";
-pub(super) const LAST_WORDS: &str = " The trained weights are yours.\n";
+pub(super) const LAST_WORDS: &str = " What was trained on top is yours.\n";
 
 /// Limitations of the example programs.
 const LIMITS: &str = "\

@@ -467,7 +467,7 @@ impl FoundRuns {
     #[must_use]
     pub fn or_warn(self, work: &Work) -> Vec<Run> {
         for run in self.unreadable {
-            work.warn(format!("A run was skipped: {}", run.error));
+            work.warn(format!("A run was left out: {}", run.error));
         }
         self.runs
     }

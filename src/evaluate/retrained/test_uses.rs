@@ -63,7 +63,7 @@ pub fn test_uses(project: &Project, run: &Run, work: &Work) -> Result<TestUses, 
         let frames = match test_frames(&other) {
             Ok(frames) => frames,
             Err(error) => {
-                work.warn(format!("A run was skipped: {error}"));
+                work.warn(format!("A run was left out: {error}"));
                 continue;
             }
         };

@@ -23,6 +23,8 @@ const MOST_INPUTS: usize = 1536;
 /// Places sampled from each frame for a covariance, and the most values kept for all layers and frames.
 const PLACES: usize = 9;
 const MOST_NUMBERS: usize = 100_000_000;
+/// Places sampled at least, even if that makes more values.
+const FEWEST_PLACES: usize = 4;
 /// Rows and columns of larger maps are subsampled, to at least this many.
 const LATTICE: usize = 18;
 /// Columns that are multiplied at once for a covariance.
@@ -76,7 +78,7 @@ enum Seen {
 pub(super) fn places(prepared: &Prepared, layers: &[Layer], frames: usize) -> usize {
     let inputs = layers.iter().filter_map(|layer| inputs(prepared, layer));
     let each: usize = inputs.sum();
-    PLACES.min((MOST_NUMBERS / (each * frames).max(1)).max(1))
+    (MOST_NUMBERS / (each * frames).max(1)).clamp(FEWEST_PLACES, PLACES)
 }
 
 impl Read {
@@ -125,6 +127,7 @@ impl Read {
             }
         }
     }
+
     fn moments(
         self,
         frames: usize,
@@ -216,7 +219,9 @@ fn square(x: &[f32], inputs: usize, session: &mut Session) -> Result<Vec<f32>, E
         for (beside, b) in blocks.iter().enumerate().skip(at) {
             let found = session.run(&[("a", a), ("b", b)], &["product"])?;
             let found = found.into_iter().next().ok_or_else(missing)?;
-            let lines = found.f32()?.chunks_exact(b.shape[1]);
+            let lines = found
+                .f32()?
+                .chunks_exact(b.shape.last().copied().unwrap_or(1));
             for (row, line) in (at * BLOCK..).zip(lines) {
                 for (column, value) in (beside * BLOCK..).zip(line) {
                     for place in [row * inputs + column, column * inputs + row] {

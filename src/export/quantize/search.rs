@@ -67,7 +67,7 @@ pub struct Int8Candidate {
 /// where two classes are almost equally likely. Rounding to the nearest gives 0.01 to 0.05.
 pub(super) const GOOD_DIVERGENCE: f64 = 0.005;
 /// The agreement that a good enough model must also have, 0..=1: a safeguard against a few frames with wholly
-/// different answers. It is low because of chance: where 1.5 % of all answers change, two of 64 frames do.
+/// different answers. It is low because of chance: where 1.5 % of all answers change, one of 32 frames often does.
 pub(super) const GOOD_AGREEMENT: f64 = 0.95;
 
 impl Int8Candidate {

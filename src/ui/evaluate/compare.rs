@@ -36,7 +36,7 @@ pub fn compare_ui(ui: &mut Ui, cx: &mut Cx<'_>, session: &Session, evaluation: &
     });
     if is_alone && state.other.is_none() {
         let t = tokens(ui);
-        let words = "This project has no other finished run. Train again, for example deeper or with another architecture, and compare here.";
+        let words = "This project has no other finished run. Train again, for example at a greater depth or with another architecture, and compare here.";
         ui.add(Label::new(widgets::muted(t, words)).wrap());
         return;
     }
