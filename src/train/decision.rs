@@ -73,7 +73,7 @@ impl Decision {
         let most = (300.0 / images.max(1) as f64).min(100.0);
         let whose = if groups < images {
             format!(
-                "images outside the test set, each classified by a head that was not trained on its source ({groups} sources)"
+                "images outside the test set, each classified by a head that was not trained on its recording ({groups} recordings)"
             )
         } else {
             "images outside the test set, each classified by a head that was not trained on it"

@@ -383,7 +383,7 @@ impl Importing<'_> {
             gone = self.replace(&source.id, extracted)?;
             if gone > 0 {
                 note = Some(format!(
-                    "{gone} frames of the earlier extraction were moved to the trash"
+                    "{gone} frames of the earlier extraction are in the trash"
                 ));
             }
             if let Some(note) = note.as_ref().filter(|_| !self.options.replace) {

@@ -147,7 +147,7 @@ impl FineTuningVerdict {
                 )
             }
             (_, None) => format!(
-                "{change}; the test images come from only {} sources, too few to tell whether it was worth it.",
+                "{change}; the test images come from only {} recordings, too few to tell whether it was worth it.",
                 self.groups
             ),
         }
