@@ -70,7 +70,7 @@ fn read_file(path: &Path, file: &Path) -> Result<ModelFile, EvaluateError> {
     manifest::check_file(file, &bytes).map_err(|name| EvaluateError::NoExport {
         path: path.to_owned(),
         reason: format!(
-            "“{name}” was changed since the export ({} has a different hash); export again, or move a file that was changed on purpose to another folder",
+            "“{name}” is not the file that was exported ({} has a different hash); export again, or move a file that was changed on purpose to another folder",
             manifest::FILE
         ),
     })?;
