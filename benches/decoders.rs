@@ -20,7 +20,7 @@ use common::{Outcome, ffmpeg, make_film, median};
 use salamander::backbone::{Architecture, Fit, bottlenecks};
 use salamander::jobs::Work;
 use salamander::media::{
-    ImportOptions, decode_with, import, load_image, poster, preview, probe, start_decoders,
+    ImportOptions, Sampler, decode_with, import, load_image, poster, probe, start_decoders,
 };
 use salamander::project::{Fps, Project, Sampling};
 
@@ -138,9 +138,16 @@ fn one(thing: &str, apart: bool, folder: &Path) -> Outcome<()> {
         }
         "preview: first frame" | "preview: 12 frames" => {
             let mut first = None;
-            preview(&film, &sampling(1.0), 12, 160, &work, |_, _| {
-                first.get_or_insert_with(|| start.elapsed());
-            })?;
+            let small = Sampling {
+                width_px: Some(160),
+                ..sampling(1.0)
+            };
+            let mut sampler = Sampler::open(&film, &small)?;
+            for _ in 0..12 {
+                if sampler.next_frame(&work)?.is_some() {
+                    first.get_or_insert_with(|| start.elapsed());
+                }
+            }
             if thing == "preview: first frame" {
                 secs = first.map(|first| first.as_secs_f64());
             }

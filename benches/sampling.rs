@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use common::{Outcome, ffmpeg, make_film, median};
 use salamander::jobs::Work;
-use salamander::media::{ImportOptions, Sampler, import, load_image, poster, preview, probe};
+use salamander::media::{ImportOptions, Sampler, import, load_image, poster, probe};
 use salamander::project::{Fps, Project, Sampling};
 
 const WIDTH_PX: u32 = 500;
@@ -145,9 +145,16 @@ fn main() -> Outcome<()> {
 fn quick_things(video: &Path, folder: &Path) -> Outcome<()> {
     let mut first = None;
     let start = Instant::now();
-    let shown = preview(video, &sampling(1.0), 12, 160, &Work::new(), |_, _| {
+    let small = Sampling {
+        width_px: Some(160),
+        ..sampling(1.0)
+    };
+    let mut sampler = Sampler::open(video, &small)?;
+    let mut shown = 0;
+    while shown < 12 && sampler.next_frame(&Work::new())?.is_some() {
         first.get_or_insert_with(|| start.elapsed());
-    })?;
+        shown += 1;
+    }
     let all = start.elapsed();
     println!(
         "probe {:.1} ms, poster {:.0} ms, preview at 1 fps: first frame {:.0} ms, {shown} frames {:.0} ms",

@@ -93,7 +93,7 @@ fn times_written(dir: &Path, name: &str, during: impl FnOnce()) -> usize {
     fs::write(&end, "").unwrap();
     let mut times = 0;
     loop {
-        let event = events.recv_timeout(Duration::from_secs(60)).unwrap();
+        let event = events.recv_timeout(Duration::from_mins(1)).unwrap();
         let is_of = |path: &Path| event.paths.iter().any(|of| of == path);
         if is_of(&end) {
             break;
