@@ -589,7 +589,7 @@ fn damage_is_said_by_what_serves_and_makes() {
     let again = place.line(line);
     assert_eq!(again.code, Some(0), "{}", again.stderr);
     assert!(
-        again.stderr.contains("run.json") && again.stderr.contains("skipped"),
+        again.stderr.contains("run.json") && again.stderr.contains("left out"),
         "{}",
         again.stderr
     );
