@@ -190,7 +190,7 @@ fn the_same_video_in_two_classes_or_at_another_rate_is_said() {
         assert_eq!(kept.last().unwrap()["frames"], 0, "{other}");
         let message = warnings(&kept);
         assert!(
-            message[0].contains("dog.mp4") && message[0].contains("2 a second"),
+            message[0].contains("dog.mp4") && message[0].contains("2 per second"),
             "{message:?}"
         );
         assert_eq!(labels(&place.open("p")), "cat 0, dog 8");
