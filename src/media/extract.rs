@@ -109,6 +109,8 @@ pub(super) fn extract_source(
                 scope,
                 move || -> Result<Box<dyn FrameReader>, MediaError> {
                     while let Some(frame) = frames.next_frame(work)? {
+                        // A short film may have been decoded as a whole before its first frame is written.
+                        work.check()?;
                         // The receiver is gone if writing has failed.
                         if sender.send(frame).is_err() {
                             break;
