@@ -412,6 +412,27 @@ mod tests {
         assert_eq!(all, [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]);
     }
 
+    /// Two blocks of columns, the second one narrower.
+    #[test]
+    fn a_product_by_blocks_is_the_product() {
+        let (count, inputs) = (3, BLOCK + 44);
+        let x: Vec<f32> = (0..count * inputs)
+            .map(|at| (at * 7919 % 251) as f32 - 125.0)
+            .collect();
+        let mut session = Session::from_bytes(&product(), 1).unwrap();
+        let found = square(&x, inputs, &mut session).unwrap();
+        assert_eq!(found.len(), inputs * inputs);
+        for (at, found) in found.iter().enumerate() {
+            let [a, b] = [at / inputs, at % inputs];
+            let expected: f32 = x.chunks(inputs).map(|row| row[a] * row[b]).sum();
+            // Sums of such integers are exact in floats.
+            assert!(
+                (found - expected).abs() < 0.5,
+                "{a} {b}: {found} {expected}"
+            );
+        }
+    }
+
     #[test]
     fn large_maps_are_thinned_by_odd_steps() {
         let thinned = |side: usize| {
