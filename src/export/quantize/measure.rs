@@ -300,3 +300,30 @@ pub(super) fn histograms(
 pub(super) fn missing() -> ExportError {
     crate::onnx::OnnxError::Model("it returned fewer outputs than requested".into()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::export::model::tests::small_model;
+    use crate::graph::passes::quantize::prepare;
+
+    /// In this order ONNX Runtime can free each map before it computes the next one, which saves over 1 ms a frame.
+    #[test]
+    fn what_is_computed_last_is_measured_by_the_first_nodes() {
+        let prepared = prepare(&small_model().graph, [127.0; 3], [128.0; 3]).unwrap();
+        let (mut graph, joined) = prepared.from_pixels(IMAGE).unwrap();
+        let taps = taps(&prepared, &mut graph, 4, |value| joined.get(value));
+        let outputs = || taps.iter().flat_map(|(_, outputs)| outputs);
+        assert!(outputs().all(|output| graph.consumers(*output).next().is_none()));
+        let added = outputs().map(|output| graph.value(*output).producer());
+        assert!(added.is_sorted());
+        let computed = taps.iter().filter_map(|(tap, _)| match tap {
+            Tap::Extremes { value, .. } => Some(prepared.graph.value(*value).producer()),
+            Tap::Read(_) => None,
+        });
+        let computed: Vec<_> = computed.collect();
+        assert!(computed.len() > 30 && computed.iter().rev().is_sorted());
+    }
+}
